@@ -6,7 +6,8 @@ A new platform is a folder with `layout.yml` and templates, and its name in `lay
 """
 
 from smsroi_helpers.source.exports.command import describe_import, files_with_kinds
-from smsroi_helpers.source.exports.imports import Imported, ImportedFile, import_exports
+from smsroi_helpers.source.exports.imported import Imported, ImportedFile
+from smsroi_helpers.source.exports.imports import import_exports
 from smsroi_helpers.source.exports.layouts import KINDS
 
 __all__ = ["KINDS", "Imported", "ImportedFile", "describe_import", "files_with_kinds", "import_exports"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from smsroi_helpers.errors import UsageError
-from smsroi_helpers.source.exports.imports import Imported
+from smsroi_helpers.source.exports.imported import Imported
 from smsroi_helpers.source.exports.layouts import KINDS
 from smsroi_helpers.source.pseudonym_key import MAKE_A_KEY, USE_THE_KEY, find_key
 

@@ -21,6 +21,7 @@ from smsroi_helpers.source.exports.assumptions import (
     assume_currency,
     assume_timezone,
 )
+from smsroi_helpers.source.exports.imported import Imported, ImportedFile
 from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, layout_of, recognise
 from smsroi_helpers.source.exports.templates import (
     ExportFile,
@@ -38,11 +39,7 @@ from smsroi_helpers.source.settings import Settings, resolve_path
 from smsroi_helpers.source.total_row import without_total_row
 from smsroi_helpers.source.workbook import workbook_to_parquet
 
-__all__ = [
-    "Imported",
-    "ImportedFile",
-    "import_exports",
-]
+__all__ = ["import_exports"]
 
 _SAMPLE = 500
 _PERSONAL = ("phone", "billing_phone", "shipping_phone", "email", "recipient")
@@ -54,39 +51,6 @@ _SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
 _NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
 _UNREADABLE = 0.01
 """Largest share of times that may be unreadable; above it the export is refused."""
-
-
-@dataclass(frozen=True)
-class ImportedFile:
-    """A file that was recognised."""
-
-    name: str
-    title: str
-    """What it is."""
-    rows: int
-    used: tuple[str, ...]
-    """Headings that the mappings read."""
-    not_used: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Imported:
-    """The source that was written."""
-
-    folder: Path
-    files: tuple[ImportedFile, ...]
-    assumed: tuple[Assumption, ...]
-    notes: tuple[str, ...]
-    """How the exports are understood, and what to look at."""
-    tables: dict[str, int]
-    """Table → rows that its mapping gives."""
-    left_out: dict[str, int]
-    """Reason → rows that the mappings leave out."""
-    needs_key: bool
-    """The customers' ids become pseudonyms when the source is read, for which the environment needs a secret key."""
-    parameter_file: Path
-    """File for `smsroi run`."""
-    parameter_file_is_new: bool
 
 
 def import_exports(
@@ -107,11 +71,13 @@ def import_exports(
     """
     target = resolve_path(to)
     kept = existing_settings(target, force=force)
-    stated: dict[str, str] = {name: str(kept[name]) for name in _STATED if name in kept}
-    stated |= {name: value for name, value in (given or {}).items() if value}
+    now = {name: value for name, value in (given or {}).items() if value}
+    earlier = {name: str(kept[name]) for name in _STATED if name in kept and name not in now}
+    stated = earlier | now
     _check_settings(stated)
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
         reader = _Importer(Path(place), target, stated, encoding=str(kept.get("encoding", "")))
+        reader.earlier = frozenset(earlier)
         try:
             for kind, file in named:
                 reader.add(kind, file)
@@ -177,6 +143,8 @@ class _Importer:
         self._paths: dict[str, Path] = {}
         self._files: list[ImportedFile] = []
         self._notes: list[str] = []
+        self.earlier: frozenset[str] = frozenset()
+        """Settings of an earlier source.yml."""
 
     def add(self, kind: str, file: Path) -> None:
         """Read and recognise one file."""
@@ -269,7 +237,8 @@ class _Importer:
                     clues.phones += self._sample(entry, column)
         country = assume_country(clues, self._stated)
         currency = assume_currency(clues, self._stated, country.value)
-        return (assume_timezone(clues, self._stated, country.value), country, currency)
+        made = (assume_timezone(clues, self._stated, country.value), country, currency)
+        return tuple(replace(one, reason="as in source.yml") if one.name in self.earlier else one for one in made)
 
     def _decide_order(self, entry: _PartFiles, country: str) -> str:
         """Return whether the day or the month comes first in the dates that the templates compare.

@@ -248,6 +248,8 @@ def fill_template(
         if condition and (not known & set(condition[1].split(" or ")) or _result_of(bare) in without):
             continue
         lines.append(bare)
+    if table == "exclusions":
+        lines += [_not_read(layout, part, fact) for fact in part.facts if fact not in facts]
     known_settings = {"nameless_text": nameless("text"), **part.identities, **settings}
     text = _SETTING.sub(lambda name: known_settings[name[1]], "\n".join(lines))
     comments = re.match(r"(?:--.*\n)*", text)
@@ -258,6 +260,15 @@ def fill_template(
         rows = f"WITH {part.name} AS (\n{read}\n)"
         body = f"{rows},\n{body[5:]}" if body.startswith("WITH ") else f"{rows}\n{body}"
     return head + _origin(layout) + body + "\n"
+
+
+def _not_read(layout: Layout, part: Part, fact: str) -> str:
+    """Return the query that counts rows of a fact that no row fulfilled when the mappings were made."""
+    reason = f"{layout.title}: {fact.replace('_', '-')}, new in the files, which the mappings do not read: run import --force"
+    return (
+        f"UNION ALL\nSELECT {sql_text(reason)} AS reason, count(*) AS rows\nFROM {part.name} WHERE {part.facts[fact]}\n"
+        "HAVING count(*) > 0"
+    )
 
 
 def _result_of(line: str) -> str:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from smsroi_helpers.errors import StorageError, UsageError, shortened
 from smsroi_helpers.source.exports.assumptions import Assumption
 from smsroi_helpers.source.files import table_files
 from smsroi_helpers.source.settings import project_root, read_source_yml
+from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "SourceFiles",
@@ -24,6 +23,8 @@ __all__ = [
 ]
 
 
+_OWN_COMMENT = re.compile("# (Written by|timezone:|country:|currency:|message_cost:)")
+"""Comments of `source_yml`, which it writes anew where they still hold."""
 _MARK = "-- Written by `smsroi import`; change it as you like."
 
 
@@ -107,13 +108,35 @@ def _refuse_existing(target: Path, source: SourceFiles, names: list[str], *, for
             raise UsageError(f"{target.name}: {others[0].name} is already the table {table}; move it elsewhere")
 
 
+def _lines_by_name(target: Path) -> dict[str, str]:
+    """Return the lines of each setting of source.yml, with the analyst's comments above and beside them."""
+    file = target / "source.yml"
+    if not file.exists():
+        return {}
+    text = file.read_text(encoding="utf-8")
+    starts = {name[0]: line - 1 for name, line in parse_yaml(text)[1].items() if len(name) == 1}
+    lines, found, first = text.splitlines(), {}, 0
+    ends = [*list(starts.values())[1:], len(lines)]
+    for (name, start), end in zip(starts.items(), ends, strict=True):
+        above = [line for line in lines[first:start] if line.startswith("#") and not _OWN_COMMENT.match(line)]
+        first = end
+        while first > start + 1 and not lines[first - 1].startswith((" ", "-")):
+            first -= 1  # comments and empty lines are the next setting's
+        found[str(name)] = "\n".join([*above, *lines[start:first]])
+    return found
+
+
 def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> str:
-    """Return the text of source.yml, with a reason beside each line."""
+    """Return the text of source.yml, with a reason beside each line; settings that stay keep their lines."""
+    earlier = _lines_by_name(target) if kept else {}
     lines = ["# Written by `smsroi import`. What was assumed stands beside each line: check it, and correct it here."]
     known = {assumption.name: assumption for assumption in source.assumed}
     if "title" in kept:
-        lines.append(f"title: {_scalar(kept['title'])}")
+        lines.append(earlier["title"])
     for assumption in known.values():
+        if str(kept.get(assumption.name, "")) == assumption.value and assumption.value:
+            lines.append(earlier[assumption.name])
+            continue
         reason = " ".join(assumption.reason.split())  # it may quote a heading, which may have several lines
         value = f"{assumption.name}: {_scalar(assumption.value)}" if assumption.value else f"# {assumption.name}:"
         lines.append(f"{value}  # {reason}")
@@ -125,13 +148,8 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
         lines.append("margin: 0.3  # share of an order's amount that is profit before message cost: ask finance")
     if not source.has_costs and "message_cost" not in kept:
         lines.append("# message_cost: 0.04  # price of one billing segment; without it, profit is before message costs")
-    rest = {
-        name: value
-        for name, value in kept.items()
-        if name not in known and name not in ("title", "files", "pseudonymise", "pseudonyms")
-    }
-    if rest:
-        lines.append(yaml.safe_dump(rest, allow_unicode=True, sort_keys=False).rstrip())
+    written = (*known, "title", "files", "pseudonymise", "pseudonyms")
+    lines += [earlier[name] for name in kept if name not in written]
     lines.append("files:  # the exports; a new one under the same name is read at the next run")
     lines += [f"  {alias}: {_scalar(_path_from(target, file))}" for alias, file in source.exports.items()]
     return "\n".join(lines) + "\n"

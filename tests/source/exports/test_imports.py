@@ -464,6 +464,24 @@ class TestFiles:
         again = yaml.safe_load((folder / "source.yml").read_text(encoding="utf-8"))
         assert (again["margin"], again["title"], again["timezone"]) == (0.45, "Leaf", "America/Toronto")
 
+    def test_with_force_settings_stay_as_they_stand_with_their_reasons(self, project, export):
+        """The analyst's comments and lists too; a setting that is given anew gets a new line."""
+        import_exports([("", export)], "data/again")
+        file = project / "data" / "again" / "source.yml"
+        before = file.read_text(encoding="utf-8")
+        assert "as given" not in before
+        own = "# finance, in May\nmargin: 0.4  # of tea\nquiet_days:  # holidays\n  - 2024-05-01\n  - 2024-12-25\n"
+        before = before.replace(next(line for line in before.splitlines(keepends=True) if line.startswith("margin")), own)
+        before = before.replace("files:", "message_cost: 0.04  # the contract of 2024\nfiles:")
+        file.write_text(before, encoding="utf-8")
+        made = import_exports([("", export)], "data/again", force=True)
+        assert sorted(file.read_text(encoding="utf-8").splitlines()) == sorted(before.splitlines())
+        assert {one.reason for one in made.assumed} == {"as in source.yml"}
+        import_exports([("", export)], "data/again", force=True, given={"timezone": "America/Toronto"})
+        after = file.read_text(encoding="utf-8")
+        assert "timezone: America/Toronto  # as given\n" in after
+        assert own in after
+
     def test_a_failure_leaves_nothing(self, project, export, monkeypatch):
         monkeypatch.setattr("smsroi_helpers.source.exports.written.source_yml", lambda *_all: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -192,3 +192,36 @@ def test_one_call_of_aliyun_to_many_numbers_is_many_messages(con):
     found = con.sql(queries(con, "aliyun", files)["messages"]).to_pyarrow().to_pylist()
     assert len({row["message_id"] for row in found}) == 2
     assert not any("1381234" in row["message_id"] for row in found)
+
+
+@pytest.mark.parametrize("kind", ["aliyun", "tencent"])
+def test_a_text_in_two_files_counts_once_as_in_the_last(con, kind):
+    """The first export still waited for the receipt."""
+    columns = ["phone", "sent_at", "status", "template", "serial"]
+    for name, status in (("first", "等待回执"), ("last", "发送失败")):
+        rows = [[f"1381234567{n}", "2024-05-01 10:00:00", status, "SMS_1", "900^0"] for n in range(2)]
+        con.create_table(name, ibis.memtable(rows, columns=columns), overwrite=True)
+    files = [ExportFile(name, dict(zip(columns, columns, strict=True))) for name in ("first", "last")]
+    texts = queries(con, kind, files)
+    found = con.sql(texts["messages"]).to_pyarrow().to_pylist()
+    assert [row["delivered_at"] for row in found] == ["no", "no"]
+    (left_out,) = con.sql(texts["exclusions"]).to_pyarrow().to_pylist()
+    assert (left_out["reason"].endswith("texts that the files repeat"), left_out["rows"]) == (True, 2)
+
+
+def test_rows_that_are_new_in_a_later_export_are_said_to_be_unread(con):
+    """The mappings were made when nobody had clicked or opted out, and the file is replaced by a later one."""
+    columns = ["metric", "happened_at", "profile"]
+    rows = [["Received SMS", "2024-05-01 10:00:00", "p1"], ["Clicked SMS", "2024-05-01 11:00:00", "p1"]]
+    con.create_table("later", ibis.memtable(rows, columns=columns), overwrite=True)
+    files = [ExportFile("later", dict(zip(columns, columns, strict=True)))]
+    said = {}
+    for facts in (frozenset(), frozenset(["clicks"])):
+        found = con.sql(queries(con, "klaviyo", files, facts=facts)["exclusions"]).to_pyarrow().to_pylist()
+        said[facts] = [(row["reason"], row["rows"]) for row in found]
+    assert said == {
+        frozenset(): [
+            ("Klaviyo events: clicks, new in the files, which the mappings do not read: run import --force", 1)
+        ],
+        frozenset(["clicks"]): [],
+    }

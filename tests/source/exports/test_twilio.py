@@ -34,7 +34,7 @@ def test_automatic_answers_are_no_texts_and_are_counted():
     assert {row["message_id"] for row in found["messages"]} == {f"SM{n}" for n in range(30)}
     assert [row["name"] for row in found["campaigns"]] == ["Sale till Sunday, STOP to unsubscribe"]
     assert reasons(found) == {
-        "Twilio messages that customers sent; opt-outs and replies are read from them": 15,
+        "Twilio messages that customers sent": 15,
         "Twilio answers to a message of the customer (outbound-reply)": 12,
         "Twilio confirmations, within a minute after STOP, START or HELP": 3,
     }

@@ -1,5 +1,5 @@
 -- A campaign is a template.
 SELECT template AS campaign_id, template AS name, min(sent_at) AS started_at
-FROM aliyun_report
-WHERE template IS NOT NULL AND phone NOT LIKE '%*%'
+FROM _aliyun_texts
+WHERE template IS NOT NULL AND left_out IS NULL
 GROUP BY template

@@ -1,5 +1,5 @@
 -- Rows that messages.sql leaves out.
-SELECT 'Aliyun texts without a whole telephone number' AS reason, count(*) AS rows
-FROM aliyun_report
-WHERE phone IS NULL OR phone LIKE '%*%'
-HAVING count(*) > 0
+SELECT left_out AS reason, count(*) AS rows
+FROM _aliyun_texts
+WHERE left_out IS NOT NULL
+GROUP BY left_out

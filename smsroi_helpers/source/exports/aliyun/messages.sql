@@ -1,8 +1,6 @@
 -- Messages of Aliyun. A campaign is a template.
 SELECT
-    -- One call to many numbers has one serial number.
-    coalesce(serial || '-' || left(md5(serial || phone), 8), md5(concat_ws(' ', phone, template, sent_at, text)))
-        AS message_id,
+    message_id,
     phone AS customer_id,
     template AS campaign_id,
     sent_at,
@@ -14,5 +12,5 @@ SELECT
     greatest(try_cast(segments AS INTEGER), 1) AS segments,  -- if segments
     '1' AS variant,
     'sms' AS channel
-FROM aliyun_report
-WHERE phone NOT LIKE '%*%'
+FROM _aliyun_texts
+WHERE left_out IS NULL

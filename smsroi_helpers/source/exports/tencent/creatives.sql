@@ -4,8 +4,8 @@
 SELECT template AS campaign_id, '1' AS variant, CASE WHEN min(text) = max(text) THEN min(text) ELSE nameless_text END AS text
 FROM (
     SELECT template, phone, text, {{nameless_text}} AS nameless_text
-    FROM tencent_report
-    WHERE template IS NOT NULL AND text IS NOT NULL AND phone NOT LIKE '%*%'
+    FROM _tencent_texts
+    WHERE template IS NOT NULL AND text IS NOT NULL AND left_out IS NULL
 )
 GROUP BY template, nameless_text
 HAVING count(DISTINCT phone) >= 10

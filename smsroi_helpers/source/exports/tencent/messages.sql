@@ -1,6 +1,6 @@
 -- Messages of Tencent Cloud. A campaign is a template; without templates it is the day of sending.
 SELECT
-    serial || ' ' || phone AS message_id,  -- one serial number may stand for several recipients
+    message_id,
     phone AS customer_id,
     coalesce(template, 'day ' || strftime(timezone({{timezone}}, coalesce(sent_at, received_at)), '%Y-%m-%d'),
              'unknown') AS campaign_id,
@@ -13,5 +13,5 @@ SELECT
     greatest(try_cast(segments AS INTEGER), 1) AS segments,  -- if segments
     '1' AS variant,
     'sms' AS channel
-FROM tencent_report
-WHERE phone NOT LIKE '%*%'
+FROM _tencent_texts
+WHERE left_out IS NULL

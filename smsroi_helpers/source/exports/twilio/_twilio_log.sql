@@ -31,7 +31,7 @@ log AS (
         word,
         CASE
             WHEN came_back
-                THEN 'Twilio messages that customers sent; opt-outs and replies are read from them'
+                THEN 'Twilio messages that customers sent'
             WHEN error_code = '21610' THEN 'Twilio messages that were blocked, since the recipient had opted out'
             WHEN lower(status) IN ('queued', 'accepted', 'scheduled', 'canceled')
                 THEN 'Twilio messages that were not sent (' || lower(status) || ')'
