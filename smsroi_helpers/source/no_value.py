@@ -34,7 +34,7 @@ ZERO_DATES = (
     r"0000[-/.]00?[-/.]00?", r"0001[-/.]0?1[-/.]0?1", r"1899[-/.]12[-/.]30", r"1900[-/.]0?1[-/.]0?1",
     r"1970[-/.]0?1[-/.]0?1", r"0?1[-/.]0?1[-/.](?:1970|1900|0001)", r"00[-/.]00[-/.]0000",
 )  # fmt: skip
-"""Dates (regular expressions) that databases and programs have for none: MySQL's zero, .NET's and spreadsheets' first day, Unix' zero."""
+"""Dates that databases and programs have for none: MySQL's zero, .NET's and spreadsheets' first day, Unix' zero."""
 _UTC = r"(?: ?(?:Z|UTC|GMT|[+-]00:?00))?"
 _NO_TIME = ": no time"
 """What is added to the zero of a clock in a required column, so that it is no time that can be read."""

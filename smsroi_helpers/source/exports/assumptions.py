@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import phonenumbers
 from babel.core import get_global
 
 from smsroi_helpers.source.contacts import infer_country, is_country
@@ -31,6 +32,7 @@ _USUAL_ZONES = (
 """Zones that are tried first: many share their clock with others."""
 _OFFSET = re.compile(r"^(.*\d)\s*([+-])(\d{2}):?(\d{2})$")
 _MOST = 0.5
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,39 @@ def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
     inferred = infer_country(clues.phones, ())
     if len(inferred) == 1:
         return Assumption("country", inferred[0], "inferred from telephone numbers without a country code")
+    national = [text for text in clues.phones if not text.strip(" '\t").startswith(("+", "00", "whatsapp:", "rcs:"))]
+    if country := _country_of_shown(clues.phones, national):
+        return Assumption("country", country, "the numbers without a country code are valid there, as the others are")
     if inferred:
         return Assumption(
             "country", "", f"telephone numbers without a country code may be of {' or '.join(inferred)}: set it"
         )
+    if national:
+        said = f"{len(national):,} of {len(clues.phones):,} telephone numbers have no country code: give --country"
+        return Assumption("country", "", said)
     return Assumption("country", "", "telephone numbers show their country code, or there are none")
+
+
+def _country_of_shown(phones: Sequence[str], national: Sequence[str]) -> str:
+    """Return the country of most numbers with a country code, if most others are valid there, landlines too."""
+    shown = Counter(
+        phonenumbers.region_code_for_number(number) or ""
+        for text in phones if text not in national and (number := _parsed(text, ""))
+    )  # fmt: skip
+    if not shown or not national:
+        return ""
+    country, n = shown.most_common(1)[0]
+    valid = sum(
+        (number := _parsed(text, country)) is not None and phonenumbers.is_valid_number(number) for text in national
+    )
+    return country if country and n >= _NEARLY_ALL * shown.total() and valid >= _NEARLY_ALL * len(national) else ""
+
+
+def _parsed(text: str, country: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(re.sub(r"^(?:whatsapp|rcs):|^'", "", text.strip()), country or None)
+    except phonenumbers.NumberParseException:
+        return None
 
 
 def assume_currency(clues: Clues, given: Mapping[str, str], country: str) -> Assumption:

@@ -9,9 +9,9 @@ NAME = "{name}"
 """What stands for a name."""
 _WORDS = (
     "hi", "hiya", "hey", "hello", "dear", "welcome", "welcome back", "thanks", "thank you", "good morning",
-    "good afternoon", "good evening", "congrats", "happy birthday", "hola", "querida", "querido", "estimada", "estimado",
-    "hallo", "guten tag", "guten morgen", "liebe", "lieber", "moin", "servus", "bonjour", "salut", "coucou", "cher",
-    "chère", "ciao", "buongiorno", "cara", "caro", "olá", "oi", "hoi", "beste", "hej", "hei",
+    "good afternoon", "good evening", "congrats", "happy birthday", "hola", "querida", "querido", "estimada",
+    "estimado", "hallo", "guten tag", "guten morgen", "liebe", "lieber", "moin", "servus", "bonjour", "salut", "coucou",
+    "cher", "chère", "ciao", "buongiorno", "cara", "caro", "olá", "oi", "hoi", "beste", "hej", "hei",
 )  # fmt: skip
 _EVERYBODY = (
     "there", "all", "everyone", "everybody", "again", "back", "friend", "friends", "guys", "folks", "team", "you",
@@ -45,6 +45,10 @@ def nameless(column: str) -> str:
 
     Args:
         column: name of a column of text.
+
+    >>> import duckdb
+    >>> duckdb.sql(f"SELECT {nameless('said')} FROM (SELECT 'Hi Anna, new tea' AS said)").fetchone()
+    ('Hi {name}, new tea',)
     """
     text = column
     for pattern, replacement in _PATTERNS:

@@ -141,12 +141,14 @@ def _without_no_values(part: Part, rows: str, columns: Sequence[str]) -> str:
         is_time = column.endswith("_at") and column not in (*part.times, *part.instants)  # of others see `no_value`
         dates = f" AND NOT regexp_matches({column}, no_date)" if is_time else ""
         keys = f" AND {_KEYS[column].format(column)}" if column in _KEYS else ""
-        lines.append(f"CASE WHEN NOT list_contains(no_value, lower({column})){dates}{keys} THEN {column} END AS {column}")
+        lines.append(
+            f"CASE WHEN NOT list_contains(no_value, lower({column})){dates}{keys} THEN {column} END AS {column}"
+        )
     if not lines:
         return rows
     words = ", ".join(map(sql_text, NO_VALUE))
     fields = ",\n        ".join(lines)
-    return f"""    -- Words that mean no value, such as - and 无, are empty fields; so are a number too short to be one, and no address.
+    return f"""    -- Words that mean no value, such as - and 无, are empty fields; so are keys that are none.
     SELECT * EXCLUDE (no_value, no_date) REPLACE (
         {fields}
     ) FROM (
@@ -264,7 +266,8 @@ def fill_template(
 
 def _not_read(layout: Layout, part: Part, fact: str) -> str:
     """Return the query that counts rows of a fact that no row fulfilled when the mappings were made."""
-    reason = f"{layout.title}: {fact.replace('_', '-')}, new in the files, which the mappings do not read: run import --force"
+    name = fact.replace("_", "-")
+    reason = f"{layout.title}: {name}, new in the files, which the mappings do not read: run import --force"
     return (
         f"UNION ALL\nSELECT {sql_text(reason)} AS reason, count(*) AS rows\nFROM {part.name} WHERE {part.facts[fact]}\n"
         "HAVING count(*) > 0"

@@ -47,6 +47,14 @@ def test_a_country_is_that_of_most_orders_else_of_the_numbers_else_unknown():
     assert assume_country(Clues(phones=["+14155550101"]), {}).value == ""
 
 
+def test_numbers_of_landlines_are_those_of_the_country_that_other_numbers_show():
+    """Four mobile numbers of Germany and one of Berlin, beside recipients of texts with +49; or with +33."""
+    national = ["0151 23456701", "0151 23456702", "0171 2345670", "0160 2345670", "030 23125000"]
+    assert assume_country(Clues(phones=[*national, "+4915123456701", "+4917123456702"]), {}).value == "DE"
+    other = assume_country(Clues(phones=[*national, "+33612345678"]), {})
+    assert (other.value, other.reason) == ("", "5 of 6 telephone numbers have no country code: give --country")
+
+
 def test_a_currency_is_that_of_the_column_else_of_the_sign_else_a_guess():
     assert assume_currency(Clues(currencies=Counter({"EUR": 5, "USD": 2}), amounts=["$1"]), {}, "").value == "EUR"
     assert assume_currency(Clues(amounts=["£1.50", "2.00"]), {}, "").value == "GBP"

@@ -22,7 +22,8 @@ GREETINGS = {
     "【茶舍】王芳您好，订单已发货": "【茶舍】{name}您好，订单已发货",
 }
 NONE = (
-    "Hi there, big sale", "Hi everyone, sale", "【茶舍】亲爱的会员，春茶上新", "您好，春茶上新", "10% off till Sunday. Reply STOP to end",
+    "Hi there, big sale", "Hi everyone, sale", "【茶舍】亲爱的会员，春茶上新", "您好，春茶上新",
+    "10% off till Sunday. Reply STOP to end",
     "Chanel: this week only, Reply STOP", "Happy Friday, folks", "Sale ends tonight, hurry",
 )  # fmt: skip
 NAMES = ("Anna", "Ben", "Zoé", "Jürgen")

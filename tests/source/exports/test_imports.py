@@ -102,7 +102,9 @@ class TestShopifyAndTwilio:
         def number(row: dict[str, str]) -> str:
             return "".join(filter(str.isdigit, row["Phone"] or row["Billing Phone"]))[-10:]
 
-        address = {f"+1{number(row)}": row["Email"].lower() for row in records(exports[0]) if row["Email"] and number(row)}
+        address = {
+            f"+1{number(row)}": row["Email"].lower() for row in records(exports[0]) if row["Email"] and number(row)
+        }
         named = [row for row in orders if number(row) or row["Email"]]
         ids = [row["Email"].lower() or f"+1{number(row)}" for row in named]
         people = Counter(address.get(person, person) for person in ids)
@@ -471,7 +473,9 @@ class TestFiles:
         before = file.read_text(encoding="utf-8")
         assert "as given" not in before
         own = "# finance, in May\nmargin: 0.4  # of tea\nquiet_days:  # holidays\n  - 2024-05-01\n  - 2024-12-25\n"
-        before = before.replace(next(line for line in before.splitlines(keepends=True) if line.startswith("margin")), own)
+        before = before.replace(
+            next(line for line in before.splitlines(keepends=True) if line.startswith("margin")), own
+        )
         before = before.replace("files:", "message_cost: 0.04  # the contract of 2024\nfiles:")
         file.write_text(before, encoding="utf-8")
         made = import_exports([("", export)], "data/again", force=True)

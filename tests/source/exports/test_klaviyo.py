@@ -2,8 +2,8 @@
 
 from tests.source.exports.reading import mapped, reasons
 
-HEADINGS = ("Metric", "Date", "Event ID", "Profile ID", "Email", "Phone Number", "Campaign Name", "Message ID", "Value", "Currency",
-            "Order ID")  # fmt: skip
+HEADINGS = ("Metric", "Date", "Event ID", "Profile ID", "Email", "Phone Number", "Campaign Name", "Message ID",
+            "Value", "Currency", "Order ID")  # fmt: skip
 
 
 def read(*rows, files=1):
@@ -38,15 +38,22 @@ def test_a_profile_is_one_person_however_a_row_shows_it():
 
 
 def test_without_profiles_an_address_owns_its_number():
-    rows = [event("Received SMS", 1, 1, by="Phone Number"), event("Placed Order", 2, 1, by="Email,Phone Number", Value="9")]
+    rows = [
+        event("Received SMS", 1, 1, by="Phone Number"),
+        event("Placed Order", 2, 1, by="Email,Phone Number", Value="9"),
+    ]
     found = read(*rows)
     assert {row["customer_id"] for row in found["messages"] + found["orders"]} == {"1@b.example"}
     assert {"customer_id": "1@b.example", "kind": "phone", "value": "+1202555011"} in found["identities"]
 
 
 def test_a_click_without_its_message_is_counted():
-    found = read(event("Received SMS", 2, 1, **{"Message ID": "M1"}), event("Clicked SMS", 1, 1, **{"Message ID": "M1"}),
-                 event("Clicked SMS", 3, 1, **{"Message ID": "M2"}), event("Clicked SMS", 3, 2))  # fmt: skip
+    found = read(
+        event("Received SMS", 2, 1, **{"Message ID": "M1"}),
+        event("Clicked SMS", 1, 1, **{"Message ID": "M1"}),
+        event("Clicked SMS", 3, 1, **{"Message ID": "M2"}),
+        event("Clicked SMS", 3, 2),
+    )
     assert [row["clicked_at"] for row in found["messages"]] == [None]
     assert reasons(found) == {"Klaviyo clicks that belong to no message of the file": 3}
 
@@ -87,12 +94,15 @@ def test_cancelled_and_refunded_orders_take_back_the_order_that_they_name():
 
 
 def test_events_of_two_files_that_overlap_count_once():
-    rows = [event("Received SMS", 1, 1, **{"Message ID": "M1"}), event("Placed Order", 2, 1, Value="9", **{"Event ID": "a"}),
-            event("Placed Order", 2, 2, Value="8")]  # fmt: skip
+    rows = [
+        event("Received SMS", 1, 1, **{"Message ID": "M1"}),
+        event("Placed Order", 2, 1, Value="9", **{"Event ID": "a"}),
+        event("Placed Order", 2, 2, Value="8"),
+    ]
     found = read(*rows, files=2)
     assert (len(found["messages"]), len(found["orders"])) == (1, 2)
     assert reasons(found) == {"Klaviyo events that the files repeat": 3}
     placed = ("Event ID", "Date", "Profile ID", "Value")
-    orders = mapped("klaviyo", placed, [("a", "2024-05-01 10:00:00", "P1", "9")], [("a", "2024-05-01 10:00:00", "P1", "9")],
-                    part=1)["orders"]  # fmt: skip
+    order = ("a", "2024-05-01 10:00:00", "P1", "9")
+    orders = mapped("klaviyo", placed, [order], [order], part=1)["orders"]
     assert [row["customer_id"] for row in orders] == ["P1"]

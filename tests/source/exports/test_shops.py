@@ -5,7 +5,9 @@ import pytest
 from smsroi_helpers.source.no_value import NO_VALUE
 from tests.source.exports.reading import mapped, reasons
 
-YOUZAN = ("订单号", "订单状态", "下单时间", "付款时间", "订单实付金额(元)", "订单已退款金额(元)", "买家手机号", "买家昵称")
+YOUZAN = (
+    "订单号", "订单状态", "下单时间", "付款时间", "订单实付金额(元)", "订单已退款金额(元)", "买家手机号", "买家昵称",
+)  # fmt: skip
 AT = "2024-05-01 10:00:00"
 
 
@@ -49,7 +51,8 @@ class TestYouzan:
 @pytest.mark.parametrize("none", ["", "0.00", "-", "无"])
 def test_an_order_that_was_refunded_without_an_amount_was_refunded_in_full(none):
     """Also where the column of refunds stands there with 0.00; a stated amount is the refund."""
-    woo = mapped("woocommerce", ("order_id", "order_date", "status", "order_total", "refunded_total", "billing_email"), [
+    headings = ("order_id", "order_date", "status", "order_total", "refunded_total", "billing_email")
+    woo = mapped("woocommerce", headings, [
         ("1", AT, "refunded", "10.00", none, "a@b.example"), ("2", AT, "completed", "20.00", none, "a@b.example"),
         ("3", AT, "completed", "30.00", "3.00", "a@b.example"),
     ])  # fmt: skip
@@ -98,8 +101,8 @@ class TestWooCommerce:
             ("7", AT, "completed", "-7,00 €", "", "", ""),
         ])  # fmt: skip
         assert {row["order_id"]: row["amount"] for row in found["orders"]} == {
-            "1": "50,00 €", "2": "-50,00 €", "3": "80,00 €", "3 refund": "-30,00 €", "4": "60,00 €", "4 refund": "-60,00 €",
-            "6": "70,00 €", "6 refund": "-7,00 €",
+            "1": "50,00 €", "2": "-50,00 €", "3": "80,00 €", "3 refund": "-30,00 €", "4": "60,00 €",
+            "4 refund": "-60,00 €", "6": "70,00 €", "6 refund": "-7,00 €",
         }  # fmt: skip
         assert reasons(found) == {"WooCommerce refund rows of a refund that its order states": 2}
 
@@ -129,7 +132,9 @@ class TestPeople:
         return [people[f"#{n}"] for n in range(len(keys))], pairs
 
     def test_an_address_with_two_numbers_is_one_customer(self):
-        people, pairs = self.read(("+12025550101", "a@b.example"), ("(202) 555-0102", "A@b.example"), ("", "a@b.example"))
+        people, pairs = self.read(
+            ("+12025550101", "a@b.example"), ("(202) 555-0102", "A@b.example"), ("", "a@b.example")
+        )
         assert {person.lower() for person in people} == {"a@b.example"}
         assert {(owner.lower(), value) for owner, _kind, value in pairs} == {
             ("a@b.example", "+12025550101"), ("a@b.example", "(202) 555-0102"),

@@ -22,10 +22,14 @@ def number(n):
 
 def test_automatic_answers_are_no_texts_and_are_counted():
     """Of 42 outbound messages 12 answer a STOP; so do 3 of a shop that writes its confirmations itself."""
-    rows = [(number(n), "Sale till Sunday, STOP to unsubscribe", "2024-05-01T10:00:00Z", "outbound-api") for n in range(30)]
+    rows = [
+        (number(n), "Sale till Sunday, STOP to unsubscribe", "2024-05-01T10:00:00Z", "outbound-api") for n in range(30)
+    ]
     for n in range(12):
-        rows += [(number(n), "STOP", "2024-05-01T11:00:00Z", "inbound"),
-                 (number(n), "You have successfully been unsubscribed.", "2024-05-01T11:00:02Z", "outbound-reply")]  # fmt: skip
+        rows += [
+            (number(n), "STOP", "2024-05-01T11:00:00Z", "inbound"),
+            (number(n), "You have successfully been unsubscribed.", "2024-05-01T11:00:02Z", "outbound-reply"),
+        ]
     for n, (word, said) in enumerate([("stop", "You are opted out of Leaf."), ("HELP", "Write to us"),
                                       ("START", "You are subscribed to Leaf")], start=20):  # fmt: skip
         rows += [(number(n), word, "2024-05-01T11:00:00Z", "inbound"),
@@ -63,3 +67,18 @@ def test_texts_that_differ_by_a_name_are_one_campaign():
     ]  # fmt: skip
     assert sorted(row["text"] for row in found["creatives"]) == ["Hello Spring! New tea", "Hi {name}, new tea"]
     assert len({row["campaign_id"] for row in found["messages"]}) == 3
+
+
+def test_a_number_is_one_customer_over_sms_and_rcs():
+    found = read([
+        (number(1), "Sale", "2024-05-01T10:00:00Z", "outbound-api"),
+        (f"rcs:{number(1)}", "Sale", "2024-05-02T10:00:00Z", "outbound-api"),
+        (f"rcs:{number(1)}", "STOP", "2024-05-02T11:00:00Z", "inbound"),
+        (f"whatsapp:{number(1)}", "Sale", "2024-05-03T10:00:00Z", "outbound-api"),
+    ])  # fmt: skip
+    channels = {row["message_id"]: (row["channel"], row["customer_id"]) for row in found["messages"]}
+    assert channels == {
+        "SM0": ("sms", number(1)), "SM1": ("rcs", number(1)), "SM3": ("whatsapp", f"whatsapp:{number(1)}"),
+    }  # fmt: skip
+    assert [row["message_id"] for row in found["messages"] if row["opted_out_at"]] == ["SM1"]
+    assert [row["customer_id"] for row in found["customers"]] == [number(1)]

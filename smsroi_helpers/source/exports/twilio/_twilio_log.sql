@@ -4,7 +4,10 @@
 WITH unique_rows AS (
     SELECT
         *,
-        CASE WHEN lower(direction) LIKE 'inbound%' THEN sender ELSE recipient END AS number,
+        -- rcs:+1202… is the number's, and so is its STOP; whatsapp: and messenger: are apart.
+        regexp_replace(CASE WHEN lower(direction) LIKE 'inbound%' THEN sender ELSE recipient END, '^rcs:', '') AS number,
+        regexp_extract(CASE WHEN lower(direction) LIKE 'inbound%' THEN sender ELSE recipient END, '^(rcs|whatsapp|messenger):', 1)
+            AS scheme,
         coalesce(lower(direction), '') LIKE 'inbound%' AS came_back,
         -- The word alone on the first line, with or without "please" and signs: `Stop.`, `"STOP"`.
         CASE WHEN lower(direction) LIKE 'inbound%' THEN
@@ -27,6 +30,7 @@ log AS (
     SELECT
         sid,
         number,
+        CASE scheme WHEN '' THEN 'sms' ELSE scheme END AS channel,
         came_back,
         word,
         CASE

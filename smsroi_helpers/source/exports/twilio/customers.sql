@@ -18,5 +18,5 @@ SELECT
     ) AS opted_out_at
 FROM _twilio_log AS log
 LEFT JOIN answers ON answers.number = log.number
-WHERE log.number NOT LIKE 'whatsapp:%'
+WHERE log.channel IN ('sms', 'rcs')
 GROUP BY log.number

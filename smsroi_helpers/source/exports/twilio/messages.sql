@@ -11,7 +11,7 @@ SELECT
     sent.sid AS message_id,
     sent.number AS customer_id,
     sent.campaign_id,
-    CASE WHEN sent.number LIKE 'whatsapp:%' THEN 'whatsapp' ELSE 'sms' END AS channel,
+    sent.channel,
     sent.sent_at,
     CASE WHEN sent.status = 'partially_delivered' THEN 'delivered' ELSE sent.status END AS delivered_at,
     answers.replied_at,                     -- if replies
