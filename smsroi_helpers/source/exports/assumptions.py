@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import phonenumbers
 from babel.core import get_global
+from babel.numbers import get_territory_currencies
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from smsroi_helpers.source.contacts import infer_country, is_country
 from smsroi_helpers.source.currencies import codes_of, currencies_in, likeliest
@@ -33,6 +35,8 @@ _USUAL_ZONES = (
 _OFFSET = re.compile(r"^(.*\d)\s*([+-])(\d{2}):?(\d{2})$")
 _MOST = 0.5
 _NEARLY_ALL = 0.9
+_LIKE_NEIGHBOURS = {"AD", "MC", "PM", "SM"}
+"""Countries whose national numbers could be those of a much larger one with the same currency."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
     known = Counter({name.upper(): rows for name, rows in clues.countries.items() if is_country(name.upper())})
     if known and (first := known.most_common(1)[0])[1] >= _MOST * clues.countries.total():
         return Assumption("country", first[0], "the most frequent country of the orders")
-    inferred = infer_country(clues.phones, ())
+    inferred = infer_country(clues.phones, (), _countries_to_try(clues, given))
     if len(inferred) == 1:
         return Assumption("country", inferred[0], "inferred from telephone numbers without a country code")
     national = [text for text in clues.phones if not text.strip(" '\t").startswith(("+", "00", "whatsapp:", "rcs:"))]
@@ -90,6 +94,29 @@ def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
         said = f"{len(national):,} of {len(clues.phones):,} telephone numbers have no country code: give --country"
         return Assumption("country", "", said)
     return Assumption("country", "", "telephone numbers show their country code, or there are none")
+
+
+def _countries_to_try(clues: Clues, given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the countries of which national numbers may be: those of the currency; of dollars or none, US and China.
+
+    >>> _countries_to_try(Clues(currencies=Counter({"GBP": 5})), {})
+    ('GB',)
+    """
+    codes = frozenset([given["currency"]]) if "currency" in given else _currencies_shown(clues)
+    if not codes or codes & {"USD", "CNY"}:
+        return ("US", "CN")
+    main = {regions[0] for regions in COUNTRY_CODE_TO_REGION_CODE.values()} | {"CA"}  # Guernsey's are like Britain's
+    return tuple(
+        sorted(c for c in main - _LIKE_NEIGHBOURS if is_country(c) and codes & set(get_territory_currencies(c)))
+    )
+
+
+def _currencies_shown(clues: Clues) -> frozenset[str]:
+    """Return the currency that most rows name, else those that the most frequent sign can stand for."""
+    if clues.currencies:
+        return frozenset([clues.currencies.most_common(1)[0][0].upper()])
+    signs = Counter(sign for amount in clues.amounts for sign in set(currencies_in(amount)))
+    return codes_of([signs.most_common(1)[0][0]]) if signs else frozenset()
 
 
 def _country_of_shown(phones: Sequence[str], national: Sequence[str]) -> str:

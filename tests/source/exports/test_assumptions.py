@@ -55,6 +55,23 @@ def test_numbers_of_landlines_are_those_of_the_country_that_other_numbers_show()
     assert (other.value, other.reason) == ("", "5 of 6 telephone numbers have no country code: give --country")
 
 
+def test_numbers_without_a_country_code_are_of_a_country_of_the_currency():
+    """`0151 234567xx` is a mobile number in Germany, and would be one in China; `06 12345678` in two countries."""
+    german = [f"0151 234567{n:02}" for n in range(20)]
+    assert assume_country(Clues(phones=german, currencies=Counter({"EUR": 20})), {}).value == "DE"
+    assert assume_country(Clues(phones=german, amounts=["20,00 €"]), {}).value == "DE"
+    either = assume_country(Clues(phones=["06 12345678", "06 23456789"], currencies=Counter({"EUR": 2})), {})
+    assert (either.value, "NL" in either.reason, "FR" in either.reason, "CN" in either.reason) == (
+        "",
+        True,
+        True,
+        False,
+    )
+    french = ["06 12 34 56 78", "07 61 23 45 67"]
+    assert assume_country(Clues(phones=french, currencies=Counter({"EUR": 2})), {}).value == "FR"
+    assert assume_country(Clues(phones=["416-967-1111"], currencies=Counter({"CAD": 2})), {}).value == "CA"
+
+
 def test_a_currency_is_that_of_the_column_else_of_the_sign_else_a_guess():
     assert assume_currency(Clues(currencies=Counter({"EUR": 5, "USD": 2}), amounts=["$1"]), {}, "").value == "EUR"
     assert assume_currency(Clues(amounts=["£1.50", "2.00"]), {}, "").value == "GBP"
