@@ -6,13 +6,13 @@ import re
 import unicodedata
 import zoneinfo
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import phonenumbers
 from babel.core import get_global
 from babel.numbers import get_territory_currencies
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
 from smsroi_helpers.source.contacts import infer_country, is_country
 from smsroi_helpers.source.currencies import codes_of, currencies_in, likeliest
@@ -23,6 +23,7 @@ __all__ = [
     "assume_country",
     "assume_currency",
     "assume_timezone",
+    "calling_codes",
 ]
 
 _USUAL_ZONES = (
@@ -117,6 +118,21 @@ def _currencies_shown(clues: Clues) -> frozenset[str]:
         return frozenset([clues.currencies.most_common(1)[0][0].upper()])
     signs = Counter(sign for amount in clues.amounts for sign in set(currencies_in(amount)))
     return codes_of([signs.most_common(1)[0][0]]) if signs else frozenset()
+
+
+def calling_codes(countries: Iterable[str], own: str) -> str:
+    """Return a map of SQL: country → calling code, of countries other than a shop's own whose numbers begin with 0.
+
+    >>> calling_codes(["gb", "US", "DE", "Fr"], "DE")
+    "MAP {'FR': '+33', 'GB': '+44'}"
+    """
+    found = {}
+    for country in sorted({country.upper() for country in countries} - {own}):
+        metadata = PhoneMetadata.metadata_for_region(country, None)
+        if metadata and metadata.national_prefix == "0":
+            found[country] = f"+{metadata.country_code}"
+    entries = ", ".join(f"'{country}': '{code}'" for country, code in found.items())
+    return f"MAP {{{entries}}}" if found else ""
 
 
 def _country_of_shown(phones: Sequence[str], national: Sequence[str]) -> str:

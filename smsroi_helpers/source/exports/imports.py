@@ -20,6 +20,7 @@ from smsroi_helpers.source.exports.assumptions import (
     assume_country,
     assume_currency,
     assume_timezone,
+    calling_codes,
 )
 from smsroi_helpers.source.exports.imported import Imported, ImportedFile
 from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, layout_of, recognise
@@ -194,7 +195,7 @@ class _Importer:
         for entry in parts:
             entry.year_last = self._decide_order(entry, values["country"])
             self._look_for_unreadable_times(entry, values["timezone"])
-        mappings = self._helpers(parts, settings)
+        mappings = self._helpers(parts, settings, values["country"])
         tables: dict[str, int] = {}
         for table in (*contract.TABLES, "exclusions"):
             query = self._mapping(table, parts, settings, values["currency"])
@@ -318,12 +319,18 @@ class _Importer:
 
     # --- mappings ----------------------------------------------------------------------------------------------------
 
-    def _helpers(self, parts: Sequence[_PartFiles], settings: dict[str, str]) -> dict[str, str]:
+    def _calling_codes(self, entry: _PartFiles, country: str) -> dict[str, str]:
+        """Return the setting of a template for national numbers of other countries, if the orders show any."""
+        counts = self._counts(entry, "country") if "country" in entry.found and country else {}
+        codes = calling_codes(counts, country)
+        return {"calling_codes": codes} if codes else {}
+
+    def _helpers(self, parts: Sequence[_PartFiles], settings: dict[str, str], country: str) -> dict[str, str]:
         """Return the helper views of all parts, and make them known to the engine."""
         made = {
             name: fill_template(
                 entry.layout, entry.part, name, entry.files, self._facts(entry),
-                settings | {"year_last": entry.year_last},
+                settings | {"year_last": entry.year_last} | self._calling_codes(entry, country),
             )
             for entry in parts for name in entry.part.helpers
         }  # fmt: skip

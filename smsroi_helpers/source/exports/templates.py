@@ -252,7 +252,7 @@ def fill_template(
         lines.append(bare)
     if table == "exclusions":
         lines += [_not_read(layout, part, fact) for fact in part.facts if fact not in facts]
-    known_settings = {"nameless_text": nameless("text"), **part.identities, **settings}
+    known_settings = {"nameless_text": nameless("text"), "calling_codes": "MAP {'': ''}", **part.identities, **settings}
     text = _SETTING.sub(lambda name: known_settings[name[1]], "\n".join(lines))
     comments = re.match(r"(?:--.*\n)*", text)
     head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)

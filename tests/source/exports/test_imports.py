@@ -446,6 +446,28 @@ def test_woocommerce_statuses_in_the_language_of_the_shop(project):
     assert made.notes[-1].endswith("check how it reads them: Versandt")
 
 
+@pytest.mark.parametrize("kind", ["shopify", "woocommerce"])
+def test_a_number_without_a_country_code_is_of_the_orders_own_country(project, kind):
+    """A British customer of an American shop, and texts to both."""
+    buyers = [*((makers.us_number(n)[2:], "US") for n in range(9)), ("07911 123456", "GB"), ("07911123457", "GB")]
+    names = {
+        "shopify": ("Name", "Created at", "Financial Status", "Total", "Currency", "Billing Phone", "Billing Country"),
+        "woocommerce": ("order_id", "order_date", "status", "order_total", "order_currency", "billing_phone",
+                        "billing_country"),
+    }[kind]  # fmt: skip
+    rows = [(n, "2024-05-01 10:00:00", "paid", "9.00", "USD", *buyer) for n, buyer in enumerate(buyers)]
+    orders = makers.written(names, [dict(zip(names, row, strict=True)) for row in rows])
+    sent = [
+        {"Sid": n, "From": makers.SHOP_NUMBER, "To": to, "Status": "delivered", "Direction": "outbound-api",
+         "SentDate": "2024-05-02T10:00:00Z"} for n, to in enumerate(["+447911123456", makers.us_number(1)])
+    ]  # fmt: skip
+    log = makers.written(makers.TWILIO_HEADINGS, sent)
+    files = [save(project, f"abroad {kind}.csv", orders), save(project, "abroad log.csv", log)]
+    import_exports([("", file) for file in files], f"data/abroad-{kind}")
+    tables = frames(load(f"data/abroad-{kind}", project / f"abroad {kind}"))
+    assert set(tables["messages"]["customer_id"]) <= set(tables["orders"]["customer_id"])
+
+
 class TestFiles:
     @pytest.fixture
     def export(self, project):

@@ -21,16 +21,23 @@ by_order AS (
         arg_max(discount, file) AS discount,
         arg_max(refunded, file) AS refunded,
         coalesce(arg_max(phone, file), arg_max(billing_phone, file), arg_max(shipping_phone, file)) AS number,
-        arg_max(email, file) AS email
+        arg_max(email, file) AS email,
+        arg_max(country, file) AS country
     FROM named
     GROUP BY order_id
 ),
+called AS (  -- a number such as 07911 123456 is of the order's own country, if that is another than source.yml's
+    SELECT * REPLACE (
+        CASE WHEN regexp_matches(number, '^[^0-9+]*0[1-9]') THEN coalesce(
+            {{calling_codes}}[upper(country)] || regexp_replace(number, '^[^0-9+]*0', ''), number) ELSE number END AS number
+    ) FROM by_order
+),
 tills AS (  -- addresses of the shop itself, beside the numbers of many customers
-    SELECT lower(email) AS address FROM by_order GROUP BY 1
+    SELECT lower(email) AS address FROM called GROUP BY 1
     HAVING count(DISTINCT right(regexp_replace(number, '[^\p{Nd}]', '', 'g'), 9)) > 10
 )
 SELECT
-    by_order.*,
+    called.*,
     coalesce(CASE WHEN address IS NULL THEN email END, number, email, 'guest') AS customer_id,  -- guest: none of these
     CASE
         WHEN total IS NULL THEN 'Shopify orders without a total'
@@ -38,5 +45,5 @@ SELECT
         WHEN status IN ('pending', 'voided', 'expired') THEN 'Shopify orders that were not paid (' || status || ')'
         WHEN currency <> {{currency}} THEN 'Shopify orders in another currency'
     END AS left_out
-FROM by_order
+FROM called
 LEFT JOIN tills ON tills.address = lower(email)

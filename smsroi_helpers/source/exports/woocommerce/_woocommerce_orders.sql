@@ -21,12 +21,18 @@ WITH words AS (
                       'rimborsato', 'terugbetaald', '已退款'])
     ) AS known (meaning, of_meaning), unnest(of_meaning) AS each (word)
 ),
+called AS (  -- a number such as 07911 123456 is of the order's own country, if that is another than source.yml's
+    SELECT * REPLACE (
+        CASE WHEN regexp_matches(phone, '^[^0-9+]*0[1-9]') THEN coalesce(
+            {{calling_codes}}[upper(country)] || regexp_replace(phone, '^[^0-9+]*0', ''), phone) ELSE phone END AS phone
+    ) FROM woocommerce_orders
+),
 numbered AS (
     SELECT
         *,
         regexp_matches(total, '^[^0-9]*[-−]') AS is_refund_row,
         coalesce(lower(email), right(regexp_replace(phone, '[^\p{Nd}]', '', 'g'), 9), nullif(customer, '0'), total) AS buyer
-    FROM woocommerce_orders
+    FROM called
     WHERE order_no IS NOT NULL
 ),
 of_two_shops AS (
@@ -44,7 +50,7 @@ named AS (
     FROM numbered LEFT JOIN of_two_shops ON of_two_shops.order_no = numbered.order_no
 ),
 tills AS (  -- addresses of the shop itself, beside the numbers of many customers
-    SELECT lower(email) AS address FROM woocommerce_orders GROUP BY 1
+    SELECT lower(email) AS address FROM called GROUP BY 1
     HAVING count(DISTINCT right(regexp_replace(phone, '[^\p{Nd}]', '', 'g'), 9)) > 10
 ),
 by_order AS (
@@ -57,6 +63,8 @@ by_order AS (
         arg_max(discount, file) AS discount,
         arg_max(refunded, file) AS refunded,
         arg_max(currency, file) AS currency,
+        arg_max(phone, file) AS phone,
+        arg_max(email, file) AS email,
         coalesce(
             CASE WHEN any_value(address) IS NULL THEN arg_max(email, file) END,
             arg_max(phone, file),
