@@ -49,6 +49,7 @@ _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "r
 """Columns of messages that are unknown if one of several exports lacks them."""
 _STATED: tuple[str, ...] = ("timezone", "country", "currency")
 _SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
+_GATEWAYS = ("twilio", "attentive", "aliyun", "tencent")
 _NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
 _UNREADABLE = 0.01
 """Largest share of times that may be unreadable; above it the export is refused."""
@@ -205,6 +206,7 @@ class _Importer:
         left_out = self._left_out(mappings.get("exclusions", ""))
         tables.pop("exclusions", None)
         self._refuse_without_orders(parts, tables, left_out)
+        self._refuse_without_texts(parts, tables, left_out)
         for layout in {entry.layout.kind: entry.layout for entry in parts}.values():
             self._notes += [f"{layout.title}: {text}" for text in layout.assumes]
             self._notes.append(f"{layout.title}: not verified: {layout.not_verified}")
@@ -402,6 +404,18 @@ class _Importer:
             "there are no orders: add the shop's export for profit and customer value; hours and tests can be compared"
             " by clicks and opt-outs without it"
         )
+
+    def _refuse_without_texts(
+        self, parts: Sequence[_PartFiles], tables: Mapping[str, int], left_out: Mapping[str, int]
+    ) -> None:
+        gateways = [entry.layout.title for entry in parts if entry.part.kind in _GATEWAYS]
+        if not gateways or "messages" in tables:
+            return
+        reasons = "; ".join(f"{why}: {n:,}" for why, n in left_out.items() if why.startswith(gateways[0].split()[0]))
+        said = f"{gateways[0]}: no text is left ({reasons or 'the export is empty'})"
+        if not tables:
+            raise DataError(f"{said}; export the texts again, with whole telephone numbers")
+        self._notes.insert(0, said)
 
     def _unknown_words(self, entry: _PartFiles) -> list[str]:
         """Return a note on words of the status column that the templates do not know."""

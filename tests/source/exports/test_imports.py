@@ -521,6 +521,18 @@ class TestFiles:
             import_exports([("", save(project, "void.csv", text))], "data/void")
         assert not (project / "data" / "void").exists()
 
+    def test_a_log_without_a_text_that_counts_is_refused_alone_and_said_beside_orders(self, project, export):
+        names = makers.ALIYUN_HEADINGS
+        masked = [
+            {"手机号码": "138****0001", "发送时间": "2024-05-01 10:00:00", "发送状态": "发送成功", "模板CODE": "T"}
+        ]
+        log = save(project, "masked.csv", makers.written(names, masked * 3))
+        said = r"no text is left \(Aliyun texts without a whole telephone number: 3\)"
+        with pytest.raises(DataError, match=said):
+            import_exports([("", log)], "data/masked")
+        made = import_exports([("", export), ("", log)], "data/masked", given={"country": "US"})
+        assert "no text is left (Aliyun texts without a whole telephone number: 3)" in made.notes[0]
+
     def test_an_opt_out_is_unknown_where_the_log_has_no_incoming_texts(self, project, export):
         outbound = [row for row in records(makers.twilio(1, 12)) if row["Direction"] != "inbound"]
         log = save(project, "outbound.csv", makers.written(makers.TWILIO_HEADINGS, outbound))
