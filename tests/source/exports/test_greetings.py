@@ -4,8 +4,7 @@ import ibis
 import pytest
 
 from smsroi_helpers.source.exports.greetings import nameless
-from smsroi_helpers.source.exports.layouts import layout_of
-from smsroi_helpers.source.exports.templates import ExportFile, fill_template
+from tests.source.exports.reading import mapped
 
 GREETINGS = {
     "Hi Anna, 20% off": "Hi {name}, 20% off",
@@ -29,38 +28,27 @@ NONE = (
 NAMES = ("Anna", "Ben", "Zoé", "Jürgen")
 
 
-@pytest.fixture(scope="module")
-def con():
-    con = ibis.duckdb.connect()
-    con.raw_sql("SET TimeZone = 'UTC'")
-    return con
-
-
-def test_a_name_is_replaced_and_other_texts_are_not(con):
-    texts = [*GREETINGS, *NONE]
+def test_a_name_is_replaced_and_other_texts_are_not():
+    texts, con = [*GREETINGS, *NONE], ibis.duckdb.connect()
     con.create_table("texts", ibis.memtable({"text": texts}), overwrite=True)
     found = con.sql(f"SELECT text, {nameless('text')} AS made FROM texts").to_pyarrow().to_pylist()
     assert {row["text"]: row["made"] for row in found} == GREETINGS | {text: text for text in NONE}
 
 
 @pytest.mark.parametrize(
-    ("kind", "columns", "of"),
+    ("kind", "headings", "of"),
     [
-        ("aliyun", ("phone", "sent_at", "status", "template", "text"), lambda n, text: (n, "x", "3", "T1", text)),
-        ("tencent", ("phone", "status", "serial", "sent_at", "template", "text"),
+        ("aliyun", ("PhoneNum", "SendDate", "SendStatus", "TemplateCode", "Content"),
+         lambda n, text: (n, "x", "3", "T1", text)),
+        ("tencent", ("PhoneNumber", "ReportStatus", "SerialNo", "SendTime", "TemplateId", "内容"),
          lambda n, text: (n, "SUCCESS", n, "1714528800", "T1", text)),
-        ("attentive", ("type", "happened_at", "message_id", "phone", "text"),
+        ("attentive", ("type", "timestamp", "message_id", "phone", "message_text"),
          lambda n, text: ("MESSAGE_RECEIPT", "1714528800", "T1", n, text)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["", "Spring"])
-def test_no_creative_shows_a_name(con, kind, columns, of, name):
+def test_no_creative_shows_a_name(kind, headings, of, name):
     """Twelve recipients of each name: each exact text went to more than ten. A word that never differs is no name."""
     rows = [of(f"+1202555{n:04}", f"Hi {name or NAMES[n % 4]}, new tea") for n in range(48)]
-    con.create_table("f", ibis.memtable(rows, columns=columns), overwrite=True)
-    layout = layout_of(kind)
-    files = [ExportFile("f", dict(zip(columns, columns, strict=True)))]
-    settings = {"timezone": "'UTC'", "currency": "'USD'", "zone": "UTC"}
-    query = fill_template(layout, layout.parts[0], "creatives", files, frozenset(), settings)
-    found = con.sql(query).to_pyarrow().to_pylist()
+    found = mapped(kind, headings, rows)["creatives"]
     assert [row["text"] for row in found] == [f"Hi {name or '{name}'}, new tea"]
