@@ -27,6 +27,7 @@ _HAN = r"[^\s，,。.！!：:；;、？?~～【】{}]{1,12}"
 _PATTERNS = (
     (rf"(?i)(^.{{0,40}}?\b(?:{'|'.join(_WORDS)})\s+)(?:{_NAME})({_END}|$)", rf"\1{NAME}\2"),
     (rf"(^.{{0,40}}?\b(?i:{'|'.join(_WORDS)})\s+){_CAPITAL}(\s)", rf"\1{NAME}\2"),
+    (r"(?i)(^.{0,40}?\b(?:hi|hey|hello|dear|hola|hallo|bonjour|ciao)\s+)\p{L}+(\s)", rf"\1{NAME}\2"),
     (rf"(^{_START}){_CAPITAL}(,\s)", rf"\1{NAME}\2"),
     (rf"(^.{{0,20}}?(?:亲爱的|尊敬的|嗨|哈喽|[Hh]i|[Hh]ello)[ ,，]?){_HAN}([，,。！!：:、~～])", rf"\1{NAME}\2"),
     (rf"(^\s*(?:【[^】]*】)?\s*){_HAN}([，, ]?(?:您好|你好))", rf"\1{NAME}\2"),

@@ -12,6 +12,7 @@ GREETINGS = {
     "Leaf: Hi Jean-Luc O'Neil - new": "Leaf: Hi {name} - new",
     "Dear Dr. Smith, hello": "Dear {name}, hello",
     "Hi Anna your order 12 has left": "Hi {name} your order 12 has left",
+    "leaf: hi anna your order has left": "leaf: hi {name} your order has left",
     "Hallo Jürgen, neu": "Hallo {name}, neu",
     "Bonjour Zoé ! Soldes": "Bonjour {name} ! Soldes",
     "¡Hola María José! rebajas": "¡Hola {name}! rebajas",

@@ -99,12 +99,18 @@ class TestWooCommerce:
             ("5", AT, "completed", "-60,00 €", "", "d@b.example", ""),
             ("6", AT, "completed", "70,00 €", "7,00 €", "e@b.example", ""),
             ("7", AT, "completed", "-7,00 €", "", "", ""),
+            ("8", AT, "cancelled", "90,00 €", "", "f@b.example", ""),
+            ("8", AT, "completed", "-90,00 €", "", "f@b.example", ""),
         ])  # fmt: skip
         assert {row["order_id"]: row["amount"] for row in found["orders"]} == {
             "1": "50,00 €", "2": "-50,00 €", "3": "80,00 €", "3 refund": "-30,00 €", "4": "60,00 €",
             "4 refund": "-60,00 €", "6": "70,00 €", "6 refund": "-7,00 €",
         }  # fmt: skip
-        assert reasons(found) == {"WooCommerce refund rows of a refund that its order states": 2}
+        assert reasons(found) == {
+            "WooCommerce refund rows of a refund that its order states": 2,
+            "WooCommerce orders that were not paid (cancelled)": 1,
+            "WooCommerce refund rows of orders that were not paid": 1,
+        }
 
     def test_the_same_numbers_in_two_shops_are_two_orders(self):
         """A second export of the first shop has one order more, and another form of dates."""

@@ -81,6 +81,7 @@ with_refunds AS (
         meaning,
         bool_or(is_refund_row) OVER (PARTITION BY order_id) AS has_refund_row,
         bool_or(NOT is_refund_row) OVER (PARTITION BY order_id) AS has_order,
+        bool_or(NOT is_refund_row AND meaning = 'unpaid') OVER (PARTITION BY order_id) AS of_unpaid,
         CASE
             WHEN is_refund_row THEN '-' || regexp_replace(total, '[-−]', '', 'g')
             WHEN bool_or(is_refund_row) OVER (PARTITION BY order_id) THEN NULL  -- its own row says it
@@ -105,6 +106,7 @@ SELECT
         WHEN total IS NULL THEN 'WooCommerce orders without a total'
         WHEN meaning = 'unpaid' THEN 'WooCommerce orders that were not paid (' || status || ')'
         WHEN currency <> {{currency}} THEN 'WooCommerce orders in another currency'
+        WHEN is_refund_row AND of_unpaid THEN 'WooCommerce refund rows of orders that were not paid'
         WHEN is_stated THEN 'WooCommerce refund rows of a refund that its order states'
     END AS left_out
 FROM compared
