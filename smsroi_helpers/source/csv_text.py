@@ -97,6 +97,7 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
     raise DataError(
         f"{file.name}, line {first_error.line}: neither UTF-8 nor GB18030 with common characters; save the file as"
         " UTF-8, or name its encoding in source.yml, such as `encoding: cp1252` (Western Europe), `big5` or `gb18030`"
+        " (to smsroi import: --encoding cp1252)"
     )
 
 

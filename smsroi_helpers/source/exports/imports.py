@@ -63,7 +63,7 @@ def import_exports(
     Args:
         named: kind (empty: recognised by the columns) and path of each file; of an order in several, the last counts.
         to: folder of the source, relative to the project's root.
-        given: settings that the user states: timezone, country, currency.
+        given: settings that the user states: timezone, country, currency, encoding.
         force: overwrite mappings, `source.yml` and the parameter file. Other settings of `source.yml` are kept.
 
     Raises:
@@ -77,8 +77,9 @@ def import_exports(
     earlier = {name: str(kept[name]) for name in _STATED if name in kept and name not in now}
     stated = earlier | now
     _check_settings(stated)
+    encoding = stated.pop("encoding", str(kept.get("encoding", "")))
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
-        reader = _Importer(Path(place), target, stated, encoding=str(kept.get("encoding", "")))
+        reader = _Importer(Path(place), target, stated, encoding=encoding)
         reader.earlier = frozenset(earlier)
         try:
             for kind, file in named:
@@ -88,6 +89,7 @@ def import_exports(
             raise DataError(f"the exports cannot be mapped: {reason_of(error)}") from None
         finally:
             reader.con.disconnect()
+    kept |= {"encoding": encoding} if encoding else {}
     parameter_file, is_new = write_source(target, made.source, kept, force=force)
     return Imported(
         target, tuple(made.files), made.assumed, tuple(made.notes), made.tables, made.left_out,

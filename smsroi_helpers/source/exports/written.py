@@ -129,6 +129,10 @@ def _lines_by_name(target: Path) -> dict[str, str]:
 def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> str:
     """Return the text of source.yml, with a reason beside each line; settings that stay keep their lines."""
     earlier = _lines_by_name(target) if kept else {}
+    if "encoding" in earlier and not re.search(
+        rf"(?m)^encoding: *{re.escape(str(kept['encoding']))}\b", earlier["encoding"]
+    ):
+        del earlier["encoding"]  # it is given anew
     lines = ["# Written by `smsroi import`. What was assumed stands beside each line: check it, and correct it here."]
     known = {assumption.name: assumption for assumption in source.assumed}
     if "title" in kept:
@@ -149,7 +153,8 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
     if not source.has_costs and "message_cost" not in kept:
         lines.append("# message_cost: 0.04  # price of one billing segment; without it, profit is before message costs")
     written = (*known, "title", "files", "pseudonymise", "pseudonyms")
-    lines += [earlier[name] for name in kept if name not in written]
+    stay = [name for name in kept if name not in written]
+    lines += [earlier[name] if name in earlier else f"{name}: {_scalar(kept[name])}  # as given" for name in stay]
     lines.append("files:  # the exports; a new one under the same name is read at the next run")
     lines += [f"  {alias}: {_scalar(_path_from(target, file))}" for alias, file in source.exports.items()]
     return "\n".join(lines) + "\n"

@@ -79,6 +79,22 @@ def test_a_file_in_the_folder_named_like_a_table_is_refused(tmp_path, invoke):
     )
 
 
+def test_an_encoding_is_named_on_the_command_line(tmp_path, invoke):
+    """A file of Windows: refused with what to write, and read with it; the source remembers it."""
+    file = tmp_path / "orders.csv"
+    file.write_bytes(
+        makers.shopify(12, 3).replace("leave at the door", "à côté, déposé, près de l’église").encode("cp1252")
+    )
+    code, _said, errors = invoke(file, "--to", "data/eu")
+    assert (code, "--encoding cp1252" in errors) == (10, True)
+    for forced in ((), ("--force",)):
+        code, said, errors = invoke(file, "--to", "data/eu", "--encoding", "cp1252", *forced)
+        assert (code, errors) == (0, "")
+        assert "Shopify orders" in said
+    assert "encoding: cp1252" in (tmp_path / "data" / "eu" / "source.yml").read_text(encoding="utf-8")
+    assert invoke(file, "--to", "data/eu", "--force")[0] == 0
+
+
 def test_prices_in_another_currency_are_no_costs(tmp_path, invoke):
     """Orders in pounds, texts priced in dollars."""
     orders, log = tmp_path / "orders.csv", tmp_path / "log.csv"
