@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError, redact, shortened
+from smsroi_helpers.errors import DataError, redact, shortened, shown_value
 from smsroi_helpers.source.loaded import Finding, finding_of
 
 __all__ = [
@@ -105,9 +105,7 @@ def find_header(
         raise DataError(f"{file_name}: column {empty[0]} has no name in the first line; name it or remove it")
     names, findings = _numbered(names, file_name, table)
     findings += [
-        finding_of(
-            redact(shortened(file_name)), redact(shortened(written)), "column name in another spelling", 0, name=name
-        )
+        finding_of(redact(shortened(file_name)), shown_value(written), "column name in another spelling", 0, name=name)
         for written, name in zip(map(_clean, rows[place]), names, strict=False)
         if table and name in table.by_name and written != name
     ]
@@ -209,15 +207,15 @@ def _numbered(names: list[str], file_name: str, table: contract.Table | None) ->
             continue
         if table and key in table.by_name:
             raise DataError(
-                f"{file_name}: column {shortened(name)} appears twice in the first line; rename one of them"
+                f"{file_name}: column {shown_value(name)} appears twice in the first line; rename one of them"
             )
         number = seen[key]
         while (new := f"{name}_{number}").casefold() in taken:
             number += 1
         taken.add(new.casefold())
         numbered.append(new)
-        place, shown = redact(shortened(file_name)), redact(shortened(new))
-        findings.append(finding_of(place, redact(shortened(name)), "column name repeated", 0, name=shown))
+        place, shown = redact(shortened(file_name)), shown_value(new)
+        findings.append(finding_of(place, shown_value(name), "column name repeated", 0, name=shown))
     return numbered, findings
 
 

@@ -19,7 +19,7 @@ from babel.core import get_global
 
 from smsroi_helpers import contract, engine
 from smsroi_helpers.engine import EngineError, create_view, local_time
-from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
+from smsroi_helpers.errors import DataError, StorageError, reason_of, shown_value
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source import settings as source_settings
@@ -323,7 +323,7 @@ class _SourceReader:
         """Add a note for each column that is not in the contract."""
         remedy = "the column is not read"
         self._findings += [
-            Finding(table.name, redact(shortened(name)), "not in the contract", "note", rows_in, 1.0, remedy)
+            Finding(table.name, shown_value(name), "not in the contract", "note", rows_in, 1.0, remedy)
             for name in sorted(names - {LINE, contract.SPELLING})
         ]
 
@@ -369,7 +369,9 @@ class _SourceReader:
             if set(rule.needs) <= set(self._valid_tables):
                 groups = rule.broken(self._valid_tables).order_by("name").limit(3).to_pyarrow().to_pylist()
                 if groups:
-                    examples = "; ".join(f"{shortened(group['name'])}: {shortened(group['found'])}" for group in groups)
+                    examples = "; ".join(
+                        f"{shown_value(group['name'])}: {shown_value(group['found'])}" for group in groups
+                    )
                     raise DataError(
                         f"table {rule.table}, column {rule.column}: {rule.code} ({examples}); {rule.remedy}"
                     )
@@ -383,7 +385,7 @@ def _example(validated: ir.Table, fault: str) -> str:
     values = validated.filter(validated.fault == fault)[contract.raw_name(column)].cast("string").name("value")
     counted = values.as_table().group_by("value").aggregate(n=ibis._.count())
     first = counted.order_by(ibis.desc("n"), "value").limit(1).to_pyarrow()["value"].to_pylist()
-    return f", such as {redact(shortened(first[0], 40))}" if first and first[0] else ""
+    return f", such as {shown_value(first[0], 40)}" if first and first[0] else ""
 
 
 def _faults_of(counts: list[dict[str, Any]], ragged: list[int]) -> dict[str, int]:

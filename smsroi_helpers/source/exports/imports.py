@@ -11,7 +11,7 @@ import pydantic
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
-from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened
+from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened, shown_value
 from smsroi_helpers.source.csv_text import csv_to_parquet
 from smsroi_helpers.source.dates import count_orders, decide_order
 from smsroi_helpers.source.exports.assumptions import (
@@ -309,7 +309,7 @@ class _Importer:
             )
             (found,) = self._values(query)
             if found["bad"]:
-                example = redact(shortened(found["example"], 40))
+                example = shown_value(found["example"], 40)
                 said = (
                     f"{entry.layout.title}, column {entry.heading(column)}: {found['bad']:,} of {found['n']:,} times"
                     f" cannot be read, such as {example}"
@@ -435,7 +435,7 @@ class _Importer:
         words = [word for word in self._counts(entry, entry.part.status) if _word(word) not in entry.part.words]
         if not words:
             return []
-        shown = redact(shortened(", ".join(words), 200))
+        shown = shortened(", ".join(map(shown_value, words)), 200)
         return [
             f"{entry.layout.title}: words of {heading} that the mapping does not know, check how it reads them: {shown}"
         ]
