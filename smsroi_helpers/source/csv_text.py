@@ -27,6 +27,7 @@ from pyarrow import parquet
 
 from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.east_asian import is_mostly_common, other_language
 from smsroi_helpers.source.header import LINE, Header, find_text_header
 from smsroi_helpers.source.loaded import Finding
 from smsroi_helpers.source.signatures import advice_for, looks_like_utf16
@@ -44,8 +45,6 @@ MAX_UNPACKED_BYTES = 64 * 2**30
 _MAX_COMPRESSION_RATIO = 400
 """Largest accepted ratio of unpacked to packed size. Real tables reach 5 to 50, gzip bombs up to 1,030."""
 _CHUNK = 4 * 2**20
-_COMMON_SHARE = 0.75
-"""Smallest share of common characters in Chinese text. Names, in which rare ones are frequent, have about 0.9."""
 _CHARACTERS = 10_000
 """Number of non-ASCII characters that are looked at."""
 _MIN_MULTIBYTE = 5
@@ -71,7 +70,7 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
 
     Raises:
         DataError: the file is empty, no text, a damaged gzip file, too large once unpacked, contains a NUL byte, cannot
-            be decoded, or is GB18030 only by chance. The message names the file and the line.
+            be decoded, or is GB18030 only by chance (Korean and Japanese too). The message names the file and the line.
     """
     head = next(_read_chunks(file), b"")
     if not head:
@@ -91,12 +90,21 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
         )
     if encoding:
         return _copy_as_utf8(file, encoding, copy_to)
-    if _is_mostly_chinese(file):
+    characters = _first_characters(file)
+    language, likely = other_language(characters)
+    if language:
+        raise DataError(
+            f"{file.name}, line {first_error.line}: not UTF-8, and it looks like {language}; save the file as UTF-8, or"
+            f" name its encoding: `encoding: {likely}` in source.yml, or `smsroi import --encoding {likely}` (`gb18030`"
+            " if it is Chinese)"
+        )
+    if is_mostly_common(characters):
         with contextlib.suppress(_NotDecodable):
             return _copy_as_utf8(file, "gb18030", copy_to)
     raise DataError(
         f"{file.name}, line {first_error.line}: neither UTF-8 nor GB18030 with common characters; save the file as"
-        " UTF-8, or name its encoding in source.yml, such as `encoding: cp1252` (Western Europe), `big5` or `gb18030`"
+        " UTF-8, or name its encoding, such as cp1252 (Western Europe), cp1251, big5 or gb18030: `encoding: cp1252` in"
+        " source.yml, or `smsroi import --encoding cp1252`"
     )
 
 
@@ -171,38 +179,19 @@ def _count_non_ascii(text: str) -> int:
     return len(text) - len(text.encode("ascii", errors="ignore"))
 
 
-def _is_mostly_chinese(file: Path) -> bool:
-    """Whether most of the first non-ASCII characters are common Chinese ones, if the file is GB18030.
-
-    Latin letters with accents, Big5 and Shift JIS also decode as GB18030, but mostly to rare characters.
-    """
+def _first_characters(file: Path) -> str:
+    """Return the first non-ASCII characters of a file in GB18030; nothing if it is not GB18030."""
     decoder = codecs.getincrementaldecoder("gb18030")()
-    common = non_ascii_total = 0
+    found = ""
     for chunk in _read_chunks(file):
         try:
-            found = (character for character in decoder.decode(chunk) if not character.isascii())
+            others = (character for character in decoder.decode(chunk) if not character.isascii())
         except UnicodeDecodeError:
-            return False
-        looked_at = list(itertools.islice(found, _CHARACTERS - non_ascii_total))
-        non_ascii_total += len(looked_at)
-        common += sum(map(_is_common, looked_at))
-        if non_ascii_total >= _CHARACTERS:
+            return ""
+        found += "".join(itertools.islice(others, _CHARACTERS - len(found)))
+        if len(found) >= _CHARACTERS:
             break
-    return non_ascii_total > 0 and common / non_ascii_total > _COMMON_SHARE
-
-
-def _is_common(character: str) -> bool:
-    """Whether a character is a sign or one of the 3,755 most frequent (level 1) of GB 2312, or has four bytes.
-
-    Four bytes, of which two are digits, do not occur by chance.
-    """
-    if len(character.encode("gb18030", errors="replace")) == 4:
-        return True
-    try:
-        lead = character.encode("gb2312")[0]
-    except UnicodeEncodeError:
-        return False
-    return 0xA1 <= lead <= 0xA9 or 0xB0 <= lead <= 0xD7
+    return found
 
 
 class _NotDecodable(DataError):
@@ -220,7 +209,7 @@ def _copy_as_utf8(file: Path, encoding: str, copy_to: Path) -> Utf8File:
             except UnicodeDecodeError:
                 raise _NotDecodable(
                     f"{file.name}, after line {line}: invalid {encoding.upper()}; save the file as UTF-8,"
-                    " or correct `encoding` in source.yml"
+                    " or correct the `encoding` that is named"
                 ) from None
             if "\0" in text:
                 raise DataError(f"{file.name}, after line {line}: a NUL character; not a text file: export it again")
