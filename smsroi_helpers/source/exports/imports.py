@@ -97,7 +97,7 @@ def import_exports(
     Args:
         named: kind (empty: recognised by the columns) and path of each file; of an order in several, the last counts.
         to: folder of the source, relative to the project's root.
-        given: settings that the user states: timezone, country, currency.
+        given: settings that the user states: timezone, country, currency, encoding.
         force: overwrite mappings, `source.yml` and the parameter file. Other settings of `source.yml` are kept.
 
     Raises:
@@ -108,8 +108,11 @@ def import_exports(
     target = resolve_path(to)
     kept = existing_settings(target, force=force)
     stated: dict[str, str] = {name: str(kept[name]) for name in _STATED if name in kept}
-    stated |= {name: value for name, value in (given or {}).items() if value}
-    _check_settings(stated)
+    given = {name: value for name, value in (given or {}).items() if value}
+    _check_settings(stated | given)
+    if encoding := given.pop("encoding", ""):
+        kept["encoding"] = encoding
+    stated |= given
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
         reader = _Importer(Path(place), target, stated, encoding=str(kept.get("encoding", "")))
         try:

@@ -121,6 +121,8 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
         lines.append(
             "pseudonymise: true  # ids are telephone numbers or e-mail addresses: pseudonyms, when the source is read"
         )
+    if kept.get("encoding"):
+        lines.append(f"encoding: {_scalar(kept['encoding'])}  # of the files that are neither UTF-8 nor UTF-16")
     if "margin" not in kept:
         lines.append("margin: 0.3  # share of an order's amount that is profit before message cost: ask finance")
     if not source.has_costs and "message_cost" not in kept:
@@ -128,7 +130,7 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
     rest = {
         name: value
         for name, value in kept.items()
-        if name not in known and name not in ("title", "files", "pseudonymise", "pseudonyms")
+        if name not in known and name not in ("title", "encoding", "files", "pseudonymise", "pseudonyms")
     }
     if rest:
         lines.append(yaml.safe_dump(rest, allow_unicode=True, sort_keys=False).rstrip())
