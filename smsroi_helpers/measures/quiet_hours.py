@@ -10,7 +10,6 @@ import holidays
 import ibis
 import numpy as np
 import pandas as pd
-from babel.core import get_global
 
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures.sending_rules import (
@@ -22,7 +21,7 @@ from smsroi_helpers.measures.sending_rules import (
     Rule,
     Week,
 )
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, canonical_zone, country_of_zone
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
@@ -39,17 +38,16 @@ __all__ = [
 ]
 
 _US_ZONES = {
-    "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis",
-                "US/Eastern", "EST5EDT"),
-    "Central": ("America/Chicago", "America/Menominee", "America/Indiana/Knox", "US/Central", "CST6CDT"),
-    "Mountain": ("America/Denver", "America/Boise", "US/Mountain", "MST7MDT"),
-    "Pacific": ("America/Los_Angeles", "US/Pacific", "PST8PDT"),
+    "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis"),
+    "Central": ("America/Chicago", "America/Menominee", "America/Indiana/Knox"),
+    "Mountain": ("America/Denver", "America/Boise"),
+    "Pacific": ("America/Los_Angeles",),
 }  # fmt: skip
 
 
 def territory_of(zone: str | None) -> str:
     """The country of a time zone (`US`, `CN`); empty where it has none."""
-    return str(get_global("zone_territories").get(zone or "", "")).replace("001", "")
+    return country_of_zone(zone or "")
 
 
 def rules_of_zone(zone: str | None) -> tuple[str, ...]:
@@ -60,7 +58,7 @@ def rules_of_zone(zone: str | None) -> tuple[str, ...]:
     territory = territory_of(zone)
     if territory == "US":
         for area, zones in _US_ZONES.items():
-            if zone in zones:
+            if canonical_zone(zone or "") in zones:
                 return ("US", *(f"US-{state}" for state in STATES_OF_ZONES[area]))
         return ("US",)
     if territory in EU_MEMBERS:

@@ -23,6 +23,7 @@ from smsroi_helpers.source.contacts import Contact, ContactReader, infer_country
 from smsroi_helpers.source.guests import find_guests
 from smsroi_helpers.source.number_text import LEAST_DIGITS, MOST_DIGITS_OF_A_CELL, SPELLING
 from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.time_zones import country_of_zone
 from smsroi_helpers.source.types import key_of, kind_of, read_id
 
 __all__ = [
@@ -289,7 +290,7 @@ def _countries(sample: Mapping[str, list[str]], settings: Settings) -> tuple[str
 def _hints(settings: Settings) -> Iterator[str]:
     """Yield the countries that the settings suggest: jurisdiction, time zone, currency."""
     yield settings.jurisdiction[:2].upper()
-    yield get_global("zone_territories").get(settings.timezone, "")
+    yield country_of_zone(settings.timezone)
     if "currency" in settings.model_fields_set:
         yield from _countries_of_currency(settings.currency)
 

@@ -15,7 +15,6 @@ from typing import Any
 import filelock
 import ibis
 import ibis.expr.types as ir
-from babel.core import get_global
 
 from smsroi_helpers import contract, engine
 from smsroi_helpers.engine import EngineError, create_view, local_time
@@ -43,6 +42,7 @@ from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.people import refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.time_zones import country_of_zone
 from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
@@ -164,7 +164,7 @@ class _SourceReader:
 
     def _with_currency(self) -> Settings:
         """Return the settings with the currency that the amounts show, if source.yml names none."""
-        place = get_global("zone_territories").get(self._settings.timezone, "")
+        place = country_of_zone(self._settings.timezone)
         countries = (self._settings.country, self._people.country, place)
         currency, said = decide_currency(self._currencies, self._settings, countries)
         if said is None:

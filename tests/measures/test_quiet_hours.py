@@ -93,6 +93,8 @@ class TestAllowedHours:
             ("America/Phoenix", None, "", ("US",)),
             ("America/Los_Angeles", "washington", "", ("US-WA",)),
             ("America/Denver", None, "", ("US", "US-NM", "US-TX", "US-UT")),
+            ("US/Mountain", None, "", ("US", "US-NM", "US-TX", "US-UT")),
+            ("Asia/Calcutta", None, "", ("IN",)),
             ("Asia/Urumqi", "新疆", "US", ("CN",)),
             (None, None, "CN", ("CN",)),
             (None, "tx", "US", ("US-TX",)),
