@@ -80,8 +80,8 @@ READING: dict[str, str] = {
         " one row each"
     ),
     "number or address that cannot be read": (
-        "different values: {ids}; each is a customer of its own: correct the export, or set `country` in source.yml if"
-        " numbers have no country code"
+        "different values: {ids}; each is a customer of its own: correct the export. `country` in source.yml is for"
+        " numbers of one country without its code; those of other countries need a plus and their code"
     ),
     "numbers in several spellings among other ids": (
         "different ids: {ids}; if they are telephone numbers, several of them are one person's. They are not joined,"

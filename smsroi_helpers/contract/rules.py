@@ -390,7 +390,8 @@ def _of_one_id(tables: SourceTables, settings: SourceSettings) -> ir.Table:
 NOT_JOINED = "hardly any customer is in the other tables"
 _JOIN_REMEDY = (
     "the tables name customers differently (another id, or a telephone number in one and an address in the other):"
-    " add a table identities, or map the ids in a .sql; otherwise no message can be related to an order"
+    " add a table identities, or map the ids in a .sql; if they are telephone numbers, and one table's have no country"
+    " code, set `country` in source.yml; otherwise no message can be related to an order"
 )
 _JOIN_TO_MESSAGES = (
     "the tables name customers differently (another id, or a telephone number in one and an address in the other):"
