@@ -77,6 +77,7 @@ def analyse_company(shop: Shop) -> best_hours.Timing:
         quiet_hours.share_allowed(shop),
         shop.settings.jurisdiction,
         today=today,
+        clock=shop.settings.timezone,
     )
 
 

@@ -75,6 +75,8 @@ class Timing:
     """The response in an experiment that assigns weekdays; None without one."""
     knows_orders: bool = True
     """Whether the source has orders."""
+    clock: str = ""
+    """The source's time zone."""
 
     @property
     def test(self) -> TimingTest | None:
@@ -138,6 +140,7 @@ def analyse(
         today,
         estimate_from_weekday_test(shop, sends, segment_by, channel),
         shop.has("orders"),
+        shop.settings.timezone,
     )
 
 
@@ -350,7 +353,7 @@ def practice_of(timing: Timing, segment: str, windows: pd.DataFrame) -> Schedule
         windows: hour, until; those tried.
     """
     sent = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
-    return read_practice(sent, windows, timing.jurisdiction, timing.own_hours, timing.allowed)
+    return read_practice(sent, windows, timing.jurisdiction, timing.own_hours, timing.allowed, timing.clock)
 
 
 def _alpha_of_differing(response: HourResponse, everybody: Answer | None) -> float:

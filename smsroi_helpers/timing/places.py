@@ -59,7 +59,12 @@ def share_of_places(masks: NDArray[np.bool_], messages: Floats) -> Floats:
 
 
 def read_practice(
-    rows: pd.DataFrame, windows: pd.DataFrame, jurisdiction: str, own_hours: tuple[int, int] | None, anywhere: Floats
+    rows: pd.DataFrame,
+    windows: pd.DataFrame,
+    jurisdiction: str,
+    own_hours: tuple[int, int] | None,
+    anywhere: Floats,
+    clock: str = "",
 ) -> Schedule:
     """Split today's sends of a segment by the rules where they arrive.
 
@@ -69,12 +74,13 @@ def read_practice(
         jurisdiction: the source's.
         own_hours: the sender's own.
         anywhere: (24,), the share of customers who may be texted at each hour; used where nothing was sent.
+        clock: the source's time zone.
     """
     cover = np.array([[row.hour <= h < row.until for h in range(24)] for row in windows.itertuples()], bool)
     by_rules: dict[str, Floats] = {}
     forbidden = 0.0
     for (zone, region), own in rows.groupby(["timezone", "region"]):
-        rules = rule_of(zone, region, jurisdiction)
+        rules = rule_of(zone, region, jurisdiction, clock)
         at = (own["weekday"].to_numpy(int), own["hour"].to_numpy(int))
         forbidden += float(own["messages"][~allowed(rules)[at]].sum())
         sends = by_rules.setdefault(" ".join(rules), np.zeros((7, 24)))
