@@ -13,6 +13,9 @@ READING: dict[str, str] = {
     ),
     "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
     "report lines above the column names": "the lines are skipped; the column names are in row {row}",
+    "quotes after a backslash": (
+        "quotes within a field have a backslash before them, as MySQL and phpMyAdmin write them; it is left out"
+    ),
     "column name repeated": "it is read as {name}",
     "column name in another spelling": "it is read as {name}",
     "total row": "the last row is the sum of the rows above it (column {name}), so it is left out",

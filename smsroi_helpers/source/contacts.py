@@ -29,7 +29,7 @@ Kind = Literal["phone", "email"]
 _NOT_IN_NUMBERS = re.compile(r"[^0-9+]")
 _TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
 """+44 (0)20 …: the zero is dialled in the country only."""
-_WHOLE_FLOAT = re.compile(r"^([0-9]{7,15})\.0+$")
+_WHOLE_FLOAT = re.compile(r"^(\+?[0-9]{7,15})\.0+$")
 """13812345678.0: a tool has made a float of a number."""
 _EMAIL = re.compile(
     r"""^(?:[^<>]*<)?[\s'"‘’“”\[(]*(?:(?:mailto|e-?mail):\s*)?"""

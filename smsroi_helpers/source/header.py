@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 LINE = "line__"
-"""Column with the row number of each record in its file. The first row is 1; blank rows are not counted."""
+"""Column with the place of each record in its file: of text the line at which it begins, of a workbook the row."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _MAX_HEADER_LENGTH = 100_000
 """Characters; a longer first line means that the file has no line breaks or no header."""
@@ -76,12 +76,19 @@ def find_text_header(text: IO[str], file_name: str, table: contract.Table | None
     delimiter, place = _place_of_names(below, table)
     rows, lines = parsed[delimiter]
     place = min(place + skipped, len(rows) - 1)
-    found = find_header(rows, file_name, table, place, stated=min(skipped, place))
+    numbers = [line - sum(map(_breaks, row)) for row, line in zip(rows, lines, strict=True)]
+    found = find_header(rows, file_name, table, place, stated=min(skipped, place), numbers=numbers)
     return Header(found.names, found.unnamed, place + 1, delimiter, lines[place], found.findings)
 
 
 def find_header(
-    rows: Sequence[Row], file_name: str, table: contract.Table | None, place: int | None = None, *, stated: int = 0
+    rows: Sequence[Row],
+    file_name: str,
+    table: contract.Table | None,
+    place: int | None = None,
+    *,
+    stated: int = 0,
+    numbers: Sequence[int] = (),
 ) -> Header:
     """Return the header of a table from its first rows.
 
@@ -91,6 +98,7 @@ def find_header(
         table: the definition of the table in the file; None for the export that a mapping reads.
         place: index of the names; None: they are looked for.
         stated: number of rows before the names that are no lines of a report.
+        numbers: the line or row of the file at which each of the rows begins; empty: none is blank.
 
     Raises:
         DataError: a column has no name, or a column of the contract appears twice.
@@ -113,7 +121,11 @@ def find_header(
         raise DataError(f"{file_name}: the column name {LINE} is reserved; rename the column")
     if skipped := place - stated:
         above = "report lines above the column names"
-        findings.append(finding_of(redact(shortened(file_name)), "", above, skipped, row=str(place + 1)))
+        findings.append(
+            finding_of(
+                redact(shortened(file_name)), "", above, skipped, row=str(numbers[place] if numbers else place + 1)
+            )
+        )
     width = _width(rows[place + 1 :], len(names), len(cells))
     unnamed = tuple(f"column {number}" for number in range(len(names) + 1, width + 1))
     return Header([*names, *unnamed], unnamed, place + 1, findings=tuple(findings))
@@ -242,6 +254,10 @@ def _without_empty_end(cells: Sequence[str]) -> list[str]:
     while kept and not kept[-1].strip():
         kept.pop()
     return kept
+
+
+def _breaks(cell: str) -> int:
+    return cell.count("\n") + cell.count("\r") - cell.count("\r\n")
 
 
 def _filled(row: Row) -> int:

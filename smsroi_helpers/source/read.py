@@ -190,7 +190,7 @@ class _SourceReader:
         faults = _faults_of(counts, raw.ragged)
         guests = faults.pop(GUEST_ID, 0)
         self._add_errors(table, faults, rows_in)
-        self._refuse_too_many(table, faults, rows_in, validated)
+        self._refuse_too_many(table, faults, rows_in, validated, raw.ragged)
         self._add_guests(table, typed, guests, rows_in)
         if not self._settings.pseudonymise:
             refuse_personal_ids(self._people, table.name)
@@ -348,7 +348,7 @@ class _SourceReader:
             orders.to_parquet(self._output_folder / GUEST_ORDERS)
 
     def _refuse_too_many(
-        self, table: contract.Table, faults: dict[str, int], rows_in: int, validated: ir.Table
+        self, table: contract.Table, faults: dict[str, int], rows_in: int, validated: ir.Table, ragged: list[int]
     ) -> None:
         rejected_rows = sum(faults.values())
         none_left = rejected_rows == rows_in and table.name == self._log
@@ -357,10 +357,11 @@ class _SourceReader:
         worst = max(faults, key=lambda fault: faults[fault])
         column, rule = contract.fault_parts(worst)
         where = f"column {column}, {rule}" if column else rule
+        example = _example(validated, worst) or _first_line(worst, ragged)
         limit = "so no row is left" if none_left else f"above max_rejected_share {self._max_rejected_share:.1%}"
         raise DataError(
             f"table {table.name}: {rejected_rows:,} of {rows_in:,} rows ({rejected_rows / rows_in:.1%}) cannot be used,"
-            f" {limit}; most: {where} in {faults[worst]:,} rows{_example(validated, worst)}:"
+            f" {limit}; most: {where} in {faults[worst]:,} rows{example}:"
             f" {contract.remedy_for(worst, table)}"
         )
 
@@ -386,6 +387,11 @@ def _example(validated: ir.Table, fault: str) -> str:
     counted = values.as_table().group_by("value").aggregate(n=ibis._.count())
     first = counted.order_by(ibis.desc("n"), "value").limit(1).to_pyarrow()["value"].to_pylist()
     return f", such as {shown_value(first[0], 40)}" if first and first[0] else ""
+
+
+def _first_line(fault: str, ragged: list[int]) -> str:
+    """Return the line of the first row with a wrong number of fields, for a message; empty for other faults."""
+    return f", the first in line {min(ragged)}" if fault == contract.WRONG_FIELDS and ragged else ""
 
 
 def _faults_of(counts: list[dict[str, Any]], ragged: list[int]) -> dict[str, int]:

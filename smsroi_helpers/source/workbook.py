@@ -139,7 +139,10 @@ def _write(
     head = list(itertools.islice(rows, SAMPLE_ROWS))
     if not head:
         raise DataError(f"{file.name}, sheet {shown_value(sheet)}: no cells; name another under `sheets` in source.yml")
-    header = find_header([[cell or "" for cell in cells] for _number, cells in head], file.name, table)
+    header = find_header(
+        [[cell or "" for cell in cells] for _number, cells in head], file.name, table,
+        numbers=[number for number, _cells in head],
+    )  # fmt: skip
     width, kept = len(header.names), len(header.names) - len(header.unnamed)
     schema = pa.schema([*((name, pa.string()) for name in header.names[:kept]), (LINE, pa.int64())])
     below = itertools.chain(head[header.row :], rows)
