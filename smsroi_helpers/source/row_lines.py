@@ -84,9 +84,8 @@ class RowLines:
         numbers = _row_numbers(self._next, batch.num_rows, skipped)
         self._next = int(numbers[-1]) + 1 if len(numbers) else self._next
         if has_breaks and self._starts is None:
-            breaks = sum(
-                np.asarray(pc.fill_null(pc.count_substring_regex(column, "\r\n|\r|\n"), 0)) for column in batch.columns
-            )
+            in_values = (pc.count_substring_regex(column, "\r\n|\r|\n") for column in batch.columns)
+            breaks = np.sum([pc.fill_null(counts, 0) for counts in in_values], axis=0)
             for place in np.flatnonzero(breaks):
                 self._broken.append(int(numbers[place]))
                 self._breaks.append(self._breaks[-1] + int(breaks[place]))
