@@ -62,9 +62,9 @@ def read_practice(
     rows: pd.DataFrame,
     windows: pd.DataFrame,
     jurisdiction: str,
+    clock: str,
     own_hours: tuple[int, int] | None,
     anywhere: Floats,
-    clock: str = "",
 ) -> Schedule:
     """Split today's sends of a segment by the rules where they arrive.
 
@@ -72,9 +72,9 @@ def read_practice(
         rows: of `counts.count_practice`, of one segment or of all.
         windows: hour, until; those tried.
         jurisdiction: the source's.
+        clock: the source's time zone.
         own_hours: the sender's own.
         anywhere: (24,), the share of customers who may be texted at each hour; used where nothing was sent.
-        clock: the source's time zone.
     """
     cover = np.array([[row.hour <= h < row.until for h in range(24)] for row in windows.itertuples()], bool)
     by_rules: dict[str, Floats] = {}

@@ -36,7 +36,7 @@ def test_texts_to_people_of_unknown_place_are_judged_by_it(make_source, open_sou
     sent = count_practice(shop, measures.find_practice(shop), "region")
     assert set(sent["timezone"]) == {"", "Europe/Paris"}
     windows = pd.DataFrame({"hour": [20], "until": [21]})
-    today = read_practice(sent, windows, told, None, np.ones(24), "America/New_York")
+    today = read_practice(sent, windows, told, "America/New_York", None, np.ones(24))
     late = sent.loc[sent["hour"] == 20, "messages"].sum() / sent["messages"].sum()
     assert late > 0.5
     assert today.forbidden == pytest.approx(late if closed else 0.0)

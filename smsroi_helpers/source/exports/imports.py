@@ -49,7 +49,7 @@ _PERSONAL = ("phone", "billing_phone", "shipping_phone", "email", "recipient")
 """Columns of the templates with telephone numbers or e-mail addresses."""
 _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
 """Columns of messages that are unknown if one of several exports lacks them."""
-_STATED: tuple[str, ...] = ("timezone", "country", "currency")
+_STATED: tuple[str, ...] = ("timezone", "country", "currency", "encoding")
 _SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
 _NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
 _UNREADABLE = 0.01
@@ -108,13 +108,10 @@ def import_exports(
     target = resolve_path(to)
     kept = existing_settings(target, force=force)
     stated: dict[str, str] = {name: str(kept[name]) for name in _STATED if name in kept}
-    given = {name: value for name, value in (given or {}).items() if value}
-    _check_settings(stated | given)
-    if encoding := given.pop("encoding", ""):
-        kept["encoding"] = encoding
-    stated |= given
+    stated |= {name: value for name, value in (given or {}).items() if value}
+    _check_settings(stated)
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
-        reader = _Importer(Path(place), target, stated, encoding=str(kept.get("encoding", "")))
+        reader = _Importer(Path(place), target, stated, encoding=stated.get("encoding", ""))
         try:
             for kind, file in named:
                 reader.add(kind, file)
@@ -123,7 +120,7 @@ def import_exports(
             raise DataError(f"the exports cannot be mapped: {reason_of(error)}") from None
         finally:
             reader.con.disconnect()
-    parameter_file, is_new = write_source(target, made.source, kept, force=force)
+    parameter_file, is_new = write_source(target, made.source, kept | stated, force=force)
     return Imported(
         target, tuple(made.files), made.assumed, tuple(made.notes), made.tables, made.left_out,
         made.source.pseudonymise, parameter_file, is_new,
