@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from babel.core import get_global
 
-from smsroi_helpers.source.contacts import infer_country, is_country
+from smsroi_helpers.source.contacts import ContactReader, infer_country, is_country
 from smsroi_helpers.source.currencies import codes_of, currencies_in, likeliest
+from smsroi_helpers.source.number_text import LEAST_DIGITS
+from smsroi_helpers.source.time_zones import country_of_zone
 
 __all__ = [
     "Assumption",
@@ -74,13 +76,16 @@ def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
     known = Counter({name.upper(): rows for name, rows in clues.countries.items() if is_country(name.upper())})
     if known and (first := known.most_common(1)[0])[1] >= _MOST * clues.countries.total():
         return Assumption("country", first[0], "the most frequent country of the orders")
-    inferred = infer_country(clues.phones, ())
+    inferred = infer_country(clues.phones, [country_of_zone(given.get("timezone", ""))])
     if len(inferred) == 1:
         return Assumption("country", inferred[0], "inferred from telephone numbers without a country code")
     if inferred:
         return Assumption(
             "country", "", f"telephone numbers without a country code may be of {' or '.join(inferred)}: set it"
         )
+    anywhere = ContactReader("")
+    if any(sum(map(str.isdigit, text)) >= LEAST_DIGITS and not anywhere.read(text) for text in clues.phones):
+        return Assumption("country", "", "telephone numbers without a country code fit none that is known: set it")
     return Assumption("country", "", "telephone numbers show their country code, or there are none")
 
 
