@@ -46,7 +46,7 @@ def set_up() -> None:
     stamp = wanted_stamp(python)
     if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == stamp:
         return
-    print("Setting up .venv from requirements.lock (once; under a minute with a fast connection) …", flush=True)
+    print("Setting up .venv from requirements.lock (once; one to five minutes) …", flush=True)
     lock = str(ROOT / "requirements.lock")
     project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     try:

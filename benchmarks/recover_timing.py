@@ -75,7 +75,7 @@ def analyse_company(shop: Shop) -> best_hours.Timing:
         counts.count_volume(shop, today, "rfm_group"),
         find_click_value(shop),
         quiet_hours.share_allowed(shop),
-        shop.settings.jurisdiction,
+        (shop.settings.jurisdiction, shop.settings.timezone),
         today=today,
     )
 

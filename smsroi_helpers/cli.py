@@ -156,7 +156,9 @@ def import_(
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone, such as Europe/Berlin.")] = "",
     country: Annotated[str, typer.Option(metavar="XX", help="Country of national telephone numbers.")] = "",
     currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of the amounts.")] = "",
-    encoding: Annotated[str, typer.Option(metavar="NAME", help="Of files that are not UTF-8, such as cp1252.")] = "",
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="Encoding of files that are neither UTF-8 nor UTF-16, such as cp1252.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite mappings and source.yml.")] = False,
 ) -> None:
     """Make a source of exports of a shop and an SMS platform; print what was assumed."""

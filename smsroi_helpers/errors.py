@@ -21,6 +21,7 @@ __all__ = [
     "reason_of",
     "redact",
     "shortened",
+    "shown_value",
 ]
 
 # Bounded and anchored at the start of a word, so that matching stays linear for long texts without blanks.
@@ -40,6 +41,31 @@ _NUMBERS = re.compile(
     """,
     re.VERBOSE,
 )
+
+_LEAST_DIGITS = 7
+"""Digits from which a value may be a telephone number."""
+_DATE_OR_TIME = re.compile(
+    r"""
+    (?<!\d) (?: (?:19|20)\d\d ([-/.]) \d{1,2} \1 \d{1,2} | \d{1,2} ([-/.]) \d{1,2} \2 (?:19|20)\d\d
+               | (?:19|20)\d\d 年 \s? \d{1,2} 月 \s? \d{1,2} 日 ) (?!\d)
+    | (?<![\d:]) \d{1,2} (?: : \d\d (?: : \d\d (?:[.,]\d{1,9})? )? | [时時点] \d{1,2} 分 (?: \d{1,2} 秒 )? ) (?![\d:])
+      (?: \s? [+-] \d\d :? \d\d (?!\d) )?
+    """,
+    re.VERBOSE,
+)
+"""A date with the year in four digits between separators, or a time, perhaps with its offset."""
+_AMOUNT = re.compile(
+    r"""
+    [-+(\s]* (?: [A-Z]{3} \s? | [A-Z]{0,2} [$€£¥￥₹] \s? )? [-+]?
+    (?: \d{1,3} (?: , \d{3} )+ (?: \. \d{1,2} )?                      # 1,234,567.89
+      | \d{1,3} (?: ([ .'’]) \d{3} ) (?: \1 \d{3} )* , \d{1,2}         # 1.234.567,89
+      | [1-9] \d* [.,] (?: [1-9] \d? | 0 [1-9] )                       # 1234567.89, but not the float 13812345678.0
+      | [1-9] \d{0,5} [.,] \d{1,2} )
+    (?: \s? [A-Z]{3} | \s? [€元円] )? [)\s]*
+    """,
+    re.VERBOSE,
+)
+"""A number that is plainly money: thousands in groups with cents, or a decimal mark before one or two digits."""
 
 
 def redact(text: str) -> str:
@@ -61,10 +87,34 @@ def shortened(text: str, max_length: int = 60) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of an engine's error, with file names but without the machine's folders."""
+    """Return the first line of an engine's error, with file names but without the machine's folders.
+
+    What it quotes may be a value of the data, so the digits of a telephone number in it are masked.
+
+    >>> reason_of(ValueError("Could not convert string '(202) 555-0143' to DOUBLE"))
+    "Could not convert string '(***) ***-****' to DOUBLE"
+    """
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     line = re.sub(r"""["'][^"']*[/\\]([^"'/\\]+)["']""", r"\1", line)
+    line = re.sub(r"""(["'])(.+?)\1""", lambda quoted: f"{quoted[1]}{shown_value(quoted[2], 200)}{quoted[1]}", line)
     return shortened(line, 200)
+
+
+def shown_value(text: str, max_length: int = 60) -> str:
+    """Return a value of the data, or a name in them, as a message may quote it; at most `max_length` characters.
+
+    The digits of a value that may be a telephone number are masked, in any spelling: it has seven digits or more that
+    are not plainly a date, a time or an amount. E-mail addresses are replaced.
+
+    >>> shown_value("(202) 555-0143"), shown_value("0151 23456701"), shown_value("13812345678")
+    ('(***) ***-****', '**** ********', '[number]')
+    >>> shown_value("2024-13-45 10:00:00"), shown_value("$1,234,567.00"), shown_value("12 p.m.")
+    ('2024-13-45 10:00:00', '$1,234,567.00', '12 p.m.')
+    """
+    text = redact("".join(character for character in text if character.isprintable() or character.isspace()))
+    if not _AMOUNT.fullmatch(text) and sum(map(str.isdigit, _DATE_OR_TIME.sub("", text))) >= _LEAST_DIGITS:
+        text = "".join("*" if character.isdigit() else character for character in text)
+    return shortened(text, max_length)
 
 
 class SmsroiError(Exception):

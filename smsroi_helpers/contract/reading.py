@@ -13,6 +13,9 @@ READING: dict[str, str] = {
     ),
     "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
     "report lines above the column names": "the lines are skipped; the column names are in row {row}",
+    "quotes after a backslash": (
+        "quotes within a field have a backslash before them, as MySQL and phpMyAdmin write them; it is left out"
+    ),
     "column name repeated": "it is read as {name}",
     "column name in another spelling": "it is read as {name}",
     "total row": "the last row is the sum of the rows above it (column {name}), so it is left out",
@@ -80,8 +83,8 @@ READING: dict[str, str] = {
         " one row each"
     ),
     "number or address that cannot be read": (
-        "different values: {ids}; each is a customer of its own: correct the export, or set `country` in source.yml if"
-        " numbers have no country code"
+        "different values: {ids}; each is a customer of its own: correct the export. `country` in source.yml is for"
+        " numbers of one country without its code; those of other countries need a plus and their code"
     ),
     "numbers in several spellings among other ids": (
         "different ids: {ids}; if they are telephone numbers, several of them are one person's. They are not joined,"

@@ -91,8 +91,8 @@ def _unknown_arm(rows: ir.Table, column: Column, tables: SourceTables) -> ir.Boo
     return (rows.experiment_id + "\x1f" + rows.arm).notin(known)
 
 
-DAMAGED_ID = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"
-"""A number as a spreadsheet rounds it, such as 4.47911E+11; several ids have become one."""
+DAMAGED_ID = r"^[0-9](?:(\.[0-9]+)?[eE]\+|\.[0-9]+[eE])[0-9]+$"
+"""A number as a spreadsheet rounds it, such as 4.47911E+11 or 4.47911E11; several ids have become one."""
 _AFTER_SENDING = "an event cannot be earlier than its message: check the clocks of the two columns"
 
 RULES: tuple[RowRule, ...] = (
@@ -390,7 +390,8 @@ def _of_one_id(tables: SourceTables, settings: SourceSettings) -> ir.Table:
 NOT_JOINED = "hardly any customer is in the other tables"
 _JOIN_REMEDY = (
     "the tables name customers differently (another id, or a telephone number in one and an address in the other):"
-    " add a table identities, or map the ids in a .sql; otherwise no message can be related to an order"
+    " add a table identities, or map the ids in a .sql; if they are telephone numbers, and one table's have no country"
+    " code, set `country` in source.yml; otherwise no message can be related to an order"
 )
 _JOIN_TO_MESSAGES = (
     "the tables name customers differently (another id, or a telephone number in one and an address in the other):"

@@ -49,6 +49,7 @@ from smsroi_helpers.measures.quiet_hours import (
     share_allowed,
     state_unknown,
     territory_of,
+    with_place,
 )
 from smsroi_helpers.measures.sending_rules import CONSENT_SOURCES, EU_MEMBERS, RULES, Rule
 
@@ -116,6 +117,7 @@ __all__ = [
     "touches_per_order",
     "unit_of",
     "untreated_arms",
+    "with_place",
     "with_zone",
     "without_time",
 ]

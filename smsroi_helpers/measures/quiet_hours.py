@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 
 import holidays
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from babel.core import get_global
 
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.measures.columns import left_join_columns, optional
 from smsroi_helpers.measures.sending_rules import (
     CAREFUL,
     EU_MEMBERS,
@@ -22,7 +23,7 @@ from smsroi_helpers.measures.sending_rules import (
     Rule,
     Week,
 )
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, canonical_zone, country_of_zone
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
@@ -36,20 +37,20 @@ __all__ = [
     "share_allowed",
     "state_unknown",
     "territory_of",
+    "with_place",
 ]
 
 _US_ZONES = {
-    "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis",
-                "US/Eastern", "EST5EDT"),
-    "Central": ("America/Chicago", "America/Menominee", "America/Indiana/Knox", "US/Central", "CST6CDT"),
-    "Mountain": ("America/Denver", "America/Boise", "US/Mountain", "MST7MDT"),
-    "Pacific": ("America/Los_Angeles", "US/Pacific", "PST8PDT"),
+    "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis"),
+    "Central": ("America/Chicago", "America/Menominee", "America/Indiana/Knox"),
+    "Mountain": ("America/Denver", "America/Boise"),
+    "Pacific": ("America/Los_Angeles",),
 }  # fmt: skip
 
 
 def territory_of(zone: str | None) -> str:
     """The country of a time zone (`US`, `CN`); empty where it has none."""
-    return str(get_global("zone_territories").get(zone or "", "")).replace("001", "")
+    return country_of_zone(zone or "")
 
 
 def rules_of_zone(zone: str | None) -> tuple[str, ...]:
@@ -60,41 +61,65 @@ def rules_of_zone(zone: str | None) -> tuple[str, ...]:
     territory = territory_of(zone)
     if territory == "US":
         for area, zones in _US_ZONES.items():
-            if zone in zones:
+            if canonical_zone(zone or "") in zones:
                 return ("US", *(f"US-{state}" for state in STATES_OF_ZONES[area]))
-        return ("US",)
-    if territory in EU_MEMBERS:
+    return _rules_of_country(territory)
+
+
+def _rules_of_country(country: str) -> tuple[str, ...]:
+    if country in EU_MEMBERS:
         return ("EU",)
-    return (territory,) if territory in RULES else (CAREFUL,)
+    return (country,) if country in RULES else (CAREFUL,)
 
 
-def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "") -> tuple[str, ...]:
+def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "", clock: str = "") -> tuple[str, ...]:
     """The rules that apply, or may apply, to a recipient; hours must be allowed by all of them.
 
     Args:
-        zone: the recipient's time zone, if known.
+        zone: the recipient's own time zone; empty if it is not known.
         region: a state's name or code, as the source has it.
-        jurisdiction: the source's, for recipients without a zone, or in a country without a rule: `US`, `US-TX`, `CN`.
+        jurisdiction: the source's (`CN`, `US`, `US-TX`), for recipients without a zone and a region of their own, or in
+            a country without a rule.
+        clock: the source's time zone, for recipients without a zone where there is no jurisdiction. It also tells in
+            which part of the US they are, if the jurisdiction is the US without a state.
 
     >>> rule_of("America/Chicago", "Texas"), rule_of("America/New_York", "New York"), rule_of("Asia/Shanghai")
     (('US-TX',), ('US',), ('CN',))
     >>> rule_of("Europe/Paris"), rule_of("Europe/Vienna"), rule_of("Africa/Lagos"), rule_of(None)
     (('FR',), ('EU',), ('careful',), ('careful',))
-    >>> rule_of("America/Denver")
-    ('US', 'US-NM', 'US-TX', 'US-UT')
+    >>> rule_of("America/Denver"), rule_of("", "", "US", "America/Denver"), rule_of("", "", "US-TX", "America/Denver")
+    (('US', 'US-NM', 'US-TX', 'US-UT'), ('US', 'US-NM', 'US-TX', 'US-UT'), ('US-TX',))
     """
-    territory = territory_of(zone)
-    without_rule = rules_of_zone(zone) == (CAREFUL,)
-    if without_rule and jurisdiction in RULES and jurisdiction != "US":
-        return (jurisdiction,)
-    if territory == "US" or (without_rule and jurisdiction == "US"):
-        name = (region or "").strip().lower().removeprefix("us-")
-        code = STATE_NAMES.get(name, name.upper())
-        if code in STATE_NAMES.values():
-            return (f"US-{code}",) if f"US-{code}" in RULES else ("US",)
-        if territory != "US":
-            return tuple(rule for rule in RULES if rule == "US" or rule.startswith("US-"))
-    return rules_of_zone(zone)
+    place = zone or clock
+    if jurisdiction and (not zone or rules_of_zone(zone) == (CAREFUL,)):
+        place = ""
+    country, _hyphen, told = jurisdiction.partition("-")
+    here = {territory_of(place)} if place else {country, "" if zone else territory_of(clock)}
+    name = (region or "").strip().lower().removeprefix("us-")
+    state = STATE_NAMES.get(name, name.upper()) if "US" in here else ""
+    if not place and country == "US":
+        state = state if state in STATE_NAMES.values() else told
+    if state in STATE_NAMES.values():
+        return (f"US-{state}",) if f"US-{state}" in RULES else ("US",)
+    if place or not jurisdiction:
+        return rules_of_zone(place)
+    if country != "US":
+        return _rules_of_country(country)
+    if not zone and territory_of(clock) == "US":
+        return rules_of_zone(clock)
+    return tuple(rule for rule in RULES if rule == "US" or rule.startswith("US-"))
+
+
+def with_place(shop: Shop, rows: ir.Table) -> ir.Table:
+    """Add the recipient's own `zone` and `area` to rows with a customer_id, as customers has them; empty: not known."""
+    blank = ibis.literal("")
+    if not shop.has("customers"):
+        return rows.mutate(zone=blank, area=blank)
+    people = shop.customers
+    zone, area = (optional(people, name, "string") for name in ("timezone", "region"))
+    homes = people.select("customer_id", zone=zone, area=area)
+    joined = left_join_columns(rows, homes, "customer_id")
+    return joined.mutate(zone=joined.zone.fill_null(""), area=joined.area.fill_null(""))
 
 
 def parse_rule(text: str) -> tuple[int, int] | None:
@@ -191,9 +216,9 @@ def share_allowed(shop: Shop, own: tuple[int, int] | None = None) -> Floats:
 
 def count_places(shop: Shop) -> pd.DataFrame:
     """Customers (without the table, those texted) by timezone, region and rules: names of `RULES`, between blanks."""
-    jurisdiction = shop.settings.jurisdiction
+    jurisdiction, clock = shop.settings.jurisdiction, shop.settings.timezone
     if not shop.has("customers"):
-        rules = " ".join(rule_of(shop.settings.timezone, None, jurisdiction))
+        rules = " ".join(rule_of("", "", jurisdiction, clock))
         texted = shop.messages if shop.has("messages") else None
         customers = (
             1 if texted is None else int(shop.count(texted.aggregate(n=texted.customer_id.nunique()))["n"].iloc[0])
@@ -208,8 +233,5 @@ def count_places(shop: Shop) -> pd.DataFrame:
     found = shop.count(
         people.group_by("timezone", "region").aggregate(customers=people.count()).order_by("timezone", "region")
     )
-    applicable = [
-        " ".join(rule_of(row.timezone or shop.settings.timezone, row.region, jurisdiction))
-        for row in found.itertuples()
-    ]
+    applicable = [" ".join(rule_of(row.timezone, row.region, jurisdiction, clock)) for row in found.itertuples()]
     return found.assign(rules=applicable)

@@ -159,7 +159,7 @@ def _allowed_sets(shop: Shop, own_hours: str, nameless: bool) -> tuple[pd.DataFr
     """
     places = measures.count_places(shop)
     if nameless and not ((places["timezone"] == "") & (places["region"] == "")).any():
-        rules = " ".join(measures.rule_of(shop.settings.timezone, None, shop.settings.jurisdiction))
+        rules = " ".join(measures.rule_of("", "", shop.settings.jurisdiction, shop.settings.timezone))
         places.loc[len(places)] = {"timezone": "", "region": "", "rules": rules, "customers": 0}
     own = measures.parse_rule(own_hours)
     masks: list[np.ndarray] = []

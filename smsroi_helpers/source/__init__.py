@@ -11,6 +11,7 @@ from smsroi_helpers.source.pseudonymise import pseudonymise
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.settings import project_root, resolve_path
 from smsroi_helpers.source.shop import Shop, once, open_shop
+from smsroi_helpers.source.time_zones import canonical_zone, country_of_zone
 from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Imported",
     "Loaded",
     "Shop",
+    "canonical_zone",
+    "country_of_zone",
     "describe_import",
     "files_with_kinds",
     "find_key",

@@ -7,7 +7,7 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError, shortened
+from smsroi_helpers.errors import DataError, shortened, shown_value
 from smsroi_helpers.source.answers import Answers, split_answers
 from smsroi_helpers.source.currencies import ShownCurrency
 from smsroi_helpers.source.forms import Form, find_forms
@@ -81,7 +81,7 @@ def find_columns(
     """
     missing = [column.name for column in table.columns if column.required and column.name not in raw_rows.columns]
     if missing:
-        found_columns = shortened(", ".join(name for name in raw_rows.columns if name != LINE), 300)
+        found_columns = shortened(", ".join(shown_value(name) for name in raw_rows.columns if name != LINE), 300)
         raise DataError(
             f"table {table.name}: no column {', '.join(missing)} (columns found: {found_columns});"
             f" rename it in the file, or map it in {table.name}.sql"

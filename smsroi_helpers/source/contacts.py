@@ -19,6 +19,7 @@ from smsroi_helpers.source.number_text import LEAST_DIGITS, MOST_DIGITS, Written
 __all__ = [
     "Contact",
     "ContactReader",
+    "countries_shown",
     "infer_country",
     "is_country",
 ]
@@ -28,7 +29,7 @@ Kind = Literal["phone", "email"]
 _NOT_IN_NUMBERS = re.compile(r"[^0-9+]")
 _TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
 """+44 (0)20 …: the zero is dialled in the country only."""
-_WHOLE_FLOAT = re.compile(r"^([0-9]{7,15})\.0+$")
+_WHOLE_FLOAT = re.compile(r"^(\+?[0-9]{7,15})\.0+$")
 """13812345678.0: a tool has made a float of a number."""
 _EMAIL = re.compile(
     r"""^(?:[^<>]*<)?[\s'"‘’“”\[(]*(?:(?:mailto|e-?mail):\s*)?"""
@@ -39,6 +40,8 @@ _EMAIL = re.compile(
 _MOBILE_TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _LEAST_WITHOUT_CODE = 10
 """Digits of a number that is not a mobile number and has no country code: shorter ones may be anything."""
+_LEAST_WITH_ZERO = 9
+"""Digits of such a number that is written with the zero that callers dial first."""
 _LEAST_WITHOUT_PLUS = 11
 """Digits of a foreign number that is written without a plus."""
 _MOST_WITH_CODE = 15
@@ -67,6 +70,8 @@ class Contact:
     """Written without a country code."""
     several: bool = False
     """The first valid one of several numbers in a cell."""
+    dialled: bool = False
+    """Written with the one zero that callers in the country dial first, which hardly any other id has."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +212,9 @@ class ContactReader:
                 value, mobile = _parsed(digits, self._country)
                 if value and not mobile and self._has_own_code(digits):
                     return Contact("phone", f"+{digits}", certain=False, mobile=True)
-            if value and (mobile or len(digits) >= _LEAST_WITHOUT_CODE):
-                return Contact("phone", value, certain=False, mobile=mobile, national=True)
+            dialled = digits[:1] == "0" and digits[1:2] != "0"
+            if value and (mobile or len(digits) >= (_LEAST_WITH_ZERO if dialled else _LEAST_WITHOUT_CODE)):
+                return Contact("phone", value, certain=False, mobile=mobile, national=True, dialled=dialled)
         if len(digits) < _LEAST_WITHOUT_PLUS:
             return None
         found = _international(digits, thorough=thorough)
@@ -282,6 +288,18 @@ def _parsed(text: str, country: str | None) -> tuple[str, bool]:
 
 
 _MOST = 0.9
+_SHOWN = 0.5
+"""Smallest share of numbers that are mobile or written with a zero, where others are fixed lines."""
+
+
+def countries_shown(numbers: Iterable[str]) -> list[str]:
+    """Return the countries of the numbers that show their country code, the most frequent first."""
+    anywhere = ContactReader("")
+    shown = [found.value for number in numbers if (found := anywhere.read(number)) and found.certain]
+    regions = Counter(
+        phonenumbers.region_code_for_number(phonenumbers.parse(value)) or "" for value in shown if value[0] == "+"
+    )
+    return [region for region, _count in regions.most_common()]
 
 
 def infer_country(
@@ -289,8 +307,9 @@ def infer_country(
 ) -> tuple[str, ...]:
     """Return the country of numbers without a plus; none if no country fits, two if two fit equally well.
 
-    A country fits if nine in ten of the numbers are mobile numbers there; numbers that are another country's with its
-    calling code do not count.
+    A country fits if nine in ten of the numbers are mobile numbers there. One that is suggested also fits if nine in
+    ten are mobile or fixed lines, and half are mobile or written with the zero that callers dial first. Numbers that
+    are another country's with its calling code do not count.
 
     Args:
         numbers: a sample of values, in any spelling; those with a plus or a scheme do not count.
@@ -300,23 +319,21 @@ def infer_country(
     anywhere = ContactReader("")
     unknown = [number for number in numbers if not ((found := anywhere.read(number)) and found.certain)]
 
-    def share(country: str) -> float:
+    def shares(country: str) -> tuple[float, float, float]:
+        """The numbers that are mobile; mobile or with the zero; any of the country."""
         reader = ContactReader(country)
-        read = [reader.read(number) for number in unknown]
-        national = sum(one is not None and one.national and one.mobile for one in read)
-        foreign = sum(one is not None and not one.national for one in read)
-        return national / (len(unknown) - foreign) if national else 0.0
+        read = [found for number in unknown if (found := reader.read(number))]
+        national = [one for one in read if one.national]
+        own = max(len(unknown) - (len(read) - len(national)), 1)
+        mobile, shown = (sum(one.mobile for one in national), sum(one.mobile or one.dialled for one in national))
+        return mobile / own, shown / own, len(national) / own
 
     # Numbers of the same column that show their country code suggest their country too.
-    shown = [found.value for number in numbers if (found := anywhere.read(number)) and found.certain]
-    regions = Counter(
-        phonenumbers.region_code_for_number(phonenumbers.parse(value)) or "" for value in shown if value[0] == "+"
-    )
-    suggested = [*hints, *(region for region, _count in regions.most_common(1))]
-    tried = list(dict.fromkeys(country for country in suggested if is_country(country)))
+    tried = list(dict.fromkeys(filter(is_country, [*hints, *countries_shown(numbers)[:1]])))
     for country in tried:
-        if share(country) >= _MOST:
+        _mobile, shown, any_line = shares(country)
+        if any_line >= _MOST and shown >= _SHOWN:
             return (country,)
-    ranked = sorted(((share(country), country) for country in others if country not in tried), reverse=True)
+    ranked = sorted(((shares(country)[0], country) for country in others if country not in tried), reverse=True)
     fitting = [country for fit, country in ranked if fit >= _MOST]
     return tuple(fitting)

@@ -5,10 +5,11 @@ name another. Bytes that cannot be decoded are never replaced; the file is refus
 names the line. Every field stays text: a reader that guesses types turns `00123` into 123 and truncates 19-digit ids.
 """
 
-import bisect
+import array
 import codecs
 import contextlib
 import csv
+import functools
 import gzip
 import itertools
 import re
@@ -19,16 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError
+from smsroi_helpers.errors import DataError, redact, shortened
+from smsroi_helpers.source.backslashes import has_backslashed_quotes, with_doubled_quotes
+from smsroi_helpers.source.east_asian import is_mostly_common, other_language
 from smsroi_helpers.source.header import LINE, Header, find_text_header
-from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.loaded import Finding, finding_of
+from smsroi_helpers.source.row_lines import RowLines, has_blank_lines, lines_of_rows
 from smsroi_helpers.source.signatures import advice_for, looks_like_utf16
 
 __all__ = [
@@ -44,8 +46,6 @@ MAX_UNPACKED_BYTES = 64 * 2**30
 _MAX_COMPRESSION_RATIO = 400
 """Largest accepted ratio of unpacked to packed size. Real tables reach 5 to 50, gzip bombs up to 1,030."""
 _CHUNK = 4 * 2**20
-_COMMON_SHARE = 0.75
-"""Smallest share of common characters in Chinese text. Names, in which rare ones are frequent, have about 0.9."""
 _CHARACTERS = 10_000
 """Number of non-ASCII characters that are looked at."""
 _MIN_MULTIBYTE = 5
@@ -71,7 +71,7 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
 
     Raises:
         DataError: the file is empty, no text, a damaged gzip file, too large once unpacked, contains a NUL byte, cannot
-            be decoded, or is GB18030 only by chance. The message names the file and the line.
+            be decoded, or is GB18030 only by chance (Korean and Japanese too). The message names the file and the line.
     """
     head = next(_read_chunks(file), b"")
     if not head:
@@ -91,13 +91,21 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
         )
     if encoding:
         return _copy_as_utf8(file, encoding, copy_to)
-    if _is_mostly_chinese(file):
+    characters = _first_characters(file)
+    language, likely = other_language(characters)
+    if language:
+        raise DataError(
+            f"{file.name}, line {first_error.line}: not UTF-8, and it looks like {language}; save the file as UTF-8, or"
+            f" name its encoding: `encoding: {likely}` in source.yml, or `smsroi import --encoding {likely}` (`gb18030`"
+            " if it is Chinese)"
+        )
+    if is_mostly_common(characters):
         with contextlib.suppress(_NotDecodable):
             return _copy_as_utf8(file, "gb18030", copy_to)
     raise DataError(
         f"{file.name}, line {first_error.line}: neither UTF-8 nor GB18030 with common characters; save the file as"
-        " UTF-8, or name its encoding in source.yml, such as `encoding: cp1252` (Western Europe), `big5` or `gb18030`"
-        " (to smsroi import: --encoding cp1252)"
+        " UTF-8, or name its encoding, such as cp1252 (Western Europe), cp1251, big5 or gb18030: `encoding: cp1252` in"
+        " source.yml, or `smsroi import --encoding cp1252`"
     )
 
 
@@ -172,38 +180,19 @@ def _count_non_ascii(text: str) -> int:
     return len(text) - len(text.encode("ascii", errors="ignore"))
 
 
-def _is_mostly_chinese(file: Path) -> bool:
-    """Whether most of the first non-ASCII characters are common Chinese ones, if the file is GB18030.
-
-    Latin letters with accents, Big5 and Shift JIS also decode as GB18030, but mostly to rare characters.
-    """
+def _first_characters(file: Path) -> str:
+    """Return the first non-ASCII characters of a file in GB18030; nothing if it is not GB18030."""
     decoder = codecs.getincrementaldecoder("gb18030")()
-    common = non_ascii_total = 0
+    found = ""
     for chunk in _read_chunks(file):
         try:
-            found = (character for character in decoder.decode(chunk) if not character.isascii())
+            others = (character for character in decoder.decode(chunk) if not character.isascii())
         except UnicodeDecodeError:
-            return False
-        looked_at = list(itertools.islice(found, _CHARACTERS - non_ascii_total))
-        non_ascii_total += len(looked_at)
-        common += sum(map(_is_common, looked_at))
-        if non_ascii_total >= _CHARACTERS:
+            return ""
+        found += "".join(itertools.islice(others, _CHARACTERS - len(found)))
+        if len(found) >= _CHARACTERS:
             break
-    return non_ascii_total > 0 and common / non_ascii_total > _COMMON_SHARE
-
-
-def _is_common(character: str) -> bool:
-    """Whether a character is a sign or one of the 3,755 most frequent (level 1) of GB 2312, or has four bytes.
-
-    Four bytes, of which two are digits, do not occur by chance.
-    """
-    if len(character.encode("gb18030", errors="replace")) == 4:
-        return True
-    try:
-        lead = character.encode("gb2312")[0]
-    except UnicodeEncodeError:
-        return False
-    return 0xA1 <= lead <= 0xA9 or 0xB0 <= lead <= 0xD7
+    return found
 
 
 class _NotDecodable(DataError):
@@ -221,7 +210,7 @@ def _copy_as_utf8(file: Path, encoding: str, copy_to: Path) -> Utf8File:
             except UnicodeDecodeError:
                 raise _NotDecodable(
                     f"{file.name}, after line {line}: invalid {encoding.upper()}; save the file as UTF-8,"
-                    " or correct `encoding` in source.yml"
+                    " or correct the `encoding` that is named"
                 ) from None
             if "\0" in text:
                 raise DataError(f"{file.name}, after line {line}: a NUL character; not a text file: export it again")
@@ -237,6 +226,7 @@ def _copy_as_utf8(file: Path, encoding: str, copy_to: Path) -> Utf8File:
 # --- text to parquet -------------------------------------------------------------------------------------------------
 
 _LINE_BREAK = re.compile("[\r\n]")
+_LINE_FIELD = pa.field(LINE, pa.int64())
 
 
 @dataclass(frozen=True)
@@ -246,13 +236,13 @@ class CsvTable:
     path: Path
     encoding: str
     ragged: list[int] = field(default_factory=list)
-    """Row numbers with too few or too many fields; these rows are not in the table."""
+    """Lines of rows with too few or too many fields; these rows are not in the table."""
     findings: tuple[Finding, ...] = ()
     """Lines that were skipped, and columns that were renamed."""
 
 
 def csv_to_parquet(file: Path, to: Path, table: contract.Table | None = None, encoding: str = "") -> CsvTable:
-    """Convert a CSV file to parquet: every field as text, empty fields as null, the row number in `LINE`.
+    """Convert a CSV file to parquet: every field as text, empty fields as null, the line of the file in `LINE`.
 
     Args:
         file: a text file. The delimiter is the most frequent of comma, semicolon, tab and pipe in the header, or the
@@ -266,59 +256,79 @@ def csv_to_parquet(file: Path, to: Path, table: contract.Table | None = None, en
             is never closed.
     """
     text = as_utf8(file, to.with_suffix(".utf8.csv"), encoding)
-    with _open_text(text.path, newline="") as stream:
-        header = find_text_header(stream, file.name, table)
+    path, said = _with_doubled_quotes(text.path, to.with_suffix(".quotes.csv"), file.name)
+    try:
+        with _open_text(path, newline="") as stream:
+            header = find_text_header(stream, file.name, table)
+        ragged = _write_rows(path, header, to, file.name)
+    finally:
+        for copy in {text.path, path} - {file}:
+            copy.unlink()
+    return CsvTable(to, text.encoding, ragged, (*header.findings, *said))
+
+
+def _with_doubled_quotes(path: Path, copy_to: Path, file_name: str) -> tuple[Path, list[Finding]]:
+    """Return the file, or a copy with doubled quotes if they are written with a backslash, and what to say of that."""
+    if not any(b'\\"' in chunk for chunk in _read_chunks(path)):
+        return path, []
+    with _open_text(path, newline="") as text:
+        if not has_backslashed_quotes(iter(functools.partial(text.read, _CHUNK), "")):
+            return path, []
+        text.seek(0)
+        with copy_to.open("w", encoding="utf-8", newline="") as copy:
+            copy.writelines(with_doubled_quotes(iter(functools.partial(text.read, _CHUNK), "")))
+    return copy_to, [finding_of(redact(shortened(file_name)), "", "quotes after a backslash", 0)]
+
+
+def _write_rows(path: Path, header: Header, to: Path, file_name: str) -> list[int]:
+    """Write the rows below the header to parquet; return the lines of those with too few or too many fields.
+
+    Raises:
+        DataError: a column without a name has a value, a quote is never closed, or the file cannot be read.
+    """
+    lines = RowLines(header.lines, _starts(path, header))
     ragged: list[int] = []
     unclosed_quotes: list[int] = []
 
     def on_invalid_row(row: arrow_csv.InvalidRow) -> str:
         # An invalid row that spans several lines is not a short row: an unclosed quote absorbed the rows after it.
-        number = header.row + row.number - header.lines  # Arrow counts blank lines above the first row, but none below
+        number = row.number - header.lines  # Arrow counts the lines above the first row, but no blank ones below
         (unclosed_quotes if _LINE_BREAK.search(row.text.rstrip("\r\n")) else ragged).append(number)
         return "error" if unclosed_quotes else "skip"
 
     try:
         with (
             arrow_csv.open_csv(
-                text.path, **_arrow_options(header), parse_options=arrow_csv.ParseOptions(
+                path, **_arrow_options(header), parse_options=arrow_csv.ParseOptions(
                     delimiter=header.delimiter, newlines_in_values=True, invalid_row_handler=on_invalid_row
                 ),
             ) as records,
             parquet.ParquetWriter(to, _schema(header), compression="lz4") as writer,
         ):  # fmt: skip
-            number, has_line_breaks = header.row + 1, False
+            has_line_breaks = False
             for batch in records:
-                refuse_values_without_name(batch, header, file.name)
-                has_line_breaks = has_line_breaks or any(_has_line_break(column) for column in batch.columns)
-                numbers = _row_numbers(number, batch.num_rows, ragged)
-                number = int(numbers[-1]) + 1 if len(numbers) else number
-                named = batch.drop_columns(list(header.unnamed))
-                writer.write_batch(named.append_column(pa.field(LINE, pa.int64()), pa.array(numbers, pa.int64())))
+                refuse_values_without_name(batch, header, file_name)
+                has_breaks = any(_has_line_break(column) for column in batch.columns)
+                has_line_breaks = has_line_breaks or has_breaks
+                numbers = pa.array(lines.number(batch, ragged, has_breaks=has_breaks), pa.int64())
+                writer.write_batch(batch.drop_columns(list(header.unnamed)).append_column(_LINE_FIELD, numbers))
     except pa.ArrowInvalid as error:
         if unclosed_quotes:
-            where = f"{file.name}, line {unclosed_quotes[0]}"
-            raise DataError(f"{where}: {_UNCLOSED_QUOTE}") from None
+            raise DataError(f"{file_name}, line {lines.lines(unclosed_quotes[0])}: {_UNCLOSED_QUOTE}") from None
         if "Could not skip initial" in str(error):
-            raise DataError(f"{file.name}: there are no rows below the header; export it again") from None
-        raise DataError(f"{file.name}: cannot be read as CSV: {str(error).splitlines()[0][:200]}") from None
-    else:
-        if has_line_breaks and (row := _first_unclosed_quote(text.path, header)):
-            raise DataError(f"{file.name}, line {row}: {_UNCLOSED_QUOTE}")
-    finally:
-        if text.path != file:
-            text.path.unlink()
-    return CsvTable(to, text.encoding, ragged, header.findings)
+            raise DataError(f"{file_name}: there are no rows below the header; export it again") from None
+        raise DataError(f"{file_name}: cannot be read as CSV: {str(error).splitlines()[0][:200]}") from None
+    if has_line_breaks and (line := _first_unclosed_quote(path, header)):
+        raise DataError(f"{file_name}, line {line}: {_UNCLOSED_QUOTE}")
+    return [int(line) for line in lines.lines(ragged)]
 
 
-def _row_numbers(first: int, rows: int, ragged: list[int]) -> npt.NDArray[np.int64]:
-    """Return the numbers of the next rows of a table, of which the ragged ones (ascending) are not.
-
-    >>> _row_numbers(2, 3, [1, 3, 9]).tolist()
-    [2, 4, 5]
-    """
-    skipped = ragged[bisect.bisect_left(ragged, first) :]
-    numbers = np.arange(first, first + rows + len(skipped))
-    return numbers[~np.isin(numbers, skipped)][:rows]
+def _starts(path: Path, header: Header) -> "array.array[int] | None":
+    """Return the line of each row if the file has blank lines, which Arrow does not count."""
+    if not has_blank_lines(_read_chunks(path)):
+        return None
+    with _unlimited_fields(), _open_text(path, newline="") as text:
+        return lines_of_rows(text, header.delimiter, header.lines)
 
 
 def _arrow_options(header: Header) -> dict[str, Any]:
@@ -337,7 +347,7 @@ def _arrow_options(header: Header) -> dict[str, Any]:
 
 def _schema(header: Header) -> pa.Schema:
     named = header.names[: len(header.names) - len(header.unnamed)]
-    return pa.schema([*((name, pa.string()) for name in named), (LINE, pa.int64())])
+    return pa.schema([*((name, pa.string()) for name in named), _LINE_FIELD])
 
 
 def refuse_values_without_name(batch: pa.RecordBatch, header: Header, file_name: str) -> None:
@@ -362,19 +372,18 @@ def _has_line_break(column: pa.StringArray) -> bool:
 
 
 def _first_unclosed_quote(file: Path, header: Header) -> int | None:
-    """Return the first row with a quote that ends inside a field or never; None if there is none.
+    """Return the line of the first row with a quote that ends inside a field or never; None if there is none.
 
     In the last column such a quote absorbs rows without changing the number of fields.
     """
-    number = header.row + 1
+    line = header.lines + 1
     try:
         with _unlimited_fields(), _open_text(file, newline="") as lines:
-            for _line in itertools.islice(lines, header.lines):
-                pass
-            for row in csv.reader(lines, delimiter=header.delimiter, strict=True):
-                number += bool(row)
+            reader = csv.reader(itertools.islice(lines, header.lines, None), delimiter=header.delimiter, strict=True)
+            for _row in reader:
+                line = header.lines + reader.line_num + 1
     except csv.Error:
-        return number
+        return line
     return None
 
 

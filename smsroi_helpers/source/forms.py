@@ -19,6 +19,7 @@ from smsroi_helpers.source.currencies import CURRENCY, ShownCurrency, codes_of, 
 from smsroi_helpers.source.dates import DateOrder, Order, count_orders, decide_order, has_year_last
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.time_zones import country_of_zone
 
 __all__ = [
     "DASHES",
@@ -45,8 +46,8 @@ ZONES = {
 }  # fmt: skip
 """Abbreviations of zones → offset from UTC: those of the United States, as RFC 2822 (section 4.3) has them, with Alaska
 and Hawaii. Others mean different zones in different countries."""
-_CHINA_STANDARD_TIME = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Taipei", "Asia/Hong_Kong", "Asia/Macau", "PRC")
-"""Time zones of sources in which CST does not mean the American one, so that it is not read."""
+_CHINA_STANDARD_TIME = ("CN", "HK", "MO", "TW")
+"""Countries of sources in which CST does not mean the American one, so that it is not read."""
 _ZONE = re.compile(r"9(?: ?[AaPp]\.?[Mm]\.?)? ?\(?([A-Z]{3,4})\)?$")
 _AS_HYPHEN = str.maketrans(DASHES, "-" * len(DASHES))
 _WITH_NINES = str.maketrans("012345678", "9" * 9)
@@ -223,7 +224,7 @@ def zones_in(timezone: str) -> dict[str, str]:
     >>> "CST" in zones_in("America/Chicago"), "CST" in zones_in("Asia/Shanghai")
     (True, False)
     """
-    chinese = timezone in _CHINA_STANDARD_TIME
+    chinese = country_of_zone(timezone) in _CHINA_STANDARD_TIME
     return {zone: offset for zone, offset in ZONES.items() if zone != "CST" or not chinese}
 
 

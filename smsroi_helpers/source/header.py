@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError, redact, shortened
+from smsroi_helpers.errors import DataError, redact, shortened, shown_value
 from smsroi_helpers.source.loaded import Finding, finding_of
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 LINE = "line__"
-"""Column with the row number of each record in its file. The first row is 1; blank rows are not counted."""
+"""Column with the place of each record in its file: of text the line at which it begins, of a workbook the row."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _MAX_HEADER_LENGTH = 100_000
 """Characters; a longer first line means that the file has no line breaks or no header."""
@@ -76,12 +76,19 @@ def find_text_header(text: IO[str], file_name: str, table: contract.Table | None
     delimiter, place = _place_of_names(below, table)
     rows, lines = parsed[delimiter]
     place = min(place + skipped, len(rows) - 1)
-    found = find_header(rows, file_name, table, place, stated=min(skipped, place))
+    numbers = [line - sum(map(_breaks, row)) for row, line in zip(rows, lines, strict=True)]
+    found = find_header(rows, file_name, table, place, stated=min(skipped, place), numbers=numbers)
     return Header(found.names, found.unnamed, place + 1, delimiter, lines[place], found.findings)
 
 
 def find_header(
-    rows: Sequence[Row], file_name: str, table: contract.Table | None, place: int | None = None, *, stated: int = 0
+    rows: Sequence[Row],
+    file_name: str,
+    table: contract.Table | None,
+    place: int | None = None,
+    *,
+    stated: int = 0,
+    numbers: Sequence[int] = (),
 ) -> Header:
     """Return the header of a table from its first rows.
 
@@ -91,6 +98,7 @@ def find_header(
         table: the definition of the table in the file; None for the export that a mapping reads.
         place: index of the names; None: they are looked for.
         stated: number of rows before the names that are no lines of a report.
+        numbers: the line or row of the file at which each of the rows begins; empty: none is blank.
 
     Raises:
         DataError: a column has no name, or a column of the contract appears twice.
@@ -105,9 +113,7 @@ def find_header(
         raise DataError(f"{file_name}: column {empty[0]} has no name in the first line; name it or remove it")
     names, findings = _numbered(names, file_name, table)
     findings += [
-        finding_of(
-            redact(shortened(file_name)), redact(shortened(written)), "column name in another spelling", 0, name=name
-        )
+        finding_of(redact(shortened(file_name)), shown_value(written), "column name in another spelling", 0, name=name)
         for written, name in zip(map(_clean, rows[place]), names, strict=False)
         if table and name in table.by_name and written != name
     ]
@@ -115,7 +121,11 @@ def find_header(
         raise DataError(f"{file_name}: the column name {LINE} is reserved; rename the column")
     if skipped := place - stated:
         above = "report lines above the column names"
-        findings.append(finding_of(redact(shortened(file_name)), "", above, skipped, row=str(place + 1)))
+        findings.append(
+            finding_of(
+                redact(shortened(file_name)), "", above, skipped, row=str(numbers[place] if numbers else place + 1)
+            )
+        )
     width = _width(rows[place + 1 :], len(names), len(cells))
     unnamed = tuple(f"column {number}" for number in range(len(names) + 1, width + 1))
     return Header([*names, *unnamed], unnamed, place + 1, findings=tuple(findings))
@@ -209,15 +219,15 @@ def _numbered(names: list[str], file_name: str, table: contract.Table | None) ->
             continue
         if table and key in table.by_name:
             raise DataError(
-                f"{file_name}: column {shortened(name)} appears twice in the first line; rename one of them"
+                f"{file_name}: column {shown_value(name)} appears twice in the first line; rename one of them"
             )
         number = seen[key]
         while (new := f"{name}_{number}").casefold() in taken:
             number += 1
         taken.add(new.casefold())
         numbered.append(new)
-        place, shown = redact(shortened(file_name)), redact(shortened(new))
-        findings.append(finding_of(place, redact(shortened(name)), "column name repeated", 0, name=shown))
+        place, shown = redact(shortened(file_name)), shown_value(new)
+        findings.append(finding_of(place, shown_value(name), "column name repeated", 0, name=shown))
     return numbered, findings
 
 
@@ -244,6 +254,10 @@ def _without_empty_end(cells: Sequence[str]) -> list[str]:
     while kept and not kept[-1].strip():
         kept.pop()
     return kept
+
+
+def _breaks(cell: str) -> int:
+    return cell.count("\n") + cell.count("\r") - cell.count("\r\n")
 
 
 def _filled(row: Row) -> int:

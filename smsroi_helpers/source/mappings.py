@@ -14,7 +14,7 @@ from smsroi_helpers.engine import (
     single_select,
     write_query,
 )
-from smsroi_helpers.errors import DataError, shortened
+from smsroi_helpers.errors import DataError, shown_value
 from smsroi_helpers.source.files import is_helper, queried_names, read_query
 from smsroi_helpers.source.query_errors import mapping_failure
 
@@ -85,7 +85,7 @@ def run_mapping(con: Connection, file: Path, to: Path, missing: Callable[[str], 
         columns = query_columns(con, select)
         names = [column.casefold() for column in columns]
         if twice := next((column for column, name in zip(columns, names, strict=True) if names.count(name) > 1), ""):
-            raise DataError(f"{file.name}: two columns are called {shortened(twice)}; rename one with AS")
+            raise DataError(f"{file.name}: two columns are called {shown_value(twice)}; rename one with AS")
         write_query(con, select, to)
     except QueryError as error:
         if not columns:

@@ -29,7 +29,7 @@ _GAPS = r"\s\x{00a0}\x{2000}-\x{200a}\x{202f}().\-/\x{2010}-\x{2015}\x{2212}"
 _BODY = rf"[+{_GAPS}]*[0-9][0-9+{_GAPS}]*"
 _WORD = (
     r"(?:tel[ée]?(?:ph?one?|fono|fone|fon)?|t[ée]l[ée]?phone|t[ée]l|phone|ph|fone|mobile?|mob|m[óo]vil|handy|portable"
-    r"|cel(?:l(?:ulare?|phone)?|ular)?|gsm|sms|text|whats?app|callto|home|work|office|contact)"
+    r"|cel(?:l(?:ulare?|phone)?|ular)?|gsm|sms|rcs|text|whats?app|callto|home|work|office|contact)"
 )
 _WORD_BEFORE_DIGITS = (
     r"(?:тел(?:ефон)?|моб(?:ильный)?|(?:联系|移动|聯絡|联络|行動)?(?:手机|手機|电话|電話)|联系方式|座机|固话|携帯"

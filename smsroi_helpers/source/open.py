@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect, named_tables
-from smsroi_helpers.errors import DataError, reason_of, redact, shortened
+from smsroi_helpers.errors import DataError, reason_of, redact, shortened, shown_value
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source.csv_text import LINE, CsvTable, csv_to_parquet
 from smsroi_helpers.source.database import Database, connect_database
@@ -213,8 +213,7 @@ class _Opener:
             f"; did you mean {redact(shortened(meant))}?" if meant else source_files.other_format(self._folder, named)
         )
         return (
-            f"no table or file {redact(shortened(missing))}{hint}; files that can be queried:"
-            f" {redact(shortened(found, 300))}"
+            f"no table or file {shown_value(missing)}{hint}; files that can be queried: {redact(shortened(found, 300))}"
         )
 
 

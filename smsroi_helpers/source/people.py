@@ -19,10 +19,11 @@ from pyarrow import parquet
 from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS
 from smsroi_helpers.engine import Connection, hash_group, keep_rows
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source.contacts import Contact, ContactReader, infer_country, is_country
+from smsroi_helpers.source.contacts import Contact, ContactReader, countries_shown, infer_country, is_country
 from smsroi_helpers.source.guests import find_guests
 from smsroi_helpers.source.number_text import LEAST_DIGITS, MOST_DIGITS_OF_A_CELL, SPELLING
 from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.time_zones import country_of_zone
 from smsroi_helpers.source.types import key_of, kind_of, read_id
 
 __all__ = [
@@ -44,12 +45,12 @@ _PHONE_COLUMN = 0.05
 """Share of a column's ids that are numbers, from which all of the column is read thoroughly."""
 _ROWS_AT_A_TIME = 100_000
 IDS, CONTACTS = "ids__", "contacts__"
-"""Tables in the engine: place, key, id; and id, normal, kind, certain, mobile, national, several."""
+"""Tables in the engine: place, key, id; and id, normal, kind, certain, mobile, national, several, dialled."""
 _EVERY_ID = "every_id__"
 """Table in the engine: like `ids__`, with the keys that are no id too."""
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("normal", pa.string()), ("kind", pa.string()), ("certain", pa.bool_()),
-     ("mobile", pa.bool_()), ("national", pa.bool_()), ("several", pa.bool_())]
+     ("mobile", pa.bool_()), ("national", pa.bool_()), ("several", pa.bool_()), ("dialled", pa.bool_())]
 )  # fmt: skip
 
 
@@ -282,14 +283,16 @@ def _countries(sample: Mapping[str, list[str]], settings: Settings) -> tuple[str
     """Return the country of the numbers without a country code; several if it is not clear."""
     if settings.country:
         return (settings.country,)
-    found = [infer_country(texts, _hints(settings)) for texts in sample.values()]
+    # A number with its country code in one table suggests the country of those without it in another.
+    shown = countries_shown(text for texts in sample.values() for text in texts)[:1]
+    found = [infer_country(texts, [*_hints(settings), *shown]) for texts in sample.values()]
     return tuple(dict.fromkeys(country for countries in found for country in countries))
 
 
 def _hints(settings: Settings) -> Iterator[str]:
     """Yield the countries that the settings suggest: jurisdiction, time zone, currency."""
     yield settings.jurisdiction[:2].upper()
-    yield get_global("zone_territories").get(settings.timezone, "")
+    yield country_of_zone(settings.timezone)
     if "currency" in settings.model_fields_set:
         yield from _countries_of_currency(settings.currency)
 
@@ -305,8 +308,8 @@ def _countries_of_currency(currency: str) -> tuple[str, ...]:
 
 
 def is_personal(contact: Contact | None) -> bool:
-    """Whether a value is a telephone number that can receive texts, or an e-mail address."""
-    return contact is not None and (contact.certain or contact.mobile)
+    """Whether a value is an e-mail address, or a number that can receive texts or is written as only a number is."""
+    return contact is not None and (contact.certain or contact.mobile or contact.dialled)
 
 
 def _write_contacts(con: Connection, ids: ir.Table, people: People, file: Path) -> ir.Table:
@@ -324,7 +327,7 @@ def _write_contacts(con: Connection, ids: ir.Table, people: People, file: Path) 
             found = [(text, contact) for text, contact in read if contact]
             columns = [[text for text, _contact in found]] + [
                 [getattr(contact, name) for _text, contact in found]
-                for name in ("value", "kind", "certain", "mobile", "national", "several")
+                for name in ("value", "kind", "certain", "mobile", "national", "several", "dialled")
             ]
             writer.write_table(pa.table(columns, schema=_SCHEMA))
     return con.read_parquet(file, table_name=CONTACTS)
@@ -343,7 +346,7 @@ def _has_phones(identities: ir.Table, contacts: ir.Table) -> bool:
 def _count_personal(ids: ir.Table, contacts: ir.Table, columns: Iterable[IdColumn]) -> Iterator[IdColumn]:
     different = ids.select("place", "id").distinct()
     joined = different.left_join(contacts, "id")
-    personal = (joined.certain | joined.mobile).fill_null(False) | joined.id.contains("@")
+    personal = (joined.certain | joined.mobile | joined.dialled).fill_null(False) | joined.id.contains("@")
     phone = (joined.kind == "phone").fill_null(False)
     found = joined.group_by("place").aggregate(
         personal=personal.sum(),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from smsroi_helpers.engine import QueryError, QueryToken, query_tokens, reserved_words
-from smsroi_helpers.errors import DataError, reason_of, shortened
+from smsroi_helpers.errors import DataError, reason_of, shortened, shown_value
 
 __all__ = [
     "mapping_failure",
@@ -49,7 +49,7 @@ def mapping_failure(file_name: str, query: str, error: QueryError, column: str =
     """
     line = _line(query, error)
     place = ", ".join(
-        [file_name, *([f"line {line}"] if line else []), *([f"column {shortened(column)}"] if column else [])]
+        [file_name, *([f"line {line}"] if line else []), *([f"column {shown_value(column)}"] if column else [])]
     )
     return DataError(f"{place}: {reason or '; '.join(part for part in _reason(query, error) if part)}")
 
@@ -73,18 +73,18 @@ def _reason(query: str, error: QueryError) -> Iterator[str]:
         r'Referenced column "(.*?)" not found|Table ".*?" does not have a column named "(.*?)"', message
     ):
         name = found[1] or found[2] or ""
-        yield f'no column "{shortened(name)}"{_alternatives(error)}'
+        yield f'no column "{shown_value(name)}"{_alternatives(error)}'
         if query.encode()[error.position or 0 :].startswith(b'"'):
-            yield f"if it is a text, write it in single quotes: '{shortened(name)}'"
+            yield f"if it is a text, write it in single quotes: '{shown_value(name)}'"
     elif "with name" in message and "does not exist" in message:
         kind, _, _rest = message.partition(" with name ")
         what = "function" if "Function" in kind else kind.lower()
-        yield f'no {what} "{shortened(error.name)}"{_alternatives(error)}'
+        yield f'no {what} "{shown_value(error.name)}"{_alternatives(error)}'
     elif message.startswith("Referenced table"):
         yield f"{shortened(reason_of(error).rstrip('!'), 200)}{_alternatives(error)}"
     elif message.startswith("No function matches"):
         call = re.search(r"'(.*?)'\.", message)
-        yield f"no function for these types: {shortened(call[1] if call else error.name)}"
+        yield f"no function for these types: {shown_value(call[1] if call else error.name)}"
         if "VARCHAR" in message:
             yield "columns of text files and workbooks are text (VARCHAR): convert them first, as in amount::DOUBLE"
     else:
@@ -96,7 +96,7 @@ def _alternatives(error: QueryError) -> str:
     """Return the names that the engine proposes."""
     told = re.search(r"Candidate (?:bindings|tables):[: ]*(.*)", error.message)
     names = list(error.candidates) or re.findall(r'"((?:[^"]|"")*)"', told[1] if told else "")
-    shown = ", ".join(f'"{shortened(name)}"' for name in names[:_MOST_CANDIDATES])
+    shown = ", ".join(f'"{shown_value(name)}"' for name in names[:_MOST_CANDIDATES])
     return f"; did you mean {shown}?" if shown else ""
 
 
@@ -142,11 +142,11 @@ def _syntax_hint(query: str, error: QueryError) -> str:
         name = token.text.lower()
         meant = difflib.get_close_matches(name, _CLAUSES, 1, _ALIKE) if token.kind == "identifier" else []
         if meant and not name.startswith(_CLAUSES):  # `orders` is a table
-            return f"is {shortened(token.text)} a misspelt {meant[0].upper()}?"
+            return f"is {shown_value(token.text)} a misspelt {meant[0].upper()}?"
     # `a b AS c` takes b for a new name of a, and stumbles over AS; `a AS b c` stumbles over c itself.
     second = at - 1 if here.text.lower() in ("as", "(", ".") else at
     if _is_value(_at(tokens, second)) and _is_value(_at(tokens, second - 1), end=True) and before.text:
-        return f"is a comma missing before {shortened(_at(tokens, second).text)}?"
+        return f"is a comma missing before {shown_value(_at(tokens, second).text)}?"
     return ""
 
 

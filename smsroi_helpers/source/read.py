@@ -15,11 +15,10 @@ from typing import Any
 import filelock
 import ibis
 import ibis.expr.types as ir
-from babel.core import get_global
 
 from smsroi_helpers import contract, engine
 from smsroi_helpers.engine import EngineError, create_view, local_time
-from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
+from smsroi_helpers.errors import DataError, StorageError, reason_of, shown_value
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source import settings as source_settings
@@ -43,6 +42,7 @@ from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.people import refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.time_zones import country_of_zone
 from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
@@ -164,7 +164,7 @@ class _SourceReader:
 
     def _with_currency(self) -> Settings:
         """Return the settings with the currency that the amounts show, if source.yml names none."""
-        place = get_global("zone_territories").get(self._settings.timezone, "")
+        place = country_of_zone(self._settings.timezone)
         countries = (self._settings.country, self._people.country, place)
         currency, said = decide_currency(self._currencies, self._settings, countries)
         if said is None:
@@ -190,7 +190,7 @@ class _SourceReader:
         faults = _faults_of(counts, raw.ragged)
         guests = faults.pop(GUEST_ID, 0)
         self._add_errors(table, faults, rows_in)
-        self._refuse_too_many(table, faults, rows_in, validated)
+        self._refuse_too_many(table, faults, rows_in, validated, raw.ragged)
         self._add_guests(table, typed, guests, rows_in)
         if not self._settings.pseudonymise:
             refuse_personal_ids(self._people, table.name)
@@ -323,7 +323,7 @@ class _SourceReader:
         """Add a note for each column that is not in the contract."""
         remedy = "the column is not read"
         self._findings += [
-            Finding(table.name, redact(shortened(name)), "not in the contract", "note", rows_in, 1.0, remedy)
+            Finding(table.name, shown_value(name), "not in the contract", "note", rows_in, 1.0, remedy)
             for name in sorted(names - {LINE, contract.SPELLING})
         ]
 
@@ -348,7 +348,7 @@ class _SourceReader:
             orders.to_parquet(self._output_folder / GUEST_ORDERS)
 
     def _refuse_too_many(
-        self, table: contract.Table, faults: dict[str, int], rows_in: int, validated: ir.Table
+        self, table: contract.Table, faults: dict[str, int], rows_in: int, validated: ir.Table, ragged: list[int]
     ) -> None:
         rejected_rows = sum(faults.values())
         none_left = rejected_rows == rows_in and table.name == self._log
@@ -357,10 +357,11 @@ class _SourceReader:
         worst = max(faults, key=lambda fault: faults[fault])
         column, rule = contract.fault_parts(worst)
         where = f"column {column}, {rule}" if column else rule
+        example = _example(validated, worst) or _first_line(worst, ragged)
         limit = "so no row is left" if none_left else f"above max_rejected_share {self._max_rejected_share:.1%}"
         raise DataError(
             f"table {table.name}: {rejected_rows:,} of {rows_in:,} rows ({rejected_rows / rows_in:.1%}) cannot be used,"
-            f" {limit}; most: {where} in {faults[worst]:,} rows{_example(validated, worst)}:"
+            f" {limit}; most: {where} in {faults[worst]:,} rows{example}:"
             f" {contract.remedy_for(worst, table)}"
         )
 
@@ -369,7 +370,9 @@ class _SourceReader:
             if set(rule.needs) <= set(self._valid_tables):
                 groups = rule.broken(self._valid_tables).order_by("name").limit(3).to_pyarrow().to_pylist()
                 if groups:
-                    examples = "; ".join(f"{shortened(group['name'])}: {shortened(group['found'])}" for group in groups)
+                    examples = "; ".join(
+                        f"{shown_value(group['name'])}: {shown_value(group['found'])}" for group in groups
+                    )
                     raise DataError(
                         f"table {rule.table}, column {rule.column}: {rule.code} ({examples}); {rule.remedy}"
                     )
@@ -383,7 +386,12 @@ def _example(validated: ir.Table, fault: str) -> str:
     values = validated.filter(validated.fault == fault)[contract.raw_name(column)].cast("string").name("value")
     counted = values.as_table().group_by("value").aggregate(n=ibis._.count())
     first = counted.order_by(ibis.desc("n"), "value").limit(1).to_pyarrow()["value"].to_pylist()
-    return f", such as {redact(shortened(first[0], 40))}" if first and first[0] else ""
+    return f", such as {shown_value(first[0], 40)}" if first and first[0] else ""
+
+
+def _first_line(fault: str, ragged: list[int]) -> str:
+    """Return the line of the first row with a wrong number of fields, for a message; empty for other faults."""
+    return f", the first in line {min(ragged)}" if fault == contract.WRONG_FIELDS and ragged else ""
 
 
 def _faults_of(counts: list[dict[str, Any]], ragged: list[int]) -> dict[str, int]:

@@ -114,6 +114,7 @@ class Settings(pydantic.BaseModel):
     margin: float = pydantic.Field(0.3, ge=0, le=1)
     message_cost: float | None = pydantic.Field(None, ge=0)
     jurisdiction: str = ""
+    """Whose sending hours hold where a customer's own place is not known, or has no rule: a country, or `US-TX`."""
     fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
     """Clicks sooner than this after delivery count as machine clicks, since people need longer to read and click."""
     segments: SegmentSettings = SegmentSettings()
@@ -149,6 +150,16 @@ class Settings(pydantic.BaseModel):
             hint = "GB" if country == "UK" else "CN, US or DE"
             raise ValueError(f"{name!r} is not a country; use the two letters of ISO 3166-1, such as {hint}")
         return country
+
+    @pydantic.field_validator("jurisdiction")
+    @classmethod
+    def _known_jurisdiction(cls, name: str) -> str:
+        place = name.strip().upper()
+        country, hyphen, state = place.partition("-")
+        if place and not ((is_country(country) or country == "EU") and len(state) == 2 * len(hyphen)):
+            hint = "GB" if country == "UK" else "CN, or a state after it, such as US-TX"
+            raise ValueError(f"{name!r} is not a jurisdiction; use a country's two letters, such as {hint}")
+        return place
 
     @pydantic.field_validator("timezone")
     @classmethod

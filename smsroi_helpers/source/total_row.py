@@ -5,7 +5,7 @@ import re
 
 import ibis.expr.types as ir
 
-from smsroi_helpers.errors import redact, shortened
+from smsroi_helpers.errors import redact, shortened, shown_value
 from smsroi_helpers.source.header import LINE
 from smsroi_helpers.source.loaded import Finding, finding_of
 
@@ -47,7 +47,7 @@ def without_total_row(rows: ir.Table, file_name: str) -> tuple[ir.Table, Finding
     place = redact(shortened(file_name))
     for name, text in numbers.items():
         if _is_sum(above, name, text, smallest_rows=1 if any(named) else 2):
-            return above, finding_of(place, "", "total row", 1, name=redact(shortened(name)))
+            return above, finding_of(place, "", "total row", 1, name=shown_value(name))
     if named[0]:
         return above, finding_of(place, "", "total row that is not the sum", 1, severity="warning")
     return rows, None

@@ -15,7 +15,7 @@ import python_calamine
 from pyarrow import parquet
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError, redact, shortened
+from smsroi_helpers.errors import DataError, redact, shortened, shown_value
 from smsroi_helpers.source.csv_text import CsvTable, refuse_values_without_name
 from smsroi_helpers.source.header import LINE, SAMPLE_ROWS, find_header
 from smsroi_helpers.source.loaded import finding_of
@@ -90,7 +90,7 @@ def _chosen_sheet(workbook: python_calamine.CalamineWorkbook, file_name: str, wa
         and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
     ]
     if wanted and wanted not in workbook.sheet_names:
-        names = shortened(", ".join(workbook.sheet_names), 200)
+        names = shortened(", ".join(map(shown_value, workbook.sheet_names)), 200)
         raise DataError(f"{file_name}: no sheet {wanted} (sheets: {names}); correct `sheets` in source.yml")
     if not wanted and not shown:
         raise DataError(f"{file_name}: the workbook has no visible sheet; name one under `sheets` in source.yml")
@@ -138,8 +138,11 @@ def _write(
 ) -> CsvTable:
     head = list(itertools.islice(rows, SAMPLE_ROWS))
     if not head:
-        raise DataError(f"{file.name}, sheet {shortened(sheet)}: no cells; name another under `sheets` in source.yml")
-    header = find_header([[cell or "" for cell in cells] for _number, cells in head], file.name, table)
+        raise DataError(f"{file.name}, sheet {shown_value(sheet)}: no cells; name another under `sheets` in source.yml")
+    header = find_header(
+        [[cell or "" for cell in cells] for _number, cells in head], file.name, table,
+        numbers=[number for number, _cells in head],
+    )  # fmt: skip
     width, kept = len(header.names), len(header.names) - len(header.unnamed)
     schema = pa.schema([*((name, pa.string()) for name in header.names[:kept]), (LINE, pa.int64())])
     below = itertools.chain(head[header.row :], rows)
@@ -151,5 +154,5 @@ def _write(
             numbers = pa.array([number for number, _cells in part], pa.int64())
             writer.write_batch(pa.record_batch([*batch.columns[:kept], numbers], schema=schema))
     place = redact(shortened(file.name))
-    others = [finding_of(place, "", "sheet not read", 0, name=redact(shortened(name))) for name in unread]
+    others = [finding_of(place, "", "sheet not read", 0, name=shown_value(name)) for name in unread]
     return CsvTable(to, "xlsx", [], (*header.findings, *others))

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.measures import allowed, days_off, rule_of
+from smsroi_helpers.measures import allowed, days_off, rule_of, with_place
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends
 
@@ -51,19 +51,14 @@ def mark_disallowed(shop: Shop, rows: ir.Table, first: dt.date) -> ir.Table | No
         allow no texts), at_closed_hour (on another day, at an hour that is not allowed on the weekday).
     """
     columns = rows.columns
-    if shop.has("customers", "region"):
-        homes = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
-        rows = rows.left_join(homes, rows.customer_id == homes.native)
-        rows = rows.mutate(region=rows.region.fill_null(""))
-    else:
-        rows = rows.mutate(region=ibis.literal(""))
-    places = shop.count(rows.select("timezone", "region").distinct().order_by("timezone", "region"))
+    rows = with_place(shop, rows)
+    places = shop.count(rows.select("zone", "area").distinct().order_by("zone", "area"))
     if not len(places):
         return None
-    places["rules"] = [" ".join(rule_of(p.timezone, p.region, shop.settings.jurisdiction)) for p in places.itertuples()]
+    told = (shop.settings.jurisdiction, shop.settings.timezone)
+    places["rules"] = [" ".join(rule_of(place.zone, place.area, *told)) for place in places.itertuples()]
     names = sorted(set(places["rules"]))
-    home = ibis.memtable(places.rename(columns={"timezone": "zone", "region": "area"}))
-    rows = rows.join(home, [rows.timezone == home.zone, rows.region == home.area])
+    rows = rows.join(ibis.memtable(places), ["zone", "area"])
     closed = ibis.memtable(_closed_hours(names), schema={"at": "string", "day": "int64", "closed": "int64"})
     rows = rows.left_join(closed, [rows.rules == closed["at"], rows.weekday == closed.day, rows.hour == closed.closed])
     off = ibis.memtable(_days(names, first, shop.as_of), schema={"under": "string", "date": "date"})

@@ -66,7 +66,8 @@ class Timing:
     click: ClickValue
     allowed: Floats
     """(24,): the share of customers (0–1) who may be texted at each local hour."""
-    jurisdiction: str = ""
+    home: tuple[str, str] = ("", "")
+    """The source's jurisdiction and time zone."""
     own_hours: tuple[int, int] | None = None
     """The sender's own allowed hours, half-open."""
     today: Practice | None = None
@@ -133,7 +134,7 @@ def analyse(
         count_volume(shop, today, segment_by),
         find_click_value(shop),
         share_allowed(shop, parse_rule(own_hours)),
-        shop.settings.jurisdiction,
+        (shop.settings.jurisdiction, shop.settings.timezone),
         parse_rule(own_hours),
         today,
         estimate_from_weekday_test(shop, sends, segment_by, channel),
@@ -350,7 +351,7 @@ def practice_of(timing: Timing, segment: str, windows: pd.DataFrame) -> Schedule
         windows: hour, until; those tried.
     """
     sent = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
-    return read_practice(sent, windows, timing.jurisdiction, timing.own_hours, timing.allowed)
+    return read_practice(sent, windows, *timing.home, timing.own_hours, timing.allowed)
 
 
 def _alpha_of_differing(response: HourResponse, everybody: Answer | None) -> float:

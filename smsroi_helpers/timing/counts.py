@@ -375,19 +375,15 @@ def count_practice(shop: Shop, practice: Practice, segment_by: str) -> pd.DataFr
     """Today's messages by local hour of sending, delivered or not.
 
     Returns:
-        segment (on the last day observed; empty for recipients who are in no other table), timezone, region, weekday,
-        hour; messages.
+        segment (on the last day observed; empty for recipients who are in no other table), timezone and region (the
+        recipient's own; empty: not known), weekday, hour; messages.
     """
     rows = _label_practice(shop, practice, segment_by)
     rows = measures.with_zone(shop, rows)
     local_at = measures.local_time(shop, rows.sent_at, rows.timezone)
     rows = rows.mutate(weekday=local_at.day_of_week.index().cast("int64"), hour=local_at.hour().cast("int64"))
-    if shop.has("customers", "region"):
-        where = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
-        rows = rows.left_join(where, rows.customer_id == where.native)
-        rows = rows.mutate(region=rows.region.fill_null(""))
-    else:
-        rows = rows.mutate(region=ibis.literal(""))
+    rows = measures.with_place(shop, rows.select("segment", "customer_id", "weekday", "hour"))
+    rows = rows.rename(timezone="zone", region="area")
     keys = ["segment", "timezone", "region", "weekday", "hour"]
     return shop.count(rows.group_by(keys).aggregate(messages=rows.count()).order_by(keys))
 

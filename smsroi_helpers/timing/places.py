@@ -59,7 +59,12 @@ def share_of_places(masks: NDArray[np.bool_], messages: Floats) -> Floats:
 
 
 def read_practice(
-    rows: pd.DataFrame, windows: pd.DataFrame, jurisdiction: str, own_hours: tuple[int, int] | None, anywhere: Floats
+    rows: pd.DataFrame,
+    windows: pd.DataFrame,
+    jurisdiction: str,
+    clock: str,
+    own_hours: tuple[int, int] | None,
+    anywhere: Floats,
 ) -> Schedule:
     """Split today's sends of a segment by the rules where they arrive.
 
@@ -67,6 +72,7 @@ def read_practice(
         rows: of `counts.count_practice`, of one segment or of all.
         windows: hour, until; those tried.
         jurisdiction: the source's.
+        clock: the source's time zone.
         own_hours: the sender's own.
         anywhere: (24,), the share of customers who may be texted at each hour; used where nothing was sent.
     """
@@ -74,7 +80,7 @@ def read_practice(
     by_rules: dict[str, Floats] = {}
     forbidden = 0.0
     for (zone, region), own in rows.groupby(["timezone", "region"]):
-        rules = rule_of(zone, region, jurisdiction)
+        rules = rule_of(zone, region, jurisdiction, clock)
         at = (own["weekday"].to_numpy(int), own["hour"].to_numpy(int))
         forbidden += float(own["messages"][~allowed(rules)[at]].sum())
         sends = by_rules.setdefault(" ".join(rules), np.zeros((7, 24)))

@@ -43,8 +43,8 @@ def forbidden_sentence(answer: Answer) -> str:
         return _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(share=share)
     return _(
         "{share} of today’s texts go out at hours that may not be legal. The source does not say where these customers"
-        " live, so the strictest hours are assumed. Set `jurisdiction` in source.yml, or fill customers.timezone and"
-        " customers.region."
+        " live, so the strictest hours are assumed. If they live in one country or state, set `jurisdiction` in"
+        " source.yml, such as CN or US-TX; else fill customers.timezone and customers.region."
     ).format(share=share)
 
 

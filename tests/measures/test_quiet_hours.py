@@ -93,6 +93,8 @@ class TestAllowedHours:
             ("America/Phoenix", None, "", ("US",)),
             ("America/Los_Angeles", "washington", "", ("US-WA",)),
             ("America/Denver", None, "", ("US", "US-NM", "US-TX", "US-UT")),
+            ("US/Mountain", None, "", ("US", "US-NM", "US-TX", "US-UT")),
+            ("Asia/Calcutta", None, "", ("IN",)),
             ("Asia/Urumqi", "新疆", "US", ("CN",)),
             (None, None, "CN", ("CN",)),
             (None, "tx", "US", ("US-TX",)),
@@ -100,6 +102,33 @@ class TestAllowedHours:
     )
     def test_the_rules_of_a_recipient(self, zone, region, source, rules):
         assert quiet_hours.rule_of(zone, region, source) == rules
+
+    @pytest.mark.parametrize(
+        ("zone", "region", "source", "clock", "rules"),
+        [
+            # The place of the recipient is not known: the jurisdiction, whatever the source's clock.
+            ("", "", "US-TX", "America/New_York", ("US-TX",)),
+            ("", "", "US-CA", "America/New_York", ("US",)),  # California has no rule of its own
+            ("", "", "US-TX", "Asia/Shanghai", ("US-TX",)),
+            ("", "", "CN", "America/New_York", ("CN",)),
+            ("", "", "CN-GD", "UTC", ("CN",)),
+            ("", "", "AT", "UTC", ("EU",)),
+            ("", "", "CH", "Asia/Shanghai", ("careful",)),
+            # In the US without a state: every state of the clock's zone, else every state.
+            ("", "", "US", "America/Los_Angeles", ("US", "US-NV", "US-WA")),
+            ("", "", "US", "UTC", tuple(rule for rule in RULES if rule.startswith("US"))),
+            # Without a jurisdiction: the source's clock.
+            ("", "", "", "Asia/Shanghai", ("CN",)),
+            ("", "Texas", "", "America/Chicago", ("US-TX",)),
+            # The recipient's own place comes first.
+            ("", "Florida", "US-TX", "America/New_York", ("US-FL",)),
+            ("America/Los_Angeles", "", "US-TX", "America/New_York", ("US", "US-NV", "US-WA")),
+            ("Europe/Paris", "", "US-TX", "America/New_York", ("FR",)),
+            ("Europe/Zurich", "", "US-TX", "America/New_York", ("US-TX",)),  # has no rule here
+        ],
+    )  # fmt: skip
+    def test_the_jurisdiction_is_that_of_recipients_whose_place_is_not_known(self, zone, region, source, clock, rules):
+        assert quiet_hours.rule_of(zone, region, source, clock) == rules
 
     def test_no_zone_is_given_more_than_its_rules_allow(self):
         """In every zone the hours are within the rule of its country, else the default; there are some."""

@@ -114,7 +114,9 @@ def test_what_is_no_text_is_not_opened(tmp_path, content):
     ],
 )
 def test_other_encodings_are_asked_for_and_read_when_named(tmp_path, text, encoding):
-    with pytest.raises(DataError, match=r"line \d: neither UTF-8 nor GB18030 .*name its encoding in source\.yml"):
+    with pytest.raises(
+        DataError, match=r"line \d: neither UTF-8 nor GB18030 .*name its encoding, .*`encoding: cp1252` in source\.yml"
+    ):
         read(tmp_path, text.encode(encoding))
     file = tmp_path / "t.csv"
     table = csv_text.csv_to_parquet(file, tmp_path / "out" / "t.parquet", encoding=encoding)

@@ -78,7 +78,13 @@ def test_the_line_of_a_rejected_row_counts_the_lines_above_the_names(tmp_path):
     import pandas as pd
 
     lines = pd.read_parquet(tmp_path / ".loaded" / "quarantine.parquet").sort_values("line")
-    assert list(lines["line"]) == [4, 5]  # blank rows are not counted
+    assert list(lines["line"]) == [6, 7]  # as an editor counts
+
+
+def test_what_is_said_of_lines_above_names_the_line_of_the_column_names(tmp_path):
+    loaded = source(tmp_path, "Report,,,\n\n\n" + ",".join(NAMES) + "\no1,c1,2024-01-01,1\n")
+    (said,) = [f.filled_remedy for f in loaded.findings if f.rule == "report lines above the column names"]
+    assert said.endswith("are in row 4")
 
 
 def test_values_in_a_column_without_a_name_are_refused(tmp_path):

@@ -160,7 +160,7 @@ def test_a_window_is_a_candidate_if_it_is_allowed_on_some_weekday():
     windows = pd.DataFrame({"hour": [12, 19], "until": [13, 20]})
     lagos = ("Africa/Lagos", "")
     found = places.read_practice(
-        sent((lagos, 0, 19, 60), (lagos, 5, 19, 30), (lagos, 6, 12, 10)), windows, "", None, np.ones(24)
+        sent((lagos, 0, 19, 60), (lagos, 5, 19, 30), (lagos, 6, 12, 10)), windows, "", "", None, np.ones(24)
     )
     assert found.rules == ["careful"]
     assert found.masks.tolist() == [[True, True]]
@@ -206,7 +206,7 @@ def test_a_single_place_has_the_limits_of_the_total(evening):
 def test_an_hour_tried_in_a_window_that_is_not_wholly_allowed_is_not_called_untried(evening):
     """Rhode Island allows 17:00 and not 18:00 on weekdays: texts at 17:00 are in no usable window of 17:00 to 19:00."""
     windows = pd.DataFrame({"hour": [12, 17], "until": [14, 19]})
-    part = places.read_practice(sent((RHODE_ISLAND, 0, 17, 100)), windows, "", None, np.ones(24))
+    part = places.read_practice(sent((RHODE_ISLAND, 0, 17, 100)), windows, "", "", None, np.ones(24))
     assert (part.untried, part.forbidden) == (1.0, 0.0)
     seen = dataclasses.replace(evening, practice=sent((RHODE_ISLAND, 0, 17, 100)), own_hours=(18, 20))
     assert "was not tried" not in timing_wording.uncompared_words(seen)

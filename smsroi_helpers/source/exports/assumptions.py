@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import phonenumbers
 from babel.core import get_global
 from babel.numbers import get_territory_currencies
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-from smsroi_helpers.source.contacts import infer_country, is_country
+from smsroi_helpers.source.contacts import ContactReader, infer_country, is_country
 from smsroi_helpers.source.currencies import codes_of, currencies_in, likeliest
+from smsroi_helpers.source.number_text import LEAST_DIGITS
+from smsroi_helpers.source.time_zones import country_of_zone
 
 __all__ = [
     "Assumption",
@@ -35,7 +36,6 @@ _USUAL_ZONES = (
 """Zones that are tried first: many share their clock with others."""
 _OFFSET = re.compile(r"^(.*\d)\s*([+-])(\d{2}):?(\d{2})$")
 _MOST = 0.5
-_NEARLY_ALL = 0.9
 _LIKE_NEIGHBOURS = {"AD", "MC", "PM", "SM"}
 """Countries whose national numbers could be those of a much larger one with the same currency."""
 
@@ -81,18 +81,18 @@ def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
     known = Counter({name.upper(): rows for name, rows in clues.countries.items() if is_country(name.upper())})
     if known and (first := known.most_common(1)[0])[1] >= _MOST * clues.countries.total():
         return Assumption("country", first[0], "the most frequent country of the orders")
-    inferred = infer_country(clues.phones, (), _countries_to_try(clues, given))
+    zone = country_of_zone(given.get("timezone", ""))
+    inferred = infer_country(clues.phones, [zone], _countries_to_try(clues, given))
     if len(inferred) == 1:
         return Assumption("country", inferred[0], "inferred from telephone numbers without a country code")
-    national = [text for text in clues.phones if not text.strip(" '\t").startswith(("+", "00", "whatsapp:", "rcs:"))]
-    if country := _country_of_shown(clues.phones, national):
-        return Assumption("country", country, "the numbers without a country code are valid there, as the others are")
     if inferred:
         return Assumption(
             "country", "", f"telephone numbers without a country code may be of {' or '.join(inferred)}: set it"
         )
+    anywhere = ContactReader("")
+    national = sum(sum(map(str.isdigit, text)) >= LEAST_DIGITS and not anywhere.read(text) for text in clues.phones)
     if national:
-        said = f"{len(national):,} of {len(clues.phones):,} telephone numbers have no country code: give --country"
+        said = f"{national:,} of {len(clues.phones):,} telephone numbers have no country code: give --country"
         return Assumption("country", "", said)
     return Assumption("country", "", "telephone numbers show their country code, or there are none")
 
@@ -133,28 +133,6 @@ def calling_codes(countries: Iterable[str], own: str) -> str:
             found[country] = f"+{metadata.country_code}"
     entries = ", ".join(f"'{country}': '{code}'" for country, code in found.items())
     return f"MAP {{{entries}}}" if found else ""
-
-
-def _country_of_shown(phones: Sequence[str], national: Sequence[str]) -> str:
-    """Return the country of most numbers with a country code, if most others are valid there, landlines too."""
-    shown = Counter(
-        phonenumbers.region_code_for_number(number) or ""
-        for text in phones if text not in national and (number := _parsed(text, ""))
-    )  # fmt: skip
-    if not shown or not national:
-        return ""
-    country, n = shown.most_common(1)[0]
-    valid = sum(
-        (number := _parsed(text, country)) is not None and phonenumbers.is_valid_number(number) for text in national
-    )
-    return country if country and n >= _NEARLY_ALL * shown.total() and valid >= _NEARLY_ALL * len(national) else ""
-
-
-def _parsed(text: str, country: str) -> phonenumbers.PhoneNumber | None:
-    try:
-        return phonenumbers.parse(re.sub(r"^(?:whatsapp|rcs):|^'", "", text.strip()), country or None)
-    except phonenumbers.NumberParseException:
-        return None
 
 
 def assume_currency(clues: Clues, given: Mapping[str, str], country: str) -> Assumption:

@@ -11,7 +11,7 @@ import pydantic
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
-from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened
+from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened, shown_value
 from smsroi_helpers.source.csv_text import csv_to_parquet
 from smsroi_helpers.source.dates import count_orders, decide_order
 from smsroi_helpers.source.exports.assumptions import (
@@ -47,7 +47,7 @@ _PERSONAL = ("phone", "billing_phone", "shipping_phone", "email", "recipient")
 """Columns of the templates with telephone numbers or e-mail addresses."""
 _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
 """Columns of messages that are unknown if one of several exports lacks them."""
-_STATED: tuple[str, ...] = ("timezone", "country", "currency")
+_STATED: tuple[str, ...] = ("timezone", "country", "currency", "encoding")
 _SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
 _GATEWAYS = ("twilio", "attentive", "aliyun", "tencent")
 _NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
@@ -77,9 +77,8 @@ def import_exports(
     earlier = {name: str(kept[name]) for name in _STATED if name in kept and name not in now}
     stated = earlier | now
     _check_settings(stated)
-    encoding = stated.pop("encoding", str(kept.get("encoding", "")))
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
-        reader = _Importer(Path(place), target, stated, encoding=encoding)
+        reader = _Importer(Path(place), target, stated, encoding=stated.get("encoding", ""))
         reader.earlier = frozenset(earlier)
         try:
             for kind, file in named:
@@ -89,7 +88,7 @@ def import_exports(
             raise DataError(f"the exports cannot be mapped: {reason_of(error)}") from None
         finally:
             reader.con.disconnect()
-    kept |= {"encoding": encoding} if encoding else {}
+    kept |= {"encoding": stated["encoding"]} if "encoding" in stated else {}
     parameter_file, is_new = write_source(target, made.source, kept, force=force)
     return Imported(
         target, tuple(made.files), made.assumed, tuple(made.notes), made.tables, made.left_out,
@@ -283,7 +282,7 @@ class _Importer:
             )
             (found,) = self._values(query)
             if found["bad"]:
-                example = redact(shortened(found["example"], 40))
+                example = shown_value(found["example"], 40)
                 said = (
                     f"{entry.layout.title}, column {entry.heading(column)}: {found['bad']:,} of {found['n']:,} times"
                     f" cannot be read, such as {example}"
@@ -427,7 +426,7 @@ class _Importer:
         words = [word for word in self._counts(entry, entry.part.status) if _word(word) not in entry.part.words]
         if not words:
             return []
-        shown = redact(shortened(", ".join(words), 200))
+        shown = shortened(", ".join(map(shown_value, words)), 200)
         return [
             f"{entry.layout.title}: words of {heading} that the mapping does not know, check how it reads them: {shown}"
         ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smsroi_helpers.errors import UsageError, shortened
+from smsroi_helpers.errors import UsageError, shortened, shown_value
 from smsroi_helpers.source.files import is_helper
 from smsroi_helpers.source.yaml_text import parse_yaml
 
@@ -172,7 +172,7 @@ def recognise(file_name: str, headings: Sequence[str], kind: str = "") -> Match:
     kinds = sorted({match.part.kind for match in fitting}, key=KINDS.index)
     if len(kinds) == 1:
         return fitting[0]
-    found = shortened(", ".join(headings), 400)
+    found = shortened(", ".join(map(shown_value, headings)), 400)
     if kinds:
         raise UsageError(
             f"{file_name}: may be an export of {' or '.join(kinds)} (columns found: {found}); name the platform before"

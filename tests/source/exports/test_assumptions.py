@@ -72,6 +72,19 @@ def test_numbers_without_a_country_code_are_of_a_country_of_the_currency():
     assert assume_country(Clues(phones=["416-967-1111"], currencies=Counter({"CAD": 2})), {}).value == "CA"
 
 
+GERMAN = ["0151 23456701", "0171 2345602", "030 123456", "0160 2345603"]
+
+
+def test_mobile_numbers_and_fixed_lines_have_the_country_of_the_zone_or_of_the_texts():
+    unknown = assume_country(Clues(phones=GERMAN), {})
+    assert (unknown.value, unknown.reason) == (
+        "", "4 of 4 telephone numbers have no country code: give --country",
+    )  # fmt: skip
+    assert "or there are none" in assume_country(Clues(phones=["+4915123456701"]), {}).reason
+    assert assume_country(Clues(phones=GERMAN), {"timezone": "Europe/Berlin"}).value == "DE"
+    assert assume_country(Clues(phones=[*GERMAN, "+49 151 23456709"]), {}).value == "DE"
+
+
 def test_a_currency_is_that_of_the_column_else_of_the_sign_else_a_guess():
     assert assume_currency(Clues(currencies=Counter({"EUR": 5, "USD": 2}), amounts=["$1"]), {}, "").value == "EUR"
     assert assume_currency(Clues(amounts=["£1.50", "2.00"]), {}, "").value == "GBP"

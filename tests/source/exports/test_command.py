@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from smsroi_helpers import cli
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source.exports.command import files_with_kinds
+from smsroi_helpers.source.settings import read_settings
 from tests.source.exports import makers
 from tests.workbooks import write_workbook
 
@@ -126,3 +127,21 @@ def test_what_is_left_out_of_a_file_is_said(tmp_path, invoke):
         "  orders.sql: 30 rows\n",
     ):
         assert line in said
+
+
+def test_an_export_in_another_encoding_is_imported_when_it_is_named(tmp_path, invoke):
+    rows = makers.shopify(30, 9).splitlines()
+    text = "\n".join([f"{rows[0]},Note", *(f"{row},Grüße aus München – schöne Straße" for row in rows[1:])])
+    (tmp_path / "orders.csv").write_bytes(text.encode("cp1252"))
+    code, _said, errors = invoke(tmp_path / "orders.csv", "--to", "data/shop")
+    assert code == 10
+    assert "`smsroi import --encoding cp1252`" in errors
+    code, _said, errors = invoke(tmp_path / "orders.csv", "--to", "data/shop", "--encoding", "cp1252")
+    assert (code, errors) == (0, "")
+    assert read_settings(tmp_path / "data" / "shop").encoding == "cp1252"
+    assert invoke(tmp_path / "orders.csv", "--to", "data/shop", "--force")[0] == 0
+    assert read_settings(tmp_path / "data" / "shop").encoding == "cp1252"
+    code, _said, errors = invoke(tmp_path / "orders.csv", "--to", "data/other", "--encoding", "cp99")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "encoding: " in errors
+    assert "'cp99' is not an encoding" in errors
