@@ -46,7 +46,7 @@ _LEAST_DIGITS = 7
 """Digits from which a value may be a telephone number."""
 _DATE_OR_TIME = re.compile(
     r"""
-    (?<!\d) (?: (?:19|20)\d\d ([-/.]) \d{1,2} \1 \d{1,2} | \d{1,2} ([-/.]) \d{1,2} \2 (?:19|20)\d\d
+    (?<!\d) (?: (?:0000|(?:19|20)\d\d) ([-/.]) \d{1,2} \1 \d{1,2} | \d{1,2} ([-/.]) \d{1,2} \2 (?:19|20)\d\d
                | (?:19|20)\d\d 年 \s? \d{1,2} 月 \s? \d{1,2} 日 ) (?!\d)
     | (?<![\d:]) \d{1,2} (?: : \d\d (?: : \d\d (?:[.,]\d{1,9})? )? | [时時点] \d{1,2} 分 (?: \d{1,2} 秒 )? ) (?![\d:])
       (?: \s? [+-] \d\d :? \d\d (?!\d) )?
@@ -111,8 +111,9 @@ def shown_value(text: str, max_length: int = 60) -> str:
     >>> shown_value("2024-13-45 10:00:00"), shown_value("$1,234,567.00"), shown_value("12 p.m.")
     ('2024-13-45 10:00:00', '$1,234,567.00', '12 p.m.')
     """
-    text = redact("".join(character for character in text if character.isprintable() or character.isspace()))
-    if not _AMOUNT.fullmatch(text) and sum(map(str.isdigit, _DATE_OR_TIME.sub("", text))) >= _LEAST_DIGITS:
+    plain = "".join(character for character in text if character.isprintable() or character.isspace())
+    text = redact(plain)
+    if not _AMOUNT.fullmatch(plain) and sum(map(str.isdigit, _DATE_OR_TIME.sub("", plain))) >= _LEAST_DIGITS:
         text = "".join("*" if character.isdigit() else character for character in text)
     return shortened(text, max_length)
 

@@ -166,7 +166,7 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D16 ragged": (
         orders("a,c1,2024-01-01,5", "b,c1,2024-01-01,5,,,"),
-        "wrong number of fields in 2 rows: .*quote fields that contain the delimiter",
+        "wrong number of fields in 2 rows, the first in line 11: .*quote fields that contain the delimiter",
     ),
     "D16 an open quote": (
         {"orders.csv": HEAD + '000,"c0,2024-01-01,5,\n' + ROWS},
