@@ -46,8 +46,9 @@ _LEAST_DIGITS = 7
 """Digits from which a value may be a telephone number."""
 _DATE_OR_TIME = re.compile(
     r"""
-    (?<!\d) (?: (?:0000|(?:19|20)\d\d) ([-/.]) \d{1,2} \1 \d{1,2} | \d{1,2} ([-/.]) \d{1,2} \2 (?:19|20)\d\d
-               | (?:19|20)\d\d 年 \s? \d{1,2} 月 \s? \d{1,2} 日 ) (?!\d)
+    (?<!\d) (?<!\d[-/.])
+    (?: (?:0000|(?:19|20)\d\d) ([-/.]) \d{1,2} \1 \d{1,2} | \d{1,2} ([-/.]) \d{1,2} \2 (?:19|20)\d\d
+               | (?:19|20)\d\d 年 \s? \d{1,2} 月 \s? \d{1,2} 日 ) (?! [-/.]? \d)
     | (?<![\d:]) \d{1,2} (?: : \d\d (?: : \d\d (?:[.,]\d{1,9})? )? | [时時点] \d{1,2} 分 (?: \d{1,2} 秒 )? ) (?![\d:])
       (?: \s? [+-] \d\d :? \d\d (?!\d) )?
     """,
@@ -95,9 +96,15 @@ def reason_of(error: Exception) -> str:
     "Could not convert string '(***) ***-****' to DOUBLE"
     """
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    line = re.sub(r"""["'][^"']*[/\\]([^"'/\\]+)["']""", r"\1", line)
-    line = re.sub(r"""(["'])(.+?)\1""", lambda quoted: f"{quoted[1]}{shown_value(quoted[2], 200)}{quoted[1]}", line)
-    return shortened(line, 200)
+    return shortened(re.sub(r"""(["'])(.+?)\1""", _quoted, line), 200)
+
+
+def _quoted(found: re.Match[str]) -> str:
+    """Return what an error quotes: of a path the name only, of anything else the value as it may be shown."""
+    mark, text = found.groups()
+    shown, name = shown_value(text, len(text)), re.split(r"[/\\]", text)[-1]
+    is_file = re.search(r"\.[A-Za-z]\w*$", name) is not None
+    return name if name and name != text and (is_file or shown == text) else f"{mark}{shown}{mark}"
 
 
 def shown_value(text: str, max_length: int = 60) -> str:
