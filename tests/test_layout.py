@@ -137,7 +137,6 @@ def test_subpackages_import_only_names_that_another_exports():
 
 DYNAMIC_IMPORTS = {
     "notebook.py": "a notebook's stage, by its name",
-    "quality/checks.py": "what each notebook needs, by the stage's name",
     "runner/child.py": "what notebooks import, before they run",
     "runner/parameters.py": "the parameters of each stage, by its name",
     "__init__.py": "the presentation modules of a subpackage, when they are first used",

@@ -7,10 +7,10 @@ from smsroi_helpers.quality.checks import (
     count_prices,
     describe_tables,
     list_exclusions,
-    list_notebooks,
     list_quarantine,
     measure_coverage,
 )
+from smsroi_helpers.quality.runnable import list_notebooks
 from smsroi_helpers.quality.wording import decide, list_gains
 
 __all__ = [

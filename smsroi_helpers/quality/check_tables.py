@@ -7,14 +7,8 @@ import pandas as pd
 
 from smsroi_helpers.contract import fault_name
 from smsroi_helpers.locale import money, number, percent
-from smsroi_helpers.quality.checks import (
-    Shortfall,
-    count_gateway,
-    count_money,
-    list_exclusions,
-    list_notebooks_for,
-    list_shortfalls,
-)
+from smsroi_helpers.quality.checks import count_gateway, count_money, list_exclusions
+from smsroi_helpers.quality.runnable import Shortfall, list_notebooks_for, list_shortfalls
 from smsroi_helpers.source import Loaded, Shop, open_shop
 
 __all__ = [

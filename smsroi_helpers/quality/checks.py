@@ -1,9 +1,6 @@
 """Counts of a source: rows read, rejected and used, days covered, what is missing, which notebooks can run on it."""
 
-import importlib
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import ibis
 import pandas as pd
@@ -11,7 +8,7 @@ import pandas as pd
 from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.source import Shop, project_root
+from smsroi_helpers.source import Shop
 
 __all__ = [
     "OPTIONAL",
@@ -19,17 +16,16 @@ __all__ = [
     "MessageCoverage",
     "MoneyTotals",
     "count_by_week",
+    "count_gateway",
     "count_money",
     "count_overlap",
     "count_prices",
     "describe_tables",
     "list_exclusions",
     "list_missing",
-    "list_notebooks",
-    "list_notebooks_for",
     "list_quarantine",
-    "list_shortfalls",
     "measure_coverage",
+    "number_of_rows",
 ]
 
 OPTIONAL = (
@@ -280,7 +276,7 @@ def _measure_orders(shop: Shop) -> Coverage:
 
 def _sends(shop: Shop) -> bool:
     """Whether a message was sent up to the last day observed."""
-    return shop.has("messages") and _count(shop, shop.messages) > 0
+    return shop.has("messages") and number_of_rows(shop, shop.messages) > 0
 
 
 def _not_joined(shop: Shop) -> tuple[str, ...]:
@@ -392,57 +388,6 @@ def list_missing(shop: Shop) -> list[str]:
     ]
 
 
-def list_notebooks(shop: Shop) -> pd.DataFrame:
-    """Which of the project's notebooks can run on this source: notebook, can_run, lacks (tables)."""
-    return list_notebooks_for(shop.loaded.tables)
-
-
-def list_notebooks_for(tables: Collection[str]) -> pd.DataFrame:
-    """`list_notebooks` of a source with these tables."""
-    rows = []
-    for file in sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        stage = importlib.import_module(f"smsroi_helpers.{file.stem[3:]}")
-        lacks = [table for table in stage.NEEDS if table not in tables]
-        rows.append({"notebook": file.stem, "can_run": not lacks, "lacks": ", ".join(lacks)})
-    return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
-class Shortfall:
-    """A notebook that has its tables, and will still answer that there is too little data."""
-
-    notebook: str
-    reason: Literal["few_repeaters", "short_log", "no_outcomes"]
-    """`few_repeaters`: customers with a second purchase day; `short_log`: days of orders; `no_outcomes`: neither a
-    click nor an order is known, so hours have nothing to be compared by."""
-    found: int = 0
-    needed: int = 0
-
-
-def list_shortfalls(shop: Shop) -> list[Shortfall]:
-    """The notebooks that can run, but for which a count already shows too little data."""
-    short: list[Shortfall] = []
-    if shop.has("orders"):
-        short += _purchases_short(shop)
-    clicks = measures.human_clicks(shop) if measures.knows_clicks(shop) else None
-    if shop.has("messages") and not shop.has("orders"):
-        known = clicks is not None and _count(shop, clicks.filter(clicks.any_click_at.notnull()))
-        short += [] if known else [Shortfall("03_timing", "no_outcomes")]
-    return short
-
-
-def _purchases_short(shop: Shop) -> list[Shortfall]:
-    """Whether the purchase models of `02_cltv` have too few repeat customers, or too short a log."""
-    cltv: Any = importlib.import_module("smsroi_helpers.cltv")
-    history = measures.purchase_history(shop)
-    found = shop.count(history.aggregate(again=(history.frequency > 0).sum(), days=history.T_days.max())).iloc[0]
-    again, days = int(found["again"] or 0), int(found["days"] or 0)
-    if again < cltv.FEWEST_REPEATERS:
-        return [Shortfall("02_cltv", "few_repeaters", again, cltv.FEWEST_REPEATERS)]
-    if days < 7 * cltv.FEWEST_WEEKS:
-        return [Shortfall("02_cltv", "short_log", days, 7 * cltv.FEWEST_WEEKS)]
-    return []
-
-
-def _count(shop: Shop, rows: ibis.expr.types.Table) -> int:
+def number_of_rows(shop: Shop, rows: ibis.expr.types.Table) -> int:
+    """The rows of an expression."""
     return int(shop.count(rows.aggregate(rows=rows.count()))["rows"].iloc[0])

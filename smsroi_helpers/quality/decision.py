@@ -42,7 +42,7 @@ def decide(coverage: Coverage | MessageCoverage, tables: pd.DataFrame, notebooks
     Args:
         coverage: of `checks.measure_coverage`.
         tables: of `checks.describe_tables`.
-        notebooks: of `checks.list_notebooks`.
+        notebooks: of `runnable.list_notebooks`.
     """
     gap = isinstance(coverage, Coverage) and coverage.longest_gap_days > LONGEST_GAP_DAYS
     rejected = int(tables["put_aside"].sum())

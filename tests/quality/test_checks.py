@@ -4,7 +4,7 @@ import ibis
 import pytest
 
 from smsroi_helpers import measures
-from smsroi_helpers.quality import checks
+from smsroi_helpers.quality import checks, runnable
 from tests.quality.conftest import MESSAGES, ORDERS
 
 
@@ -63,7 +63,7 @@ def test_weeks_without_rows_are_zero(shop):
 
 
 def test_the_notebooks_that_can_run(shop):
-    notebooks = checks.list_notebooks(shop)
+    notebooks = runnable.list_notebooks(shop)
     assert notebooks["notebook"].tolist()[0] == "00_quality"
     assert notebooks.set_index("notebook").loc["02_cltv", "can_run"]
 

@@ -1,10 +1,12 @@
 """The decision in words, and what missing tables would add."""
 
-from smsroi_helpers.quality import checks, wording
+from smsroi_helpers.quality import checks, runnable, wording
 
 
 def test_the_answer_counts(shop):
-    decision = wording.decide(checks.measure_coverage(shop), checks.describe_tables(shop), checks.list_notebooks(shop))
+    decision = wording.decide(
+        checks.measure_coverage(shop), checks.describe_tables(shop), runnable.list_notebooks(shop)
+    )
     assert decision.outcome == "do"
     assert "3 orders of 3 customers" in decision.text
     assert "1 rows (12.50%)" in decision.text
