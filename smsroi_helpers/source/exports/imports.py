@@ -329,7 +329,7 @@ class _Importer:
         return {"calling_codes": codes} if codes else {}
 
     def _helpers(self, parts: Sequence[_PartFiles], settings: dict[str, str], country: str) -> dict[str, str]:
-        """Return the helper views of all parts, and make them known to the engine."""
+        """Return the helper views of all parts, and compute them, since several mappings read each."""
         made = {
             name: fill_template(
                 entry.layout, entry.part, name, entry.files, self._facts(entry),
@@ -338,7 +338,7 @@ class _Importer:
             for entry in parts for name in entry.part.helpers
         }  # fmt: skip
         for name, query in made.items():
-            self.con.raw_sql(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
+            self.con.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {query}')
         return made
 
     def _mapping(self, table: str, parts: Sequence[_PartFiles], settings: dict[str, str], currency: str) -> str:

@@ -55,18 +55,24 @@ log AS (
         lower(status) AS status,
         try_cast(segments AS INTEGER) AS segments,
         abs(try_cast(price AS DOUBLE)) AS cost,
-        text,
-        {{nameless_text}} AS nameless_text
+        text
     FROM heard
 ),
-loose AS (
+texts AS (  -- each different text is read once
+    SELECT text, {{nameless_text}} AS nameless_text
+    FROM (SELECT DISTINCT text FROM log WHERE text IS NOT NULL)
+),
+spelt AS (
     SELECT
         *,
         regexp_replace(regexp_replace(text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
             AS named_text,
         regexp_replace(regexp_replace(nameless_text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
             AS loose_text
-    FROM log
+    FROM texts
+),
+loose AS (
+    SELECT log.*, nameless_text, named_text, loose_text FROM log LEFT JOIN spelt ON spelt.text = log.text
 ),
 loose_texts AS (  -- what looks like a name is one if it differs among the texts
     SELECT loose_text, count(DISTINCT named_text) > 1 AS has_names FROM loose
