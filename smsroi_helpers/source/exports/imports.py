@@ -293,7 +293,8 @@ class _Importer:
 
     def _rows(self, entry: _PartFiles, *columns: str) -> str:
         """Return the query of columns as text."""
-        return read_rows(replace(entry.part, instants=()), entry.files, columns, "UTC")
+        part = replace(entry.part, instants=(), times=(*entry.part.times, *entry.part.instants))
+        return read_rows(part, entry.files, columns, "UTC")
 
     def _values(self, query: str) -> list[dict[str, Any]]:
         return self.con.sql(query).to_pyarrow().to_pylist()

@@ -135,11 +135,12 @@ def read_rows(
 def _without_no_values(part: Part, rows: str, columns: Sequence[str]) -> str:
     """Return the query of rows with null for the words that mean no value: templates test whether a field is there."""
     lines, longest = [], max(len(word.encode()) for word in NO_VALUE)
+    no_date = sql_text(f"^(?:0+$|{'|'.join(ZERO_DATES)})")  # as a column the engine would prepare it for each row
     for column in columns:
         if column in _WORDS_ARE_VALUES:
             continue
         is_time = column.endswith("_at") and column not in (*part.times, *part.instants)  # of others see `no_value`
-        dates = f" AND NOT regexp_matches({column}, no_date)" if is_time else ""
+        dates = f" AND NOT regexp_matches({column}, {no_date})" if is_time else ""
         keys = f" AND {_KEYS[column].format(column)}" if column in _KEYS else ""
         # Nearly all fields are longer than the words, and times are of this century: only others are looked at.
         usual = f"{column} BETWEEN '1971' AND '3'" if is_time else f"strlen({column}) > {longest}"
@@ -148,14 +149,13 @@ def _without_no_values(part: Part, rows: str, columns: Sequence[str]) -> str:
         lines.append(f"CASE {usual}{rest} END AS {column}")
     if not lines:
         return rows
-    words = ", ".join(map(sql_text, NO_VALUE))
     fields = ",\n        ".join(lines)
     return f"""    -- Words that mean no value, such as - and 无, are empty fields; so are keys that are none.
-    SELECT * EXCLUDE (no_value, no_date) REPLACE (
+    SELECT * EXCLUDE (no_value) REPLACE (
         {fields}
     ) FROM (
 {rows}
-    ), (SELECT [{words}] AS no_value, {sql_text(f"^(?:0+$|{'|'.join(ZERO_DATES)})")} AS no_date)"""
+    ), (SELECT [{", ".join(map(sql_text, NO_VALUE))}] AS no_value)"""
 
 
 def usual_form(column: str, zone: str, year_last: str = "") -> str:
