@@ -18,6 +18,7 @@ from smsroi_helpers.engine.duckdb import (
     normalise_nfc,
     total,
     utc_from_local,
+    utc_from_local_read,
     utc_from_offset,
 )
 from smsroi_helpers.engine.queries import (
@@ -58,6 +59,7 @@ __all__ = [
     "single_select",
     "total",
     "utc_from_local",
+    "utc_from_local_read",
     "utc_from_offset",
     "write_query",
 ]

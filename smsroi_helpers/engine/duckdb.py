@@ -35,6 +35,7 @@ __all__ = [
     "normalise_nfc",
     "total",
     "utc_from_local",
+    "utc_from_local_read",
     "utc_from_offset",
 ]
 
@@ -117,7 +118,11 @@ def utc_from_offset(instant: ir.TimestampValue) -> ir.TimestampValue:
 
 def utc_from_local(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
     """Convert a local time in a zone to UTC."""
-    # By microseconds: to write the instant on the clock of UTC takes the engine twice as long as to find it.
+    return clock if zone == "UTC" else _utc_to_local("UTC", _local_to_utc(zone, clock))
+
+
+def utc_from_local_read(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+    """`utc_from_local` for reading a source, which DuckDB alone does: by microseconds it takes a third of the time."""
     return clock if zone == "UTC" else _make_timestamp(_epoch_us(_local_to_utc(zone, clock)))
 
 

@@ -14,7 +14,7 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, IDENTITY_KINDS, LAST_DAYS, Column
-from smsroi_helpers.engine import is_ascii, local_time, may_be_set, normalise_nfc, utc_from_local, utc_from_offset
+from smsroi_helpers.engine import is_ascii, local_time, may_be_set, normalise_nfc, utc_from_local_read, utc_from_offset
 from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.forms import DASHES, HALF_DAYS, ZONES, Form
 
@@ -299,9 +299,9 @@ def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_d
     if zone == "UTC":
         return TypedColumn(clock if utc is None else ibis.coalesce(utc, clock), never, never)
     if utc is None:
-        (instant,) = yield (utc_from_local(clock, zone),)
+        (instant,) = yield (utc_from_local_read(clock, zone),)
     else:
-        instant, clock_of_utc = yield utc_from_local(clock, zone), local_time(utc, zone)
+        instant, clock_of_utc = yield utc_from_local_read(clock, zone), local_time(utc, zone)
     # A date has an instant, even if the clock skips or repeats its midnight.
     hour = ibis.interval(hours=1)
     (is_near,) = yield (may_be_set(clock, zone) & ~is_date,)  # conversions between zones are what takes time

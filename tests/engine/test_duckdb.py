@@ -19,6 +19,7 @@ from smsroi_helpers.engine.duckdb import (
     normalise_nfc,
     total,
     utc_from_local,
+    utc_from_local_read,
     utc_from_offset,
 )
 
@@ -77,7 +78,9 @@ def test_a_clock_and_its_instant_are_each_other_s(con):
     rows = con.create_table("clocks", pd.DataFrame({"clock": pd.Series(clocks, dtype="datetime64[us]")}))
     for zone in ("UTC", "America/New_York", "Asia/Shanghai"):
         instant = utc_from_local(rows.clock, zone)
-        found = rows.select(instant=instant, back=local_time(instant, zone)).execute()
+        read = utc_from_local_read(rows.clock, zone)
+        found = rows.select(instant=instant, back=local_time(instant, zone), read=read).execute()
+        assert found["read"].equals(found["instant"])
         expected = [c.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(dt.UTC).replace(tzinfo=None) for c in clocks]
         assert [moment.to_pydatetime() for moment in found["instant"]] == expected
         assert [moment.to_pydatetime() for moment in found["back"]] == clocks
