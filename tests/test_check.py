@@ -75,8 +75,8 @@ def test_money_is_told_as_the_shop_counts_it(check):
     guests = "".join(f"g{i},guest,2024-01-02,7\n" for i in range(3)) + "back,guest,2024-01-03,-1.50\n"
     rows = GOOD + "9,c1,2024-01-03,-2.50\n" + guests
     stdout = check(orders=HEAD + rows, source="currency: EUR\n")[1]
-    told = "4 orders for €20.00, 1 refunds for €2.50, besides 3 orders of guests for €21.00"
-    told += ", 1 refunds of guests for €1.50"
+    told = "4 orders for €20.00, 1 refund for €2.50, besides 3 orders of guests for €21.00"
+    told += ", 1 refund of guests for €1.50"
     assert f"compare with the shop's own totals: {told}\n" in stdout
 
 
@@ -86,7 +86,7 @@ def test_money_is_told_as_the_shop_counts_it(check):
         (
             ",delivered_at,clicked_at,opted_out_at",
             [",2024-01-01 10:01,2024-01-01 10:05,2024-01-01 11:00", ",2024-01-01 10:01,,", ",,,"],
-            ", 2 delivered, 1 clicked, 1 customers opted out",
+            ", 2 delivered, 1 clicked, 1 customer opted out",
         ),
         ("", ["", "", ""], ""),  # what is not recorded is not told
     ],

@@ -47,28 +47,36 @@ def total_lines(loaded: Loaded, place: Path) -> list[str]:
     lines = [_money_line(shop)] if shop.has("orders") else []
     if shop.has("messages"):
         counts = count_gateway(shop)
-        names = {
-            "messages": "texts",
-            "delivered": "delivered",
-            "clicked": "clicked",
-            "opted_out": "customers opted out",
-        }
-        told = ", ".join(f"{number(counts[name])} {words}" for name, words in names.items() if name in counts)
-        lines.append(f"compare with the gateway's own totals: {told}")
+        told = [_counted(counts["messages"], "text")]
+        told += [f"{number(counts[name])} {name}" for name in ("delivered", "clicked") if name in counts]
+        if "opted_out" in counts:
+            told.append(f"{_counted(counts['opted_out'], 'customer')} opted out")
+        lines.append(f"compare with the gateway's own totals: {', '.join(told)}")
     shop.con.disconnect()
     return lines
 
 
 def _money_line(shop: Shop) -> str:
     found, currency = count_money(shop), shop.settings.currency
-    parts = [f"{number(found.orders)} orders for {money(found.paid, currency)}"]
+    parts = [f"{_counted(found.orders, 'order')} for {money(found.paid, currency)}"]
     if found.refunds:
-        parts.append(f"{number(found.refunds)} refunds for {money(found.refunded, currency)}")
+        parts.append(f"{_counted(found.refunds, 'refund')} for {money(found.refunded, currency)}")
     if found.guest_orders:
-        parts.append(f"besides {number(found.guest_orders)} orders of guests for {money(found.guest_paid, currency)}")
+        orders = _counted(found.guest_orders, "order")
+        parts.append(f"besides {orders} of guests for {money(found.guest_paid, currency)}")
     if found.guest_refunds:
-        parts.append(f"{number(found.guest_refunds)} refunds of guests for {money(found.guest_refunded, currency)}")
+        refunds = _counted(found.guest_refunds, "refund")
+        parts.append(f"{refunds} of guests for {money(found.guest_refunded, currency)}")
     return f"compare with the shop's own totals: {', '.join(parts)}"
+
+
+def _counted(n: int, name: str) -> str:
+    """Return a number of things.
+
+    >>> _counted(1, "refund"), _counted(2000, "refund")
+    ('1 refund', '2,000 refunds')
+    """
+    return f"{number(n)} {name}{'' if n == 1 else 's'}"
 
 
 def findings_as_read(loaded: Loaded) -> list[Cells]:

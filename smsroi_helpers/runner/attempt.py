@@ -125,9 +125,11 @@ class Attempt:
 
         Raises:
             DataError: the source violates the contract.
+            UsageError: `segment_by` names no groups of this source.
         """
         share = self._plan.run_wide("max_rejected_share", 0.01)
         loaded = source.load(self._data, staging / ".loaded", max_rejected_share=share)
+        self._check_segment_by(loaded)
         settings = loaded.settings
         tables = {
             name: {
@@ -156,6 +158,15 @@ class Attempt:
                 values["as_of"] = manifest["as_of"]
         manifest["fingerprint"] = self._fingerprint(manifest["as_of"])
         return loaded
+
+    def _check_segment_by(self, loaded: source.Loaded) -> None:
+        """Refuse a grouping that the source lacks once and before the notebooks, not in each of them."""
+        from smsroi_helpers import segmentation  # which the notebooks import too, in the background while loading
+
+        columns = loaded.tables["customers"].columns if "customers" in loaded.tables else ()
+        for notebook in self._run_notebooks:
+            if segment_by := self._plan.values[notebook.name].get("segment_by"):
+                segmentation.check_segment_by(segment_by, columns, loaded.settings.segments.response)
 
     def import_modules(self) -> contextlib.AbstractContextManager[execute.ForkServer | None]:
         """Import in the background what the notebooks import; pass the context to `execute`."""
@@ -297,9 +308,16 @@ def _missing_tables(stage: str, loaded: source.Loaded) -> str:
 
 
 def _combined_error(errors: Sequence[SmsroiError]) -> SmsroiError:
-    """Return one error with all messages and the type of the most severe error."""
+    """Return one error with all messages and the type of the most severe error.
+
+    What several notebooks say alike is said once, with all their cells: "03_timing, cell 5; 04_frequency, cell 5: …".
+    """
     first = execute.most_severe(errors)
-    return type(first)("; ".join([str(first), *(str(error) for error in errors if error is not first)]))
+    cells: dict[str, list[str]] = {}
+    for error in [first, *(error for error in errors if error is not first)]:
+        cell, colon, said = str(error).partition(": ")
+        cells.setdefault(said if colon else cell, []).append(cell if colon else "")
+    return type(first)("; ".join(": ".join([*filter(None, [", ".join(where)]), said]) for said, where in cells.items()))
 
 
 def _differences(before: dict[str, str], after: dict[str, str]) -> str:

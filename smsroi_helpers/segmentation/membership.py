@@ -53,6 +53,7 @@ __all__ = [
     "Grouping",
     "Segmentation",
     "check_buyers",
+    "check_segment_by",
     "column_value",
     "customer_segments",
     "find_clusters",
@@ -368,18 +369,35 @@ def no_clusters() -> NoReturn:
     )
 
 
-def _check_column(shop: Shop, column: str) -> None:
-    """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
-    known, response = shop.customers.columns if shop.has("customers") else (), shop.settings.segments.response
-    if column not in known or column in contract.CUSTOMER_ID_COLUMNS or column.endswith("_at"):
-        choices = [*DATED, RESPONSE, *(name for name in known if name.startswith("attr_")), *_GROUPS]
-        choices = [name for name in choices if name in (*DATED, RESPONSE) or (name in known and name != response)]
-        raise UsageError(f"segment_by: {column!r} names no groups here; use one of {', '.join(choices)}")
-    if column == response:
+def check_segment_by(segment_by: str, columns: Iterable[str], response: str = "") -> None:
+    """Refuse a value of `segment_by` that names no groups.
+
+    Args:
+        segment_by: the value.
+        columns: those of `customers`; empty without the table.
+        response: the column that holds the response (source.yml, segments), which groups nobody.
+
+    Raises:
+        UsageError: it is no grouping made from behaviour, and no column that groups customers.
+    """
+    known = tuple(columns)
+    if segment_by in (*DATED, RESPONSE):
+        return
+    if segment_by not in known or segment_by in contract.CUSTOMER_ID_COLUMNS or segment_by.endswith("_at"):
+        own = [name for name in known if name.startswith("attr_") and name != response]
+        choices = [*DATED, RESPONSE, *own, *(name for name in _GROUPS if name in known)]
+        raise UsageError(f"segment_by: {segment_by!r} names no groups here; use one of {', '.join(choices)}")
+    if segment_by == response:
         raise UsageError(
-            f"segment_by: {column!r} is the response (source.yml, segments), an outcome; use a column that is known"
+            f"segment_by: {segment_by!r} is the response (source.yml, segments), an outcome; use a column that is known"
             " before the messages"
         )
+
+
+def _check_column(shop: Shop, column: str) -> None:
+    """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
+    known = shop.customers.columns if shop.has("customers") else ()
+    check_segment_by(column, known, shop.settings.segments.response)
     levels = int(shop.count(shop.customers.aggregate(n=shop.customers[column].nunique()))["n"].iloc[0])
     if levels > MOST_SEGMENTS:
         raise UsageError(

@@ -23,7 +23,7 @@ from smsroi_helpers.runner import attempt, publish
 from smsroi_helpers.runner.execute import Outcome
 from smsroi_helpers.runner.run import RunOptions, run_report
 from tests.faults.runs import Quiet, latest_manifest
-from tests.faults.tiny import ORDERS, PACKAGE_HOME, make_project, report_files
+from tests.faults.tiny import ORDERS, PACKAGE_HOME, PARAMETERS, make_project, report_files, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -241,6 +241,48 @@ def test_several_failures_are_reported_together_with_the_most_severe_code(
     monkeypatch.setattr(execute, "execute_notebooks", lambda jobs, **options: outcomes)
     with pytest.raises(KernelDied, match="^01_beta, cell 2: the kernel died; 00_alpha, cell 3: E: x "):
         run_report(good[1], RunOptions(force=True), Quiet())
+
+
+def test_what_several_notebooks_say_alike_is_said_once(
+    good: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smsroi_helpers.runner import execute
+
+    said = "UsageError: no such channel: 'fax'"
+    outcomes = {
+        "00_alpha": Outcome("failed", NotebookError(f"00_alpha, cell 3: {said}")),
+        "01_beta": Outcome("failed", NotebookError(f"01_beta, cell 2: {said}")),
+    }
+    monkeypatch.setattr(execute, "execute_notebooks", lambda jobs, **options: outcomes)
+    with pytest.raises(NotebookError) as failed:
+        run_report(good[1], RunOptions(force=True), Quiet())
+    assert str(failed.value).startswith(f"00_alpha, cell 3, 01_beta, cell 2: {said} ")
+
+
+def test_groups_that_the_source_lacks_are_refused_before_any_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smsroi_helpers.runner import execute
+
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path.resolve()))
+    file = make_project(tmp_path.resolve(), {"00_alpha": ["1"]})
+    for name in ("01_beta", "02_gamma"):
+        notebook = tmp_path / "notebooks" / f"{name}.ipynb"
+        write_notebook(notebook, ["1"], parameters=f'{PARAMETERS}segment_by = "region"\n')
+    executed: list[str] = []
+
+    def execute_none(jobs: Any, **options: Any) -> dict[str, Outcome]:
+        executed.extend(job.name for job in jobs)
+        return {job.name: Outcome("failed", PageError("far enough")) for job in jobs}
+
+    monkeypatch.setattr(execute, "execute_notebooks", execute_none)
+    with pytest.raises(UsageError, match="^segment_by: 'region' names no groups here; use one of rfm_group, "):
+        run_report(file, RunOptions(), Quiet())
+    assert executed == []
+    (tmp_path / "data" / "tiny" / "customers.csv").write_text("customer_id,region\na,NO\nb,SO\n", encoding="utf-8")
+    with pytest.raises(PageError):
+        run_report(file, RunOptions(), Quiet())
+    assert executed == ["00_alpha", "01_beta", "02_gamma"]
 
 
 def test_a_missing_source_is_made_as_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
