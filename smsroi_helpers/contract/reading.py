@@ -12,6 +12,10 @@ READING: dict[str, str] = {
         "it is neither named as a table nor queried by a mapping; to use it, rename it or name it in a .sql mapping"
     ),
     "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
+    "empty in every row": (
+        "the export may not record it, so it is taken as unknown, not as “it never happened” (`unknown if empty` in the"
+        " mapping)"
+    ),
     "report lines above the column names": "the lines are skipped; the column names are in row {row}",
     "quotes after a backslash": (
         "quotes within a field have a backslash before them, as MySQL and phpMyAdmin write them; it is left out"

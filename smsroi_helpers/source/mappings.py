@@ -1,11 +1,19 @@
 """Run the `.sql` files of a source in the order of their dependencies: helper views first, then what queries them.
 
 A helper view is a file `_name.sql`: other mappings can query it as `_name`, and it is no table of the source.
+
+A log of events says nothing about a kind of event that it does not record. A mapping says so in a line of its own,
+`-- unknown if empty: clicked_at`: if the column is empty in every row, it is taken as missing, not as “nobody clicked”.
+Of several columns in one line, each is recorded if any of them is.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import ibis.expr.types as ir
+
+from smsroi_helpers import contract
 from smsroi_helpers.engine import (
     Connection,
     QueryError,
@@ -20,9 +28,12 @@ from smsroi_helpers.source.query_errors import mapping_failure
 
 __all__ = [
     "order_mappings",
+    "recorded_rows",
     "run_mapping",
     "with_helpers",
 ]
+
+_UNKNOWN_IF_EMPTY = re.compile(r"^ *-- unknown if empty: *(\w+(?:, *\w+)*) *$", re.MULTILINE)
 
 
 def order_mappings(mappings: Mapping[str, Path], files: Collection[str] = ()) -> list[str]:
@@ -91,6 +102,31 @@ def run_mapping(con: Connection, file: Path, to: Path, missing: Callable[[str], 
         if not columns:
             raise mapping_failure(file.name, query, error, reason=missing(query)) from None
         raise mapping_failure(file.name, query, error, failing_column(con, select, columns)) from None
+
+
+def recorded_rows(table: str, rows: ir.Table, query: str) -> tuple[ir.Table | None, list[str]]:
+    """Return the result of a mapping without what its lines `-- unknown if empty:` make unknown.
+
+    Args:
+        table: of the contract, or `exclusions`.
+        rows: the result of the mapping.
+        query: the mapping.
+
+    Returns:
+        the rows without unrecorded columns, None if only the table's key is left, which says nothing; and the names of
+        these columns.
+    """
+    lines = [re.split(", *", found) for found in _UNKNOWN_IF_EMPTY.findall(query)]
+    groups = [[name for name in line if name in rows.columns] for line in lines]
+    names = list(dict.fromkeys(name for group in groups for name in group))
+    if not names:
+        return rows, []
+    (filled,) = rows.aggregate(**{name: rows[name].count() for name in names}).to_pyarrow().to_pylist()
+    recorded = {name for group in groups if any(filled[other] for other in group) for name in group}
+    unrecorded = [name for name in names if name not in recorded]
+    kept = rows.drop(*unrecorded)
+    says_nothing = bool(unrecorded) and set(kept.columns) <= set(contract.TABLES[table].key)
+    return (None if says_nothing else kept), unrecorded
 
 
 def with_helpers(name: str, mappings: Mapping[str, Path]) -> str:

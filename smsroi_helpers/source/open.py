@@ -15,7 +15,7 @@ from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source.csv_text import LINE, CsvTable, csv_to_parquet
 from smsroi_helpers.source.database import Database, connect_database
 from smsroi_helpers.source.loaded import Finding, finding_of
-from smsroi_helpers.source.mappings import order_mappings, run_mapping, with_helpers
+from smsroi_helpers.source.mappings import order_mappings, recorded_rows, run_mapping, with_helpers
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.total_row import without_total_row
 from smsroi_helpers.source.workbook import workbook_to_parquet
@@ -137,7 +137,7 @@ class _Opener:
         if database is not None:
             for name in (name for name in mappings if not source_files.is_helper(name)):
                 database.copy_query(name, with_helpers(name, mappings), self._text_file(name))
-                tables[name] = self._read_text_file(name)
+                tables |= self._recorded(name, mappings[name], self._read_text_file(name))
         elif mappings:
             for alias, file in used.items():
                 if alias.casefold() not in tables:
@@ -191,8 +191,18 @@ class _Opener:
         finished: dict[str, RawTable] = {}
         for name in order_mappings(mappings, source_files.aliased_files(self._folder, self._settings)):
             run_mapping(self._con, mappings[name], self._text_file(name), self._no_such_table)
-            finished[name] = RawTable(self._con.read_parquet(self._text_file(name), table_name=name))
-        return {name: table for name, table in finished.items() if not source_files.is_helper(name)}
+            rows = self._con.read_parquet(self._text_file(name), table_name=name)
+            if not source_files.is_helper(name):
+                finished |= self._recorded(name, mappings[name], RawTable(rows))
+        return finished
+
+    def _recorded(self, name: str, mapping: Path, table: RawTable) -> dict[str, RawTable]:
+        """Return a mapping's table without the columns that it calls unknown, by its name; nothing if none is left."""
+        rows, unrecorded = recorded_rows(name, table.rows, source_files.read_query(mapping))
+        if unrecorded:
+            n = int(table.rows.count().to_pyarrow().as_py())
+            self._findings += [finding_of(name, column, "empty in every row", n, n) for column in unrecorded]
+        return {} if rows is None else {name: RawTable(rows)}
 
     def _no_such_table(self, query: str) -> str:
         """Return which tables of a query do not exist, and which names it can use; empty if that is not the fault."""

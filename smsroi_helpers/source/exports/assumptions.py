@@ -166,12 +166,14 @@ def assume_timezone(clues: Clues, given: Mapping[str, str], country: str) -> Ass
         return Assumption("timezone", clues.fixed["timezone"], f"{clues.platform} is a platform of that country")
     if moments := [moment for text in clues.times if (moment := _with_offset(text))]:
         offsets = ", ".join(sorted({f"{moment:%z}" for moment in moments}))
+        if not any(moment.utcoffset() for moment in moments) and not _is_utc_in_winter(country):
+            return Assumption("timezone", "UTC", f"{clues.times_heading} is in UTC: check, or give --timezone")
         for zone in _zones(country):
             if _fits(zone, moments):
                 return Assumption("timezone", zone, f"its clock has the offsets of {clues.times_heading} ({offsets})")
-    zones = [zone for zone, territory in get_global("zone_territories").items() if territory == country]
-    if country and len(zones) == 1:
-        return Assumption("timezone", zones[0], f"the time zone of {country}")
+    own = [zone for zone in _zones(country) if get_global("zone_territories").get(zone) == country] if country else []
+    if own and len({_offsets(zone) for zone in own}) == 1:
+        return Assumption("timezone", own[0], f"the time zone of {country}")
     return Assumption("timezone", "UTC", "nothing in the exports shows it: check, or give --timezone")
 
 
@@ -189,7 +191,10 @@ def _zones(country: str) -> list[str]:
     """Return the zones to try: the usual ones of the country, its others, and the usual ones anywhere."""
     territories = get_global("zone_territories")
     own = [zone for zone in _USUAL_ZONES if territories.get(zone) == country]
-    others = sorted(zone for zone, territory in territories.items() if country and territory == country)
+    others = sorted(
+        (zone for zone, territory in territories.items() if country and territory == country),
+        key=lambda zone: (not zone.startswith("Europe/"), zone.startswith(("Atlantic/", "Pacific/", "Indian/")), zone),
+    )  # Lisbon before Madeira, Madrid before Ceuta
     known = zoneinfo.available_timezones()
     return [zone for zone in dict.fromkeys([*own, *others, *_USUAL_ZONES]) if zone in known]
 
@@ -197,6 +202,18 @@ def _zones(country: str) -> list[str]:
 @functools.cache
 def _zone(name: str) -> zoneinfo.ZoneInfo:
     return zoneinfo.ZoneInfo(name)
+
+
+def _is_utc_in_winter(country: str) -> bool:
+    """Whether a clock of the country has the offset +0000 at some time; of an unknown country it is not known."""
+    own = [zone for zone in _zones(country) if get_global("zone_territories").get(zone) == country] if country else []
+    return any(dt.timedelta(0) in _offsets(zone) for zone in own)
+
+
+def _offsets(zone: str) -> tuple[dt.timedelta | None, ...]:
+    """The offsets of a zone on days of ten years: Berlin and Büsingen have one clock."""
+    years, clock = range(2017, 2027), _zone(zone)
+    return tuple(dt.datetime(year, month, 28, 12, tzinfo=clock).utcoffset() for year in years for month in range(1, 13))
 
 
 def _fits(zone: str, moments: Sequence[dt.datetime]) -> bool:

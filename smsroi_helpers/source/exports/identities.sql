@@ -8,6 +8,7 @@ WITH pairs AS (
         right(regexp_replace({{phone}}, '[^\p{Nd}]', '', 'g'), 9) AS one_number  -- in every spelling
     FROM {{rows}}
     WHERE {{key}} NOT LIKE '%*%' AND {{phone}} NOT LIKE '%*%'
+        AND NOT regexp_matches({{phone}}, {{damaged_id}})  -- rounded by a spreadsheet
 ),
 of_numbers AS (SELECT one_number, count(DISTINCT one_key) AS keys FROM pairs GROUP BY one_number),
 of_keys AS (SELECT one_key, count(DISTINCT one_number) AS numbers FROM pairs GROUP BY one_key),

@@ -1,9 +1,10 @@
 """Make a source of platforms' exports: recognise the files, fill in the mappings, and say what was assumed."""
 
+import functools
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from smsroi_helpers.source.exports.assumptions import (
     assume_timezone,
     calling_codes,
 )
+from smsroi_helpers.source.exports.earlier import earlier_exports
 from smsroi_helpers.source.exports.imported import Imported, ImportedFile
-from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, layout_of, recognise
+from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, layout_of, recognise
+from smsroi_helpers.source.exports.part_files import SHOPS, PartFiles, note_without_orders, note_without_texts
 from smsroi_helpers.source.exports.templates import (
     ExportFile,
     combine,
@@ -35,6 +38,7 @@ from smsroi_helpers.source.exports.templates import (
 )
 from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
 from smsroi_helpers.source.header import LINE
+from smsroi_helpers.source.mappings import recorded_rows
 from smsroi_helpers.source.no_value import NO_VALUE
 from smsroi_helpers.source.settings import Settings, resolve_path
 from smsroi_helpers.source.total_row import without_total_row
@@ -45,11 +49,11 @@ __all__ = ["import_exports"]
 _SAMPLE = 500
 _PERSONAL = ("phone", "billing_phone", "shipping_phone", "email", "recipient")
 """Columns of the templates with telephone numbers or e-mail addresses."""
+_NUMBERS = (*_PERSONAL[:3], "recipient", "order_no", "id", "serial")
+"""Columns with long numbers, which a spreadsheet rounds."""
 _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
 """Columns of messages that are unknown if one of several exports lacks them."""
 _STATED: tuple[str, ...] = ("timezone", "country", "currency", "encoding")
-_SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
-_GATEWAYS = ("twilio", "attentive", "aliyun", "tencent")
 _NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
 _UNREADABLE = 0.01
 """Largest share of times that may be unreadable; above it the export is refused."""
@@ -83,6 +87,7 @@ def import_exports(
         try:
             for kind, file in named:
                 reader.add(kind, file)
+            reader.add_earlier(earlier_exports(kept, target, reader.parts))
             made = reader.finish()
         except EngineError as error:
             raise DataError(f"the exports cannot be mapped: {reason_of(error)}") from None
@@ -116,38 +121,39 @@ class _Made:
     source: SourceFiles
 
 
-@dataclass
-class _PartFiles:
-    """A part and its files."""
-
-    layout: Layout
-    part: Part
-    files: list[ExportFile] = field(default_factory=list)
-    year_last: str = ""
-    """What comes first in dates such as 5/4/2024, `day` or `month`; empty: there are none that the templates read."""
-
-    @property
-    def found(self) -> set[str]:
-        """Columns that a file has."""
-        return {column for file in self.files for column in file.found}
-
-    def heading(self, column: str) -> str:
-        """The heading of a column in the first file that has it."""
-        return next((file.found[column] for file in self.files if column in file.found), column)
-
-
 class _Importer:
     """Reads the exports, and fills in the templates."""
 
     def __init__(self, place: Path, target: Path, stated: Mapping[str, str], encoding: str) -> None:
         self._place, self._target, self._stated, self._encoding = place, target, stated, encoding
         self.con: Connection = connect(place)
-        self._parts: dict[str, _PartFiles] = {}
+        self._parts: dict[str, PartFiles] = {}
         self._paths: dict[str, Path] = {}
         self._files: list[ImportedFile] = []
         self._notes: list[str] = []
         self.earlier: frozenset[str] = frozenset()
         """Settings of an earlier source.yml."""
+
+    @property
+    def parts(self) -> set[str]:
+        """Names of the parts read so far."""
+        return set(self._parts)
+
+    def add_earlier(self, exports: Sequence[tuple[str, Path]]) -> None:
+        """Read the exports that an earlier import named and that are not replaced now, so that no table is lost.
+
+        Raises:
+            UsageError: one is not there any more.
+        """
+        for kind, file in exports:
+            if not file.is_file():
+                raise UsageError(
+                    f"{file.name}, which the earlier import read, is not there any more: name all exports of the"
+                    " source, or take it out of `files` in source.yml"
+                )
+            if file not in self._paths.values():
+                self._notes.append(f"{file.name}: read again, as named in source.yml")
+                self.add(kind, file)
 
     def add(self, kind: str, file: Path) -> None:
         """Read and recognise one file."""
@@ -173,7 +179,7 @@ class _Importer:
             self._notes.append(f"{place}: {contract.WRONG_FIELDS} in {len(read.ragged):,} rows, which are left out")
         headings = [name for name in rows.columns if name != LINE]
         match = recognise(path.name, headings, kind)
-        part = self._parts.setdefault(match.part.name, _PartFiles(layout_of(match.part.kind), match.part))
+        part = self._parts.setdefault(match.part.name, PartFiles(layout_of(match.part.kind), match.part))
         number = len(part.files) + 1
         alias = f"{match.part.name}_file" + (f"_{number}" if number > 1 else "")
         self.con.create_view(alias, rows, overwrite=True)
@@ -203,16 +209,20 @@ class _Importer:
             query = self._mapping(table, parts, settings, values["currency"])
             if query and ((rows := self._count(query)) or table == "exclusions"):
                 mappings[table] = query
-                tables[table] = rows
+                if self._recorded(table, query):
+                    tables[table] = rows
         left_out = self._left_out(mappings.get("exclusions", ""))
         tables.pop("exclusions", None)
-        self._refuse_without_orders(parts, tables, left_out)
-        self._refuse_without_texts(parts, tables, left_out)
+        if said := note_without_orders(parts, tables, left_out):
+            self._notes.append(said)
+        if said := note_without_texts(parts, tables, left_out):
+            self._notes.insert(0, said)
         for layout in {entry.layout.kind: entry.layout for entry in parts}.values():
             self._notes += [f"{layout.title}: {text}" for text in layout.assumes]
             self._notes.append(f"{layout.title}: not verified: {layout.not_verified}")
         self._notes += [note for entry in parts for note in self._unknown_words(entry)]
-        costs = "messages" in mappings and "cost" in self.con.sql(mappings["messages"]).columns
+        self._notes[:0] = [note for entry in parts for note in self._rounded_numbers(entry)]
+        costs = "messages" in mappings and "cost" in self._recorded("messages", mappings["messages"])
         personal = any(entry.found & set(_PERSONAL) for entry in parts)
         source = SourceFiles(
             mappings, assumed, dict(self._paths), personal, has_costs=costs or "messages" not in mappings
@@ -221,7 +231,7 @@ class _Importer:
 
     # --- settings ----------------------------------------------------------------------------------------------------
 
-    def _assume(self, parts: Sequence[_PartFiles]) -> tuple[Assumption, ...]:
+    def _assume(self, parts: Sequence[PartFiles]) -> tuple[Assumption, ...]:
         clues = Clues()
         for entry in parts:
             if not clues.fixed and entry.layout.settings:
@@ -244,7 +254,7 @@ class _Importer:
         made = (assume_timezone(clues, self._stated, country.value), country, currency)
         return tuple(replace(one, reason="as in source.yml") if one.name in self.earlier else one for one in made)
 
-    def _decide_order(self, entry: _PartFiles, country: str) -> str:
+    def _decide_order(self, entry: PartFiles, country: str) -> str:
         """Return whether the day or the month comes first in the dates that the templates compare.
 
         Raises:
@@ -262,7 +272,7 @@ class _Importer:
             )
         return next(iter(decided), "day")
 
-    def _look_for_unreadable_times(self, entry: _PartFiles, timezone: str) -> None:
+    def _look_for_unreadable_times(self, entry: PartFiles, timezone: str) -> None:
         """Note the times that the templates cannot read, with an example.
 
         Raises:
@@ -291,7 +301,23 @@ class _Importer:
                     raise DataError(f"{said}; write the year first, with an offset from UTC instead of a zone's name")
                 self._notes.append(f"{said}; their rows are left out when the source is read")
 
-    def _rows(self, entry: _PartFiles, *columns: str) -> str:
+    def _rounded_numbers(self, entry: PartFiles) -> Iterator[str]:
+        """Yield a note on each column with numbers that a spreadsheet has rounded."""
+        for column in sorted(entry.found & set(_NUMBERS)):
+            rounded = f"regexp_matches({column}, {sql_text(contract.DAMAGED_ID)})"
+            query = (
+                f"SELECT count({column}) AS n, count({column}) FILTER ({rounded}) AS bad,"
+                f" mode({column}) FILTER ({rounded}) AS example FROM ({self._rows(entry, column)})"
+            )
+            (found,) = self._values(query)
+            if found["bad"]:
+                yield (
+                    f"{entry.layout.title}, column {entry.heading(column)}: a spreadsheet has rounded {found['bad']:,} of"
+                    f" {found['n']:,} numbers, such as {shown_value(found['example'], 40)}; export again, and do not save"
+                    " the file in a spreadsheet"
+                )
+
+    def _rows(self, entry: PartFiles, *columns: str) -> str:
         """Return the query of columns as text."""
         part = replace(entry.part, instants=(), times=(*entry.part.times, *entry.part.instants))
         return read_rows(part, entry.files, columns, "UTC")
@@ -299,41 +325,33 @@ class _Importer:
     def _values(self, query: str) -> list[dict[str, Any]]:
         return self.con.sql(query).to_pyarrow().to_pylist()
 
-    def _sample(self, entry: _PartFiles, column: str) -> list[str]:
+    def _sample(self, entry: PartFiles, column: str) -> list[str]:
         query = (
             f"SELECT DISTINCT {column} AS v FROM ({self._rows(entry, column)}) WHERE {column} IS NOT NULL"
             f" ORDER BY hash({column}) LIMIT {_SAMPLE}"
         )
         return [row["v"] for row in self._values(query)]
 
-    def _counts(self, entry: _PartFiles, column: str) -> Counter[str]:
+    def _counts(self, entry: PartFiles, column: str) -> Counter[str]:
         query = (
             f"SELECT {column} AS v, count(*) AS n FROM ({self._rows(entry, column)}) WHERE {column} IS NOT NULL"
             f" GROUP BY 1 ORDER BY n DESC, v LIMIT {_SAMPLE}"
         )
         return Counter({row["v"]: row["n"] for row in self._values(query)})
 
-    def _facts(self, entry: _PartFiles) -> frozenset[str]:
-        """Return the facts of the layout that some row fulfils."""
-        if not entry.part.facts:
-            return frozenset()
-        tests = ", ".join(f"bool_or({condition}) AS {name}" for name, condition in entry.part.facts.items())
-        rows = self._rows(entry, *entry.part.columns)
-        return frozenset(name for name, holds in self._values(f"SELECT {tests} FROM ({rows})")[0].items() if holds)
-
     # --- mappings ----------------------------------------------------------------------------------------------------
 
-    def _calling_codes(self, entry: _PartFiles, country: str) -> dict[str, str]:
+    def _calling_codes(self, entry: PartFiles, country: str) -> dict[str, str]:
         """Return the setting of a template for national numbers of other countries, if the orders show any."""
         counts = self._counts(entry, "country") if "country" in entry.found and country else {}
         codes = calling_codes(counts, country)
         return {"calling_codes": codes} if codes else {}
 
-    def _helpers(self, parts: Sequence[_PartFiles], settings: dict[str, str], country: str) -> dict[str, str]:
+    def _helpers(self, parts: Sequence[PartFiles], settings: dict[str, str], country: str) -> dict[str, str]:
         """Return the helper views of all parts, and compute them, since several mappings read each."""
         made = {
             name: fill_template(
-                entry.layout, entry.part, name, entry.files, self._facts(entry),
+                entry.layout, entry.part, name, entry.files,
                 settings | {"year_last": entry.year_last} | self._calling_codes(entry, country),
             )
             for entry in parts for name in entry.part.helpers
@@ -342,19 +360,19 @@ class _Importer:
             self.con.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {query}')
         return made
 
-    def _mapping(self, table: str, parts: Sequence[_PartFiles], settings: dict[str, str], currency: str) -> str:
+    def _mapping(self, table: str, parts: Sequence[PartFiles], settings: dict[str, str], currency: str) -> str:
         """Return the mapping of a table over all parts; empty if none has it."""
         chosen = [entry for entry in parts if table in entry.part.templates]
-        if table == "orders" and any(entry.part.kind in _SHOPS for entry in chosen):
-            if dropped := sorted({entry.layout.title for entry in chosen if entry.part.kind not in _SHOPS}):
+        if table == "orders" and any(entry.part.kind in SHOPS for entry in chosen):
+            if dropped := sorted({entry.layout.title for entry in chosen if entry.part.kind not in SHOPS}):
                 self._notes.append(f"{', '.join(dropped)}: orders are read from the shop's export, not from events")
-            chosen = [entry for entry in chosen if entry.part.kind in _SHOPS]
+            chosen = [entry for entry in chosen if entry.part.kind in SHOPS]
         without = self._foreign_prices(chosen, currency) if table == "messages" else frozenset()
 
         def fill(left_out: frozenset[str]) -> list[tuple[str, str]]:
             made = [
                 (entry.part.kind, fill_template(
-                    entry.layout, entry.part, table, entry.files, self._facts(entry),
+                    entry.layout, entry.part, table, entry.files,
                     settings | {"year_last": entry.year_last}, left_out
                 )) for entry in chosen
             ]  # fmt: skip
@@ -362,8 +380,9 @@ class _Importer:
 
         queries = fill(without)
         if table == "messages" and len(queries) > 1:
-            columns = [set(self.con.sql(query).columns) for _kind, query in queries]
-            if partly := (set.union(*columns) - set.intersection(*columns)) & set(_NOT_ALWAYS):
+            columns = [self._recorded(table, query) for _kind, query in queries]
+            everywhere = functools.reduce(set.intersection, columns)
+            if partly := set[str]().union(*columns).difference(everywhere) & set(_NOT_ALWAYS):
                 self._notes.append(
                     f"messages: {', '.join(sorted(partly))} left out, because not every export of messages has it"
                 )
@@ -375,7 +394,7 @@ class _Importer:
             ])  # fmt: skip
         return combine([query for _kind, query in queries]) if queries else ""
 
-    def _foreign_prices(self, parts: Sequence[_PartFiles], currency: str) -> frozenset[str]:
+    def _foreign_prices(self, parts: Sequence[PartFiles], currency: str) -> frozenset[str]:
         """Return the column of costs if messages are priced in another currency than the orders."""
         for entry in parts:
             if "price_unit" in entry.found and (units := self._counts(entry, "price_unit")):
@@ -386,6 +405,11 @@ class _Importer:
                     return frozenset(["cost"])
         return frozenset()
 
+    def _recorded(self, table: str, query: str) -> set[str]:
+        """Return the columns of a mapping that are recorded; none if the source does not have the table now."""
+        rows, _unrecorded = recorded_rows(table, self.con.sql(query), query)
+        return set() if rows is None else set(rows.columns)
+
     def _count(self, query: str) -> int:
         return int(self.con.sql(query).count().execute())
 
@@ -394,32 +418,7 @@ class _Importer:
             return {}
         return {str(row["reason"]): int(row["rows"]) for row in self._values(f"{exclusions}") if row["rows"]}
 
-    def _refuse_without_orders(
-        self, parts: Sequence[_PartFiles], tables: Mapping[str, int], left_out: Mapping[str, int]
-    ) -> None:
-        if "orders" in tables:
-            return
-        if any("orders" in entry.part.templates for entry in parts if entry.part.kind in _SHOPS):
-            reasons = "; ".join(f"{reason}: {rows:,}" for reason, rows in left_out.items())
-            raise DataError(f"no order is left ({reasons or 'the export is empty'}); export the orders again")
-        self._notes.append(
-            "there are no orders: add the shop's export for profit and customer value; hours and tests can be compared"
-            " by clicks and opt-outs without it"
-        )
-
-    def _refuse_without_texts(
-        self, parts: Sequence[_PartFiles], tables: Mapping[str, int], left_out: Mapping[str, int]
-    ) -> None:
-        gateways = [entry.layout.title for entry in parts if entry.part.kind in _GATEWAYS]
-        if not gateways or "messages" in tables:
-            return
-        reasons = "; ".join(f"{why}: {n:,}" for why, n in left_out.items() if why.startswith(gateways[0].split()[0]))
-        said = f"{gateways[0]}: no text is left ({reasons or 'the export is empty'})"
-        if not tables:
-            raise DataError(f"{said}; export the texts again, with whole telephone numbers")
-        self._notes.insert(0, said)
-
-    def _unknown_words(self, entry: _PartFiles) -> list[str]:
+    def _unknown_words(self, entry: PartFiles) -> list[str]:
         """Return a note on words of the status column that the templates do not know."""
         if not entry.part.status or entry.part.status not in entry.found:
             return []

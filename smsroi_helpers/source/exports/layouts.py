@@ -59,8 +59,6 @@ class Part:
     """Words of `status` that the templates know, in lower case."""
     identities: dict[str, str] = field(default_factory=dict)
     """What the shared template `identities.sql` reads: `rows`, the columns `key` and `phone`, and the `key_kind`."""
-    facts: dict[str, str] = field(default_factory=dict)
-    """Name → condition in SQL; lines of a template that need a fact are left out if no row fulfils it."""
 
     @property
     def helpers(self) -> tuple[str, ...]:
@@ -122,7 +120,6 @@ def _part(kind: str, name: str, entry: Mapping[str, Any]) -> Part:
         templates={table: own.get(table, f"{table}.sql") for table in (*entry.get("helpers", ()), *entry["tables"])},
         columns={column: tuple(headings) for column, headings in entry["columns"].items()},
         identities=dict(entry.get("identities", {})),
-        facts=dict(entry.get("facts", {})),
         utc=bool(entry.get("utc", False)),
         status=entry.get("status", ""),
         words=tuple(str(word).lower() for word in entry.get("words", ())),

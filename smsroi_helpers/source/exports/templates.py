@@ -5,9 +5,9 @@ that does so for several templates. A template that reads rows gets a first quer
 takes these columns from the files: trimmed text, empty text as null, a column that the export lacks as null, and
 `file`, the number of the file.
 
-- `-- if name` at the end of a line: the line is left out unless the export has the column of that name, or its rows
-  fulfil the fact of that name in the layout.
+- `-- if name` at the end of a line: the line is left out unless the export has the column of that name.
 - `-- only if name` in the first lines: the same for the whole table.
+- `-- unknown if empty: name` stays in the mapping (see `mappings`): a later export may have such rows.
 - `{{currency}}` and other settings are filled in as text of SQL; `{{nameless_text}}` is the column `text` with `{name}`
   for the name after a greeting (`greetings`).
 """
@@ -17,6 +17,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from smsroi_helpers.contract import DAMAGED_ID
 from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.exports.greetings import nameless
 from smsroi_helpers.source.exports.layouts import FOLDER, Layout, Part
@@ -224,7 +225,6 @@ def fill_template(
     part: Part,
     table: str,
     files: Sequence[ExportFile],
-    facts: frozenset[str],
     settings: Mapping[str, str],
     without: frozenset[str] = frozenset(),
 ) -> str:
@@ -235,12 +235,11 @@ def fill_template(
         part: the part.
         table: table of the contract, `exclusions` or helper view.
         files: the part's files.
-        facts: facts of the layout that rows fulfil.
         settings: `timezone` and `currency` as literals of SQL; `zone` and `year_last` (see `read_rows`) as plain text.
         without: columns of the result to leave out.
     """
     template = (FOLDER / part.kind / part.templates[table]).read_text(encoding="utf-8")
-    known = facts | {column for file in files for column in file.found}
+    known = {column for file in files for column in file.found}
     while needed := _ONLY_IF.match(template):
         if needed[1] not in known:
             return ""
@@ -252,9 +251,8 @@ def fill_template(
         if condition and (not known & set(condition[1].split(" or ")) or _result_of(bare) in without):
             continue
         lines.append(bare)
-    if table == "exclusions":
-        lines += [_not_read(layout, part, fact) for fact in part.facts if fact not in facts]
-    known_settings = {"nameless_text": nameless("text"), "calling_codes": "MAP {'': ''}", **part.identities, **settings}
+    own = {"nameless_text": nameless("text"), "calling_codes": "MAP {'': ''}", "damaged_id": sql_text(DAMAGED_ID)}
+    known_settings = {**own, **part.identities, **settings}
     text = _SETTING.sub(lambda name: known_settings[name[1]], "\n".join(lines))
     comments = re.match(r"(?:--.*\n)*", text)
     head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)
@@ -264,16 +262,6 @@ def fill_template(
         rows = f"WITH {part.name} AS (\n{read}\n)"
         body = f"{rows},\n{body[5:]}" if body.startswith("WITH ") else f"{rows}\n{body}"
     return head + _origin(layout) + body + "\n"
-
-
-def _not_read(layout: Layout, part: Part, fact: str) -> str:
-    """Return the query that counts rows of a fact that no row fulfilled when the mappings were made."""
-    name = fact.replace("_", "-")
-    reason = f"{layout.title}: {name}, new in the files, which the mappings do not read: run import --force"
-    return (
-        f"UNION ALL\nSELECT {sql_text(reason)} AS reason, count(*) AS rows\nFROM {part.name} WHERE {part.facts[fact]}\n"
-        "HAVING count(*) > 0"
-    )
 
 
 def _result_of(line: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from smsroi_helpers.errors import StorageError, UsageError, shortened
 from smsroi_helpers.source.exports.assumptions import Assumption
+from smsroi_helpers.source.exports.earlier import own_files
 from smsroi_helpers.source.files import table_files
 from smsroi_helpers.source.settings import project_root, read_source_yml
 from smsroi_helpers.source.yaml_text import parse_yaml
@@ -157,6 +158,7 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
     lines += [earlier[name] if name in earlier else f"{name}: {_scalar(kept[name])}  # as given" for name in stay]
     lines.append("files:  # the exports; a new one under the same name is read at the next run")
     lines += [f"  {alias}: {_scalar(_path_from(target, file))}" for alias, file in source.exports.items()]
+    lines += [f"  {_scalar(alias)}: {_scalar(path)}  # as given" for alias, path in own_files(kept).items()]
     return "\n".join(lines) + "\n"
 
 

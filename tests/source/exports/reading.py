@@ -14,7 +14,7 @@ Rows = Sequence[Sequence[str | None]]
 def mapped(
     kind: str, headings: Sequence[str], *files: Rows, part: int = 0, currency: str = "USD", zone: str = "UTC"
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each table of the mappings over files with the same headings; every fact is taken as there."""
+    """The rows of each table of the mappings over files with the same headings."""
     con = ibis.duckdb.connect()
     con.raw_sql("SET TimeZone = 'UTC'")
     layout = layout_of(kind)
@@ -29,7 +29,7 @@ def mapped(
     settings = {"timezone": f"'{zone}'", "currency": f"'{currency}'", "zone": zone, "year_last": "day"}
     found = {}
     for table in chosen.templates:
-        query = fill_template(layout, chosen, table, exports, frozenset(chosen.facts), settings)
+        query = fill_template(layout, chosen, table, exports, settings)
         if table in chosen.helpers:
             con.raw_sql(f'CREATE OR REPLACE VIEW "{table}" AS {query}')
         elif query:

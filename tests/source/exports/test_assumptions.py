@@ -35,6 +35,20 @@ def test_a_country_with_one_zone_tells_it_where_times_have_no_offset():
     assert (unknown.value, "check" in unknown.reason) == ("UTC", True)
 
 
+@pytest.mark.parametrize(("country", "zone"), [("DE", "Europe/Berlin"), ("ES", "UTC"), ("CN", "UTC")])
+def test_zones_of_one_clock_are_one(country, zone):
+    """Berlin and Büsingen differ in nothing; Madrid and the Canaries do."""
+    assert assume_timezone(Clues(times=["2024-05-06 21:00:00"]), {}, country).value == zone
+
+
+@pytest.mark.parametrize(
+    ("country", "zone"), [("GB", "Europe/London"), ("", "UTC"), ("US", "UTC"), ("PT", "Europe/Lisbon")]
+)
+def test_times_in_utc_are_no_british_winter(country, zone):
+    winter = [f"2024-01-{day:02} 21:00:00 +0000" for day in range(1, 29)]
+    assert assume_timezone(Clues(times=winter), {}, country).value == zone
+
+
 def test_what_is_given_comes_first():
     clues = Clues(times=stamps("Asia/Kolkata"), fixed={"timezone": "Asia/Shanghai"})
     assert assume_timezone(clues, {"timezone": "Europe/Paris"}, "").value == "Europe/Paris"

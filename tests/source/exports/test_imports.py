@@ -326,9 +326,9 @@ class TestOthers:
         assert owner["1001"] == pseudonym("taobao tea1", KEY.encode())
         assert owner["1002"] == pseudonym("taobao tea2", KEY.encode())
         messages = tables["messages"].set_index("message_id")
-        assert messages.loc["5:1 +8613800000001", "customer_id"] == owner["1001"]
-        assert str(messages.loc["5:1 +8613800000001", "delivered_at"]) == "2024-05-01 02:00:00"
-        assert pd.isna(messages.loc["5:2 +8613800000003", "delivered_at"])
+        assert messages.loc["5:1-1", "customer_id"] == owner["1001"]
+        assert str(messages.loc["5:1-1", "delivered_at"]) == "2024-05-01 02:00:00"
+        assert pd.isna(messages.loc["5:2-1", "delivered_at"])
         assert set(messages["campaign_id"]) == {"day 2024-05-01"}
         assert made.left_out == {"Taobao orders that were not paid (等待买家付款)": 1}
 
@@ -508,6 +508,38 @@ class TestFiles:
         assert "timezone: America/Toronto  # as given\n" in after
         assert own in after
 
+    def test_with_force_a_newer_export_of_orders_keeps_the_texts_and_the_analysts_own_files(self, project, export):
+        log = save(project, "few-texts.csv", makers.twilio(2, 12))
+        import_exports([("", export), ("", log)], "data/both")
+        file = project / "data" / "both" / "source.yml"
+        file.write_text(file.read_text(encoding="utf-8") + "  feedback: ../feedback.csv\n", encoding="utf-8")
+        newer = save(project, "newer.csv", makers.shopify(20, 5))
+        made = import_exports([("", newer)], "data/both", force=True)
+        assert {"orders", "messages"} <= set(made.tables)
+        assert "few-texts.csv: read again, as named in source.yml" in made.notes
+        files = yaml.safe_load(file.read_text(encoding="utf-8"))["files"]
+        names = {alias: Path(path).name for alias, path in files.items()}
+        assert names == {
+            "shopify_orders_file": "newer.csv", "twilio_log_file": "few-texts.csv", "feedback": "feedback.csv",
+        }  # fmt: skip
+        log.unlink()
+        with pytest.raises(UsageError, match=r"few-texts\.csv, which the earlier import read, is not there any more"):
+            import_exports([("", newer)], "data/both", force=True)
+
+    def test_numbers_that_a_spreadsheet_rounded_are_said_and_never_merged(self, project):
+        """Taobao's order numbers have 19 digits: eighty orders would be one."""
+        rows = [
+            dict(zip(TAOBAO, f"2.00000E+18|tea{n}|{n}.00|交易成功|2024-05-01 10:00:00|2024-05-01 10:01:00||".split("|"),
+                     strict=True)) for n in range(1, 81)
+        ]  # fmt: skip
+        export = save(project, "rounded.csv", makers.written(TAOBAO, rows))
+        made = import_exports([("", export)], "data/rounded")
+        assert made.notes[0].startswith(
+            "Taobao orders (淘宝订单报表), column 订单编号: a spreadsheet has rounded 80 of 80"
+        )
+        with pytest.raises(DataError, match="80 of 80 rows .* spreadsheet damage"):
+            load("data/rounded", project / "rounded loaded")
+
     def test_a_failure_leaves_nothing(self, project, export, monkeypatch):
         monkeypatch.setattr("smsroi_helpers.source.exports.written.source_yml", lambda *_all: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -537,10 +569,9 @@ class TestFiles:
         outbound = [row for row in records(makers.twilio(1, 12)) if row["Direction"] != "inbound"]
         log = save(project, "outbound.csv", makers.written(makers.TWILIO_HEADINGS, outbound))
         import_exports([("", export), ("", log)], "data/outbound")
-        mapping = (project / "data" / "outbound" / "messages.sql").read_text(encoding="utf-8")
-        assert "AS delivered_at" in mapping
-        assert "answers.replied_at" not in mapping
-        assert "answers.opted_out_at" not in mapping
+        columns = load("data/outbound", project / "loaded-outbound").tables["messages"].columns
+        assert "delivered_at" in columns
+        assert not {"replied_at", "opted_out_at"} & set(columns)
 
     def test_a_setting_that_cannot_be_is_refused(self, export):
         with pytest.raises(UsageError, match="timezone: .*not an IANA time zone"):

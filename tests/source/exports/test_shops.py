@@ -82,6 +82,38 @@ def test_a_word_for_no_value_is_none_in_every_platform():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("total", "outstanding", "paid"),
+    [
+        ("1299.50", "1000.00", "299.50"), ("1,299.50", "1,000.00", "299.50"), ("1.299,50", "1.000,00", "299,50"),
+        ("1299,5", "1000", "299,50"), ("€1299.5", "€0.25", "1299.25"), ("1,299", "1,000", "299.00"),
+        ("1.250", "0.250", "1.00"), ("12.00", "soon", "12.00 less soon"),
+    ],
+)  # fmt: skip
+def test_of_a_partly_paid_order_what_was_paid_in_every_spelling(total, outstanding, paid):
+    headings = ("Name", "Created at", "Financial Status", "Total", "Outstanding Balance", "Email")
+    found = mapped("shopify", headings, [("1", AT, "partially_paid", total, outstanding, "a@b.example")])
+    assert [row["amount"] for row in found["orders"]] == [paid]
+
+
+def test_an_order_whose_id_a_spreadsheet_rewrote_is_the_same_order():
+    """An id with `.0`, or rounded, is no other shop's; the last file counts."""
+    headings = ("Name", "Id", "Created at", "Financial Status", "Total", "Email")
+    rows = [("#1", "5600000001001", AT, "paid", "10.00", "a@b.example")]
+    for rewritten in ("5600000001001.0", "5600000001001,00", "5.6E+12", "5,6E+12", ""):
+        found = mapped("shopify", headings, rows, [("#1", rewritten, AT, "paid", "11.00", "a@b.example")])
+        assert amounts(found) == {"#1": 11.0}, rewritten
+    found = mapped("shopify", headings, rows, [("#1", "5600000009009", AT, "paid", "11.00", "z@b.example")])
+    assert amounts(found) == {"#1 5600000001001": 10.0, "#1 5600000009009": 11.0}
+
+
+def test_a_rounded_telephone_number_joins_nobody():
+    headings = ("Name", "Created at", "Financial Status", "Total", "Email", "Phone")
+    rows = [(str(n), AT, "paid", "10.00", f"{n}@b.example", "1.20255E+10") for n in range(3)]
+    found = mapped("shopify", headings, [*rows, ("9", AT, "paid", "10.00", "9@b.example", "12025550109")])
+    assert {row["value"] for row in found["identities"]} == {"12025550109"}
+
+
 class TestWooCommerce:
     HEADINGS = ("order_id", "order_date", "status", "order_total", "refunded_total", "billing_email", "billing_phone")
 
@@ -169,3 +201,13 @@ class TestPeople:
 
     def test_a_word_is_no_address(self):
         assert self.read(("+12025550101", "none"), ("", "no mail"))[0] == ["+12025550101", "guest"]
+
+
+@pytest.mark.parametrize(
+    ("word", "counts"),
+    [("Anulowane", False), ("Ожидает оплаты", False), ("キャンセル済み", False), ("Zrealizowane", True)],
+)
+def test_a_status_of_woocommerce_in_the_language_of_the_shop(word, counts):
+    headings = ("order_id", "order_date", "status", "order_total", "billing_email")
+    found = mapped("woocommerce", headings, [("1", AT, word, "10.00", "a@b.example")])
+    assert len(found["orders"]) == counts

@@ -69,6 +69,17 @@ def test_texts_that_differ_by_a_name_are_one_campaign():
     assert len({row["campaign_id"] for row in found["messages"]}) == 3
 
 
+def test_links_of_each_recipient_leave_three_sales_three_campaigns():
+    """And codes of each recipient one campaign."""
+    rows = [
+        (number(n), f"Sale no {sale}: leaf.example/{1000 * sale + n}", f"2024-05-0{sale}T10:00:00Z", "outbound-api")
+        for n in range(30) for sale in (1, 2, 3)
+    ]  # fmt: skip
+    rows += [(number(n), f"Your code {n:03}", "2024-05-09T10:00:00Z", "outbound-api") for n in range(30)]
+    names = {row["name"] for row in read(rows)["campaigns"]}
+    assert names == {"Sale no 1: link", "Sale no 2: link", "Sale no 3: link", "Your code 0"}
+
+
 def test_a_number_is_one_customer_over_sms_and_rcs():
     found = read([
         (number(1), "Sale", "2024-05-01T10:00:00Z", "outbound-api"),

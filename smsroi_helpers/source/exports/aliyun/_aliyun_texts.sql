@@ -2,15 +2,20 @@
 WITH named AS (
     SELECT
         phone, template, sent_at, received_at, status, text, segments, file,
-        -- One call to many numbers has one serial number.
-        coalesce(serial || '-' || left(md5(serial || phone), 8), md5(concat_ws(' ', phone, template, sent_at, text)))
-            AS message_id
+        -- One call to many numbers has one serial number; one that a spreadsheet rounded is none.
+        coalesce(CASE WHEN NOT regexp_matches(serial, {{damaged_id}}) THEN serial END,
+                 concat_ws(' ', sent_at, template, left(md5(text), 8))) AS batch
     FROM aliyun_report
+),
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN phone IS NULL OR phone LIKE '%*%' THEN 'Aliyun texts without a whole telephone number'
+            WHEN row_number() OVER (PARTITION BY batch, phone ORDER BY file DESC) > 1
+                THEN 'Aliyun texts that the files repeat'
+        END AS left_out
+    FROM named
 )
-SELECT
-    *,
-    CASE
-        WHEN phone IS NULL OR phone LIKE '%*%' THEN 'Aliyun texts without a whole telephone number'
-        WHEN row_number() OVER (PARTITION BY message_id ORDER BY file DESC) > 1 THEN 'Aliyun texts that the files repeat'
-    END AS left_out
-FROM named
+SELECT * EXCLUDE (batch), batch || '-' || row_number() OVER (PARTITION BY batch, left_out ORDER BY phone) AS message_id
+FROM judged

@@ -8,7 +8,8 @@ WITH events AS (
         coalesce(campaign_name, flow_name) AS name,
         CASE WHEN metric ILIKE '%sms%' THEN 'sms' ELSE 'email' END AS channel,
         happened_at,
-        coalesce(event, md5(concat_ws(' ', customer_id, lower(metric), campaign_id, happened_at))) AS event_id,
+        event,
+        lower(metric) AS metric,
         lower(metric) IN ('received sms', 'received email', 'failed to deliver sms') AS was_sent,
         lower(metric) <> 'failed to deliver sms' AS was_delivered,
         lower(metric) IN ('clicked sms', 'clicked email') AS was_clicked,
@@ -19,6 +20,13 @@ WITH events AS (
                           'subscribed to email marketing', 'subscribed to email') AS opted_in
     FROM _klaviyo_rows
     WHERE customer_id IS NOT NULL
+),
+named AS (
+    SELECT
+        * EXCLUDE (event, metric),
+        coalesce(event, concat_ws(' ', metric, campaign_id, happened_at,
+            row_number() OVER (PARTITION BY metric, campaign_id, happened_at ORDER BY customer_id))) AS event_id
+    FROM events
 ),
 answered AS (
     SELECT
@@ -33,7 +41,7 @@ answered AS (
             PARTITION BY customer_id, channel ORDER BY happened_at, was_sent DESC ROWS UNBOUNDED PRECEDING) AS follows,
         max(CASE WHEN opted_in AND isfinite(happened_at) THEN happened_at END) OVER (PARTITION BY customer_id, channel)
             AS opted_in_at
-    FROM events
+    FROM named
     WHERE was_sent OR was_clicked OR was_opened OR was_answered OR opted_out OR opted_in
 )
 SELECT *, opted_out AND coalesce(happened_at > opted_in_at, true) AS left_for_good  -- a later opt-in takes an opt-out back

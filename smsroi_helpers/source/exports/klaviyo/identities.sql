@@ -6,3 +6,4 @@ UNION
 SELECT DISTINCT customer_id, 'phone' AS kind, phone AS value
 FROM _klaviyo_rows
 WHERE phone IS NOT NULL AND phone <> customer_id
+    AND NOT regexp_matches(phone, {{damaged_id}})  -- rounded by a spreadsheet

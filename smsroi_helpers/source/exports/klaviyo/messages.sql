@@ -1,4 +1,8 @@
 -- Messages of Klaviyo: Received SMS, Failed to Deliver SMS and Received Email, with what followed: see _klaviyo_events.sql.
+-- unknown if empty: opened_at
+-- unknown if empty: clicked_at
+-- unknown if empty: replied_at
+-- unknown if empty: opted_out_at
 WITH reactions AS (
     SELECT
         answers_to,
@@ -19,10 +23,10 @@ SELECT
     sent.channel,
     sent.happened_at AS sent_at,
     CASE WHEN sent.was_delivered THEN sent.happened_at END AS delivered_at,
-    reactions.opened_at,   -- if opens
-    reactions.clicked_at,  -- if clicks
-    answers.replied_at,    -- if replies
-    answers.opted_out_at,  -- if opt_outs
+    reactions.opened_at,
+    reactions.clicked_at,
+    answers.replied_at,
+    answers.opted_out_at,
     sent.campaign_id
 FROM _klaviyo_events AS sent
 LEFT JOIN reactions ON reactions.answers_to = sent.event_id

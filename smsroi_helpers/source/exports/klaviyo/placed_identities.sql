@@ -6,3 +6,4 @@ UNION
 SELECT DISTINCT coalesce(profile, email) AS customer_id, 'phone' AS kind, phone AS value
 FROM klaviyo_orders
 WHERE coalesce(profile, email) IS NOT NULL AND phone IS NOT NULL
+    AND NOT regexp_matches(phone, {{damaged_id}})  -- rounded by a spreadsheet

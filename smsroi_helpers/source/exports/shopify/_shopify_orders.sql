@@ -1,13 +1,20 @@
 -- One row per order of Shopify, and why it does not count (left_out, null: it counts). Change here which orders count.
 -- The export has one row per line item; the fields of the order are on its first row only.
-WITH named AS (
+WITH numbered AS (
+    -- A spreadsheet writes an id as 5600000001001.0, or rounds it to 5.6E+12, which is none.
+    SELECT * REPLACE (
+        CASE WHEN NOT regexp_matches(id, {{damaged_id}}) THEN regexp_replace(id, '[.,]0+$', '') END AS id
+    )
+    FROM shopify_orders
+    WHERE order_name IS NOT NULL AND (total IS NOT NULL OR financial_status IS NOT NULL)  -- no further item rows
+),
+named AS (
     SELECT
         *,
         -- Two shops may have an order of the same name; their ids differ.
         order_name || CASE WHEN min(id) OVER (PARTITION BY order_name) <> max(id) OVER (PARTITION BY order_name)
                            THEN ' ' || coalesce(id, '') ELSE '' END AS order_id
-    FROM shopify_orders
-    WHERE order_name IS NOT NULL AND (total IS NOT NULL OR financial_status IS NOT NULL)  -- no further item rows
+    FROM numbered
 ),
 by_order AS (
     SELECT

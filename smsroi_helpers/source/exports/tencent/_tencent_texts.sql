@@ -3,14 +3,19 @@
 WITH named AS (
     SELECT
         phone, template, sent_at, received_at, status, text, segments, file,
-        serial || ' ' || phone AS message_id  -- one serial number may stand for several recipients
+        -- One serial number may stand for several recipients; one that a spreadsheet rounded is none.
+        CASE WHEN NOT regexp_matches(serial, {{damaged_id}}) THEN serial END AS batch
     FROM tencent_report
+),
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN phone IS NULL OR phone LIKE '%*%' THEN 'Tencent Cloud texts without a whole telephone number'
+            WHEN batch IS NOT NULL AND row_number() OVER (PARTITION BY batch, phone ORDER BY file DESC) > 1
+                THEN 'Tencent Cloud texts that the files repeat'
+        END AS left_out
+    FROM named
 )
-SELECT
-    *,
-    CASE
-        WHEN phone IS NULL OR phone LIKE '%*%' THEN 'Tencent Cloud texts without a whole telephone number'
-        WHEN message_id IS NOT NULL AND row_number() OVER (PARTITION BY message_id ORDER BY file DESC) > 1
-            THEN 'Tencent Cloud texts that the files repeat'
-    END AS left_out
-FROM named
+SELECT * EXCLUDE (batch), batch || '-' || row_number() OVER (PARTITION BY batch, left_out ORDER BY phone) AS message_id
+FROM judged

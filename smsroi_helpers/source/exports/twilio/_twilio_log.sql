@@ -1,6 +1,6 @@
 -- One row per message of Twilio: its number, why it is no text that was sent (left_out, null: it was), and its campaign.
--- A campaign is a text that went to ten recipients or more, exactly or without its digits and links; names after a
--- greeting count as the same text. Change here which messages count, and what a campaign is.
+-- A campaign is a text that went to ten recipients or more: exactly, else without its links, else without its digits
+-- too; names after a greeting count as the same text. Change here which messages count, and what a campaign is.
 WITH unique_rows AS (
     SELECT
         *,
@@ -54,7 +54,7 @@ log AS (
         sent_at,
         lower(status) AS status,
         try_cast(segments AS INTEGER) AS segments,
-        abs(try_cast(price AS DOUBLE)) AS cost,
+        ltrim(price, '-−') AS cost,  -- as text: a comma may be its decimal mark
         text
     FROM heard
 ),
@@ -67,12 +67,12 @@ spelt AS (
         *,
         regexp_replace(regexp_replace(text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
             AS named_text,
-        regexp_replace(regexp_replace(nameless_text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
-            AS loose_text
+        regexp_replace(nameless_text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi') AS linkless_text,
+        regexp_replace(linkless_text, '[0-9]+', '0', 'g') AS loose_text
     FROM texts
 ),
 loose AS (
-    SELECT log.*, nameless_text, named_text, loose_text FROM log LEFT JOIN spelt ON spelt.text = log.text
+    SELECT log.*, nameless_text, named_text, linkless_text, loose_text FROM log LEFT JOIN spelt ON spelt.text = log.text
 ),
 loose_texts AS (  -- what looks like a name is one if it differs among the texts
     SELECT loose_text, count(DISTINCT named_text) > 1 AS has_names FROM loose
@@ -86,9 +86,19 @@ plain_texts AS (
     SELECT plain_text, count(DISTINCT number) AS recipients FROM plain
     WHERE left_out IS NULL AND plain_text IS NOT NULL GROUP BY plain_text
 ),
+linkless_texts AS (
+    SELECT linkless_text, count(DISTINCT number) AS recipients FROM plain
+    WHERE left_out IS NULL AND linkless_text IS NOT NULL GROUP BY linkless_text
+),
 grouped AS (
-    SELECT plain.*, CASE WHEN recipients >= 10 THEN plain.plain_text ELSE loose_text END AS campaign_text
-    FROM plain LEFT JOIN plain_texts ON plain_texts.plain_text = plain.plain_text
+    SELECT
+        plain.*,
+        CASE WHEN plain_texts.recipients >= 10 THEN plain.plain_text
+             WHEN linkless_texts.recipients >= 10 THEN plain.linkless_text
+             ELSE loose_text END AS campaign_text
+    FROM plain
+    LEFT JOIN plain_texts ON plain_texts.plain_text = plain.plain_text
+    LEFT JOIN linkless_texts ON linkless_texts.linkless_text = plain.linkless_text
 ),
 campaign_texts AS (
     SELECT campaign_text, count(DISTINCT number) AS recipients FROM grouped

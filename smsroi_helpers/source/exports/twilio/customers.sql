@@ -1,6 +1,6 @@
--- only if refusals
 -- Every number of the log, with its opt-out if no text of messages.sql carries it: a reply of STOP before the first text,
 -- or the first text that Twilio blocked because of a STOP that is not in the log. A later START takes it back.
+-- unknown if empty: opted_out_at
 WITH answers AS (
     SELECT
         number,

@@ -1,4 +1,6 @@
 -- Messages of Twilio: the outbound ones. What came back belongs to the last text to that number before it.
+-- unknown if empty: replied_at, opted_out_at
+-- unknown if empty: cost
 WITH answers AS (
     SELECT
         answers_to,
@@ -14,8 +16,8 @@ SELECT
     sent.channel,
     sent.sent_at,
     CASE WHEN sent.status = 'partially_delivered' THEN 'delivered' ELSE sent.status END AS delivered_at,
-    answers.replied_at,                     -- if replies
-    answers.opted_out_at,                   -- if replies
+    answers.replied_at,
+    answers.opted_out_at,
     sent.cost,                              -- if price
     greatest(sent.segments, 1) AS segments, -- if segments
     '1' AS variant

@@ -16,9 +16,12 @@ WITH words AS (
         ('unpaid', ['wachtend op betaling', 'in afwachting van betaling', 'in de wacht', 'geannuleerd', 'mislukt',
                     'concept']),
         ('unpaid', ['pagamento pendente', 'aguardando', 'malsucedido', 'rascunho']),
+        ('unpaid', ['oczekujące na płatność', 'oczekuje na płatność', 'wstrzymane', 'anulowane', 'nieudane', 'szkic']),
+        ('unpaid', ['ожидает оплаты', 'в ожидании оплаты', 'на удержании', 'отменен', 'отменён', 'не удался', 'черновик']),
+        ('unpaid', ['支払い待ち', '保留中', 'キャンセル済み', 'キャンセル', '失敗', '下書き']),
         ('unpaid', ['待付款', '等待付款', '保留', '已取消', '取消', '失败', '草稿']),
         ('refunded', ['refunded', 'rückerstattet', 'erstattet', 'remboursée', 'remboursé', 'reembolsado', 'reembolsada',
-                      'rimborsato', 'terugbetaald', '已退款'])
+                      'rimborsato', 'terugbetaald', 'zwrócone', 'возвращен', 'возвращён', '返金済み', '已退款'])
     ) AS known (meaning, of_meaning), unnest(of_meaning) AS each (word)
 ),
 called AS (  -- a number such as 07911 123456 is of the order's own country, if that is another than source.yml's

@@ -1,0 +1,35 @@
+-- One row per order of Taobao or Tmall, and why it does not count (left_out, null: it counts). Change here which count.
+-- Of an order in several files, the last counts.
+WITH numbered AS (
+    SELECT
+        *,
+        regexp_matches(order_no, {{damaged_id}}) AS is_rounded,
+        -- The export writes ="1234567890". A number that a spreadsheet rounded stays, so that its rows are rejected.
+        CASE WHEN is_rounded THEN order_no ELSE regexp_extract(order_no, '[0-9]+') END AS order_id,
+        CASE WHEN is_rounded THEN row_number() OVER () END AS apart  -- it stands for several orders
+    FROM taobao_orders
+    WHERE order_no IS NOT NULL
+),
+by_order AS (
+    SELECT
+        order_id,
+        coalesce(arg_max(status, file), '') AS status,
+        arg_max(ordered_at, file) AS ordered_at,
+        arg_max(paid_at, file) AS paid_at,
+        arg_max(paid, file) AS paid,
+        arg_max(refunded, file) AS refunded,
+        coalesce(
+            arg_max(CASE WHEN buyer NOT LIKE '%*%' THEN 'taobao ' || buyer END, file),
+            arg_max(CASE WHEN phone NOT LIKE '%*%' THEN phone END, file),
+            'guest'
+        ) AS customer_id
+    FROM numbered
+    GROUP BY order_id, apart
+)
+SELECT
+    *,
+    CASE
+        WHEN paid IS NULL THEN 'Taobao orders without an amount'
+        WHEN status = '等待买家付款' OR paid_at IS NULL THEN 'Taobao orders that were not paid (' || status || ')'
+    END AS left_out
+FROM by_order

@@ -1,0 +1,79 @@
+"""A column that a mapping calls unknown if empty is read once anything stands in it, and missing before."""
+
+import ibis
+import pytest
+
+from smsroi_helpers.source.exports import import_exports
+from smsroi_helpers.source.mappings import recorded_rows
+from smsroi_helpers.source.read import load
+
+LINES = "-- unknown if empty: replied_at, opted_out_at\n-- unknown if empty: clicked_at\n"
+SENT = ["Received SMS", "2024-05-01 10:00:00", "p1", "c1"]
+CLICKED = ["Clicked SMS", "2024-05-01 11:00:00", "p1", "c1"]
+LEFT = ["Unsubscribed from SMS Marketing", "2024-05-01 12:00:00", "p2", ""]
+
+
+def message(**values):
+    empty = dict.fromkeys(("clicked_at", "replied_at", "opted_out_at"))
+    return {"message_id": "1", "customer_id": "a", **empty, **values}
+
+
+@pytest.mark.parametrize(
+    ("rows", "unrecorded"),
+    [
+        ([message()], ["replied_at", "opted_out_at", "clicked_at"]),
+        ([message(), message(clicked_at="x")], ["replied_at", "opted_out_at"]),
+        ([message(replied_at="x")], ["clicked_at"]),
+        ([message(clicked_at="x", opted_out_at="x")], []),
+    ],
+)
+def test_the_columns_of_a_line_are_recorded_together(rows, unrecorded):
+    schema = dict.fromkeys(message(), "string")
+    kept, names = recorded_rows("messages", ibis.memtable(rows, schema=schema), f"{LINES}SELECT 1")
+    assert names == unrecorded
+    assert kept.columns == tuple(name for name in message() if name not in unrecorded)
+
+
+def test_without_such_a_line_an_empty_column_says_that_nothing_happened():
+    rows = ibis.memtable([message()], schema=dict.fromkeys(message(), "string"))
+    kept, names = recorded_rows("messages", rows, "-- clicked_at is unknown if empty\nSELECT 1")
+    assert names == []
+    assert kept.equals(rows)
+
+
+def test_a_table_of_its_key_alone_is_none():
+    rows = ibis.memtable(
+        [{"customer_id": "1", "opted_out_at": None}], schema={"customer_id": "str", "opted_out_at": "str"}
+    )
+    query = "-- unknown if empty: opted_out_at\nSELECT 1"
+    assert recorded_rows("customers", rows, query) == (None, ["opted_out_at"])
+    assert recorded_rows("customers", rows.mutate(region=ibis.literal("NO")), query)[0].columns == (
+        "customer_id",
+        "region",
+    )
+
+
+def test_the_first_clicks_and_opt_outs_of_a_later_export_are_read(tmp_path, monkeypatch):
+    """The mappings were made when nobody had clicked or opted out; the next export has the same name."""
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path.resolve()))
+    monkeypatch.setenv("SMSROI_KEY", "a key of thirty-two bytes or more, for tests only")
+    export = tmp_path / "events.csv"
+
+    def read(*rows):
+        lines = [["Metric", "Timestamp", "Profile ID", "Campaign ID"], SENT, *rows]
+        export.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+        return lambda: load("data/shop", tmp_path / "loaded")
+
+    reread = read()
+    made = import_exports([("", export)], "data/shop")
+    assert set(made.tables) == {"messages", "campaigns"}
+    first = reread()
+    assert "clicked_at" not in first.tables["messages"].columns
+    assert "customers" not in first.tables
+    said = sorted((f.table, f.column) for f in first.findings if f.rule == "empty in every row")
+    events = ("clicked_at", "opened_at", "opted_out_at", "replied_at")
+    assert said == [("customers", "opted_out_at"), *(("messages", name) for name in events)]
+    later = read(CLICKED, LEFT)()
+    assert "clicked_at" in later.tables["messages"].columns
+    assert later.tables["customers"].rows_out == 2
+    assert "opted_out_at" in later.tables["customers"].columns
