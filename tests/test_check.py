@@ -86,7 +86,7 @@ def test_money_is_told_as_the_shop_counts_it(check):
         (
             ",delivered_at,clicked_at,opted_out_at",
             [",2024-01-01 10:01,2024-01-01 10:05,2024-01-01 11:00", ",2024-01-01 10:01,,", ",,,"],
-            ", 2 delivered, 1 clicked, 1 customer opted out",
+            ", 2 delivered or of unknown outcome, 1 clicked, by machines too, 1 customer opted out",
         ),
         ("", ["", "", ""], ""),  # what is not recorded is not told
     ],

@@ -271,7 +271,7 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
     parts = [
         _(
             "Profit per customer over {time}, {arm} compared with {control}, modelled from clicks and"
-            " opt-outs: {difference}, after message and discount costs."
+            " opt-outs: {difference}, after discounts and what is known of message costs."
         ).format(**facts),
         _("A click is worth {value} (test {test}).").format(
             value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),

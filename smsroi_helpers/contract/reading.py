@@ -12,10 +12,7 @@ READING: dict[str, str] = {
         "it is neither named as a table nor queried by a mapping; to use it, rename it or name it in a .sql mapping"
     ),
     "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
-    "empty in every row": (
-        "the export may not record it, so it is taken as unknown, not as “it never happened” (`unknown if empty` in the"
-        " mapping)"
-    ),
+    "empty in every row": "so it is taken as not recorded: unknown, not 0 and not “it never happened”",
     "report lines above the column names": "the lines are skipped; the column names are in row {row}",
     "quotes after a backslash": (
         "quotes within a field have a backslash before them, as MySQL and phpMyAdmin write them; it is left out"

@@ -48,7 +48,8 @@ def total_lines(loaded: Loaded, place: Path) -> list[str]:
     if shop.has("messages"):
         counts = count_gateway(shop)
         told = [_counted(counts["messages"], "text")]
-        told += [f"{number(counts[name])} {name}" for name in ("delivered", "clicked") if name in counts]
+        names = {"delivered": "delivered or of unknown outcome", "clicked": "clicked, by machines too"}
+        told += [f"{number(counts[name])} {words}" for name, words in names.items() if name in counts]
         if "opted_out" in counts:
             told.append(f"{_counted(counts['opted_out'], 'customer')} opted out")
         lines.append(f"compare with the gateway's own totals: {', '.join(told)}")

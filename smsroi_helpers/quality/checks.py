@@ -36,8 +36,8 @@ OPTIONAL = (
 
 
 def describe_tables(shop: Shop) -> pd.DataFrame:
-    """By table: rows_in, put_aside (rejected), guests (rows without a customer's identity), later (than the last day
-    observed), used, first, last (days).
+    """By table: rows_in, put_aside (rejected), merged (into others), guests (rows without a customer's identity), later
+    (than the last day observed), used, first, last (days).
     """
     rows = []
     for name, loaded in shop.loaded.tables.items():
@@ -48,6 +48,7 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
                 "table": name,
                 "rows_in": loaded.rows_in,
                 "put_aside": loaded.rows_in - loaded.rows_out - loaded.merged - loaded.guests,
+                "merged": loaded.merged,
                 "guests": loaded.guests,
                 "later": loaded.rows_out - count,
                 "used": count,

@@ -143,12 +143,12 @@ def tables_table(tables: pd.DataFrame) -> Html:
         tables: of `quality.describe_tables`.
     """
     shown = tables.assign(first=tables["first"].map(_day), last=tables["last"].map(_day))
-    if not shown["guests"].any():
-        shown = shown.drop(columns="guests")
+    shown = shown.drop(columns=[name for name in ("merged", "guests") if not shown[name].any()])
     names = {
         "table": _("Table"),
         "rows_in": _("Rows in"),
         "put_aside": _("Rejected"),
+        "merged": _("Merged into others"),
         "guests": _("Of guests"),
         "later": _("After the last day"),
         "used": _("Used"),

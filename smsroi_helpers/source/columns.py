@@ -12,7 +12,7 @@ from smsroi_helpers.source.answers import Answers, split_answers
 from smsroi_helpers.source.currencies import ShownCurrency
 from smsroi_helpers.source.forms import Form, find_forms
 from smsroi_helpers.source.header import LINE
-from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.no_value import without_no_values
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.types import find_plain_texts
@@ -22,6 +22,8 @@ __all__ = [
     "find_columns",
     "has_contract_types",
 ]
+
+_COSTS = ("cost", "acquisition_cost")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class TableColumns:
     answers: Answers
     """The raw rows, and the events that are told without a time."""
     emptied: bool
-    """Values were read as empty that the file has: see `no_value`."""
+    """Values were read as empty that the file has (see `no_value`), or columns are left out."""
     findings: list[Finding]
     """How values were understood."""
     currencies: list[ShownCurrency]
@@ -86,10 +88,11 @@ def find_columns(
             f"table {table.name}: no column {', '.join(missing)} (columns found: {found_columns});"
             f" rename it in the file, or map it in {table.name}.sql"
         )
-    present = [column for column in table.columns if column.name in raw_rows.columns]
     customer_columns = raw_rows.columns if table.name == "customers" else ()
     attributes = [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)]
     rows, empty = without_no_values(table, raw_rows, settings.timezone)
+    rows, unfilled = _without_empty_costs(table, rows)
+    present = [column for column in table.columns if column.name in rows.columns]
     answers = split_answers(table, rows)
     forms = find_forms(table.name, answers.rows, present, settings)
     plain = find_plain_texts(answers.rows, present, plain_ids)
@@ -99,10 +102,22 @@ def find_columns(
         _date_columns(answers.rows, present),
         forms.of | {name: Form(plain=True) for name in plain},
         answers,
-        bool(empty),
-        [*empty, *answers.findings, *forms.findings],
+        bool(empty or unfilled),
+        [*empty, *unfilled, *answers.findings, *forms.findings],
         forms.currencies,
     )
+
+
+def _without_empty_costs(table: contract.Table, rows: ir.Table) -> tuple[ir.Table, list[Finding]]:
+    """The rows without columns of costs that are empty in every row: an empty cost is unknown, not 0."""
+    if not (names := [name for name in _COSTS if name in table.by_name and name in rows.columns]):
+        return rows, []
+    (found,) = rows.aggregate(rows__=rows.count(), **{n: rows[n].count() for n in names}).to_pyarrow().to_pylist()
+    n = found["rows__"]
+    empty = [name for name in names if n and not found[name]]
+    return (rows.drop(*empty) if empty else rows), [
+        finding_of(table.name, c, "empty in every row", n, n) for c in empty
+    ]
 
 
 def _date_columns(raw_rows: ir.Table, columns: list[contract.Column]) -> frozenset[str]:

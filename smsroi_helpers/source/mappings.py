@@ -28,6 +28,7 @@ from smsroi_helpers.source.query_errors import mapping_failure
 
 __all__ = [
     "order_mappings",
+    "provide_settings",
     "recorded_rows",
     "run_mapping",
     "with_helpers",
@@ -102,6 +103,19 @@ def run_mapping(con: Connection, file: Path, to: Path, missing: Callable[[str], 
         if not columns:
             raise mapping_failure(file.name, query, error, reason=missing(query)) from None
         raise mapping_failure(file.name, query, error, failing_column(con, select, columns)) from None
+
+
+def provide_settings(con: Connection, timezone: str, currency: str) -> None:
+    """Let mappings over files ask for settings: `getvariable('timezone')`, `getvariable('currency')`.
+
+    Args:
+        con: the engine that runs the mappings.
+        timezone: of times without an offset (IANA).
+        currency: of the amounts (ISO 4217); empty: not known, a null for the mappings.
+    """
+    for name, value in (("timezone", timezone), ("currency", currency)):
+        text = "'" + value.replace("'", "''") + "'"
+        con.raw_sql(f"SET VARIABLE {name} = {text if value else 'NULL'}")
 
 
 def recorded_rows(table: str, rows: ir.Table, query: str) -> tuple[ir.Table | None, list[str]]:

@@ -15,7 +15,7 @@ from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source.csv_text import LINE, CsvTable, csv_to_parquet
 from smsroi_helpers.source.database import Database, connect_database
 from smsroi_helpers.source.loaded import Finding, finding_of
-from smsroi_helpers.source.mappings import order_mappings, recorded_rows, run_mapping, with_helpers
+from smsroi_helpers.source.mappings import order_mappings, provide_settings, recorded_rows, run_mapping, with_helpers
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.total_row import without_total_row
 from smsroi_helpers.source.workbook import workbook_to_parquet
@@ -24,6 +24,7 @@ __all__ = [
     "TEXT",
     "Opened",
     "RawTable",
+    "TornFile",
     "open_tables",
 ]
 
@@ -56,6 +57,19 @@ class Opened:
     """Name of the source's folder, for messages."""
     findings: list[Finding] = field(default_factory=list)
     """What was skipped, renamed or not used."""
+    torn: list["TornFile"] = field(default_factory=list)
+    """Files behind mappings of which rows cannot be read."""
+
+
+@dataclass(frozen=True)
+class TornFile:
+    """A text file that a mapping queries, with rows of the wrong number of fields, which no mapping can see."""
+
+    name: str
+    lines: tuple[int, ...]
+    """Lines of these rows."""
+    rows: int
+    """Rows of the file, with these."""
 
 
 def open_tables(folder: Path, work_folder: Path, settings: Settings) -> Opened:
@@ -85,7 +99,9 @@ class _Opener:
     def __init__(self, folder: Path, work_folder: Path, settings: Settings) -> None:
         self._folder, self._work_folder, self._settings = folder, work_folder, settings
         self._con = connect(work_folder)
+        provide_settings(self._con, settings.timezone, settings.currency)
         self._findings: list[Finding] = []
+        self._torn: list[TornFile] = []
         self._texts: dict[str, Future[CsvTable]] = {}
         """Text files and workbooks being converted, by the name of the table or file."""
 
@@ -140,15 +156,16 @@ class _Opener:
                 tables |= self._recorded(name, mappings[name], self._read_text_file(name))
         elif mappings:
             for alias, file in used.items():
-                if alias.casefold() not in tables:
-                    self._open_files(alias, [file])
+                if alias.casefold() not in tables and (lines := self._open_files(alias, [file]).ragged):
+                    n = int(self._con.table(alias).count().to_pyarrow().as_py())
+                    self._torn.append(TornFile(redact(shortened(file.name)), tuple(lines), n + len(lines)))
             tables |= self._run_mappings(mappings)
         findings = _declared_exclusions(tables.pop("exclusions").rows) if "exclusions" in tables else []
         self._findings += [
             finding_of(redact(shortened(name)), "", "file not used", 0)
             for name in source_files.unused_files(self._folder, self._settings)
         ]
-        return Opened(self._con, tables, findings, self._folder.name, self._findings)
+        return Opened(self._con, tables, findings, self._folder.name, self._findings, self._torn)
 
     def _convert(self, alias: str, file: Path, table: contract.Table | None) -> CsvTable:
         """Write a text file or a workbook as parquet."""

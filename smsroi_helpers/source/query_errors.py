@@ -76,6 +76,8 @@ def _reason(query: str, error: QueryError) -> Iterator[str]:
         yield f'no column "{shown_value(name)}"{_alternatives(error)}'
         if query.encode()[error.position or 0 :].startswith(b'"'):
             yield f"if it is a text, write it in single quotes: '{shown_value(name)}'"
+    elif found := re.match(r'Column "(.*?)" referenced that exists in the SELECT clause', message):
+        yield f'no column "{shown_value(found[1])}" in what the query reads: has the heading of the file changed?'
     elif "with name" in message and "does not exist" in message:
         kind, _, _rest = message.partition(" with name ")
         what = "function" if "Function" in kind else kind.lower()

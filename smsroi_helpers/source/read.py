@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import zoneinfo
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from smsroi_helpers.source.loaded import (
     to_record,
 )
 from smsroi_helpers.source.merge import merge_rows
-from smsroi_helpers.source.open import TEXT, RawTable, open_tables
+from smsroi_helpers.source.open import TEXT, RawTable, TornFile, open_tables
 from smsroi_helpers.source.people import refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
@@ -122,6 +123,7 @@ class _SourceReader:
             "orders" if "orders" in opened.tables else "messages"
         )  # without a row of it there is nothing to read
         self._findings += opened.declared_exclusions + opened.findings
+        self._add_torn_files(opened.torn)
         self._people, said = join_people(opened, self._settings, self._output_folder / TEXT, self._key)
         self._findings += said
         tables: dict[str, LoadedTable] = {}
@@ -319,6 +321,23 @@ class _SourceReader:
             remedy = contract.remedy_for(fault, table)
             self._findings.append(Finding(table.name, column, rule, "error", count, count / rows_in, remedy))
 
+    def _add_torn_files(self, torn: list[TornFile]) -> None:
+        """Add an error for each file behind a mapping with rows that cannot be read.
+
+        Raises:
+            DataError: there are too many.
+        """
+        for file in torn:
+            share, fault = len(file.lines) / file.rows, contract.WRONG_FIELDS
+            remedy = contract.remedy_for(fault, contract.TABLES[self._log])
+            if share > self._max_rejected_share:
+                limit = f"above max_rejected_share {self._max_rejected_share:.1%}"
+                raise DataError(
+                    f"{file.name}: {len(file.lines):,} of {file.rows:,} rows ({share:.1%}) cannot be used, {limit}:"
+                    f" {fault}{_first_line(fault, file.lines)}: {remedy}"
+                )
+            self._findings.append(Finding(file.name, "", fault, "error", len(file.lines), share, remedy))
+
     def _add_unread_columns(self, table: contract.Table, names: set[str], rows_in: int) -> None:
         """Add a note for each column that is not in the contract."""
         remedy = "the column is not read"
@@ -389,7 +408,7 @@ def _example(validated: ir.Table, fault: str) -> str:
     return f", such as {shown_value(first[0], 40)}" if first and first[0] else ""
 
 
-def _first_line(fault: str, ragged: list[int]) -> str:
+def _first_line(fault: str, ragged: Sequence[int]) -> str:
     """Return the line of the first row with a wrong number of fields, for a message; empty for other faults."""
     return f", the first in line {min(ragged)}" if fault == contract.WRONG_FIELDS and ragged else ""
 

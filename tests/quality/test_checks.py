@@ -11,7 +11,8 @@ from tests.quality.conftest import MESSAGES, ORDERS
 def test_rows_read_are_used_rejected_or_later(shop):
     tables = checks.describe_tables(shop).set_index("table")
     assert tables.loc["orders"].to_dict() == {
-        "rows_in": 6, "put_aside": 1, "guests": 0, "later": 1, "used": 4, "first": "2024-01-01", "last": "2024-01-31",
+        "rows_in": 6, "put_aside": 1, "merged": 0, "guests": 0, "later": 1, "used": 4, "first": "2024-01-01",
+        "last": "2024-01-31",
     }  # fmt: skip
     assert (tables["used"] + tables["put_aside"] + tables["later"] == tables["rows_in"]).all()
 

@@ -43,6 +43,10 @@ def failure(make_source, tmp_path, query, **files):
             "SELECT id,\n sum(paid) FROM export",
             r"line 2: no function for these types: sum\(VARCHAR\); .*amount::DOUBLE$",
         ),
+        (
+            'SELECT id,\n trim("Total") AS total FROM export',
+            r'^orders\.sql: no column "Total" in what the query reads: has the heading of the file changed\?$',
+        ),
         ("SELECT id, who AS ID FROM export", r"orders\.sql: two columns are called id; rename one with AS$"),
         ("DROP TABLE export", r"^orders\.sql: a mapping must be one SELECT$"),
     ],

@@ -3,6 +3,7 @@
 import ibis
 import pytest
 
+from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.exports import import_exports
 from smsroi_helpers.source.mappings import recorded_rows
 from smsroi_helpers.source.read import load
@@ -77,3 +78,37 @@ def test_the_first_clicks_and_opt_outs_of_a_later_export_are_read(tmp_path, monk
     assert "clicked_at" in later.tables["messages"].columns
     assert later.tables["customers"].rows_out == 2
     assert "opted_out_at" in later.tables["customers"].columns
+
+
+@pytest.mark.parametrize("empty", ["", "-"])
+def test_costs_without_a_number_are_unknown_not_0(tmp_path, monkeypatch, empty):
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path.resolve()))
+    folder = tmp_path / "data" / "shop"
+    folder.mkdir(parents=True)
+    for last, known in ((empty, False), ("0.04", True)):
+        rows = [("1", empty), ("2", last)]
+        lines = [f"{n},a,k,2024-05-0{n} 10:00,{cost}\n" for n, cost in rows]
+        text = "message_id,customer_id,campaign_id,sent_at,cost\n" + "".join(lines)
+        (folder / "messages.csv").write_text(text, encoding="utf-8")
+        loaded = load("data/shop", tmp_path / f"loaded{known}")
+        assert ("cost" in loaded.tables["messages"].columns) is known
+        said = [finding.column for finding in loaded.findings if finding.rule == "empty in every row"]
+        assert said == ([] if known else ["cost"])
+
+
+def test_rows_of_an_export_that_cannot_be_read_are_errors_behind_a_mapping_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path.resolve()))
+    folder = tmp_path / "data" / "shop"
+    folder.mkdir(parents=True)
+    (folder / "orders.sql").write_text(
+        "SELECT no AS order_id, who AS customer_id, day AS ordered_at, paid AS amount FROM export", encoding="utf-8"
+    )
+    rows = [f"{n},a,2024-05-01,1.00\n" for n in range(1, 201)]
+    rows[9] = "10,a,2024-05-01,1,000.00\n"
+    (folder / "export.csv").write_text("no,who,day,paid\n" + "".join(rows), encoding="utf-8")
+    loaded = load("data/shop", tmp_path / "loaded")
+    (found,) = [finding for finding in loaded.findings if finding.rule == "wrong number of fields"]
+    assert (found.table, found.severity, found.rows, found.share) == ("export.csv", "error", 1, 1 / 200)
+    (folder / "export.csv").write_text("no,who,day,paid\n" + "".join(rows[:20]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"^export\.csv: 1 of 20 rows \(5\.0%\) cannot be used.*the first in line 11"):
+        load("data/shop", tmp_path / "loaded")

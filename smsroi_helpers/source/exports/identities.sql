@@ -9,6 +9,7 @@ WITH pairs AS (
     FROM {{rows}}
     WHERE {{key}} NOT LIKE '%*%' AND {{phone}} NOT LIKE '%*%'
         AND NOT regexp_matches({{phone}}, {{damaged_id}})  -- rounded by a spreadsheet
+        AND NOT regexp_matches(regexp_replace({{key}}, '^(youzan|taobao) ', ''), {{damaged_id}})
 ),
 of_numbers AS (SELECT one_number, count(DISTINCT one_key) AS keys FROM pairs GROUP BY one_number),
 of_keys AS (SELECT one_key, count(DISTINCT one_number) AS numbers FROM pairs GROUP BY one_key),

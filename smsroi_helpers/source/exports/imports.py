@@ -14,7 +14,7 @@ from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
 from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened, shown_value
 from smsroi_helpers.source.csv_text import csv_to_parquet
-from smsroi_helpers.source.dates import count_orders, decide_order
+from smsroi_helpers.source.dates import count_orders, country_order, decide_order
 from smsroi_helpers.source.exports.assumptions import (
     Assumption,
     Clues,
@@ -38,7 +38,7 @@ from smsroi_helpers.source.exports.templates import (
 )
 from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
 from smsroi_helpers.source.header import LINE
-from smsroi_helpers.source.mappings import recorded_rows
+from smsroi_helpers.source.mappings import provide_settings, recorded_rows
 from smsroi_helpers.source.no_value import NO_VALUE
 from smsroi_helpers.source.settings import Settings, resolve_path
 from smsroi_helpers.source.total_row import without_total_row
@@ -56,7 +56,7 @@ _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "r
 _STATED: tuple[str, ...] = ("timezone", "country", "currency", "encoding")
 _NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
 _UNREADABLE = 0.01
-"""Largest share of times that may be unreadable; above it the export is refused."""
+"""Largest share of rows or times that may be unreadable; above it the export is refused."""
 
 
 def import_exports(
@@ -174,9 +174,6 @@ class _Importer:
         rows, total = without_total_row(self.con.read_parquet(raw), path.name)
         found = [*read.findings, *([total] if total else [])]
         self._notes += [f"{finding.table}: {finding.rule}: {finding.filled_remedy}" for finding in found]
-        if read.ragged:
-            place = redact(shortened(path.name))
-            self._notes.append(f"{place}: {contract.WRONG_FIELDS} in {len(read.ragged):,} rows, which are left out")
         headings = [name for name in rows.columns if name != LINE]
         match = recognise(path.name, headings, kind)
         part = self._parts.setdefault(match.part.name, PartFiles(layout_of(match.part.kind), match.part))
@@ -188,6 +185,13 @@ class _Importer:
         used = tuple(name for name in headings if name in match.found.values())
         not_used = tuple(name for name in headings if name not in used)
         n = int(rows.count().execute())
+        if read.ragged:
+            place, share = redact(shortened(path.name)), len(read.ragged) / (n + len(read.ragged))
+            first = f"the first in line {read.ragged[0]}"
+            said = f"{place}: {len(read.ragged):,} rows have the wrong number of fields, {first}"
+            if share > _UNREADABLE:
+                raise DataError(f"{said} ({share:.1%}); quote fields that contain the delimiter, or export again")
+            self._notes.insert(0, f"{said}, and are left out")
         self._files.append(ImportedFile(path.name, _title(part.layout, match), n, used, not_used))
 
     def finish(self) -> _Made:
@@ -199,7 +203,8 @@ class _Importer:
         parts = sorted(self._parts.values(), key=lambda entry: KINDS.index(entry.part.kind))
         assumed = self._assume(parts)
         values = {assumption.name: assumption.value for assumption in assumed}
-        settings = {name: sql_text(values[name]) for name in ("timezone", "currency")} | {"zone": values["timezone"]}
+        settings = {"zone": values["timezone"]}
+        provide_settings(self.con, values["timezone"], values["currency"])
         for entry in parts:
             entry.year_last = self._decide_order(entry, values["country"])
             self._look_for_unreadable_times(entry, values["timezone"])
@@ -270,7 +275,7 @@ class _Importer:
             raise DataError(
                 f"{entry.layout.title}: one column has the day first and another the month; write the year first"
             )
-        return next(iter(decided), "day")
+        return next(iter(decided), country_order(country) or "")  # a later export may have such dates
 
     def _look_for_unreadable_times(self, entry: PartFiles, timezone: str) -> None:
         """Note the times that the templates cannot read, with an example.
@@ -282,7 +287,7 @@ class _Importer:
         for column in sorted(entry.found & set(entry.part.instants)):
             words = ", ".join(sql_text(word) for word in NO_VALUE)
             wrong = (
-                f"{instant_of('usual', zone)} IS NULL AND lower({column}) NOT IN ({words})"
+                f"{instant_of('usual', entry.part.utc)} IS NULL AND lower({column}) NOT IN ({words})"
                 f" AND {column} NOT LIKE '0000-00-00%'"
             )
             query = (
@@ -311,10 +316,11 @@ class _Importer:
             )
             (found,) = self._values(query)
             if found["bad"]:
+                example = shown_value(found["example"], 40)
                 yield (
-                    f"{entry.layout.title}, column {entry.heading(column)}: a spreadsheet has rounded {found['bad']:,} of"
-                    f" {found['n']:,} numbers, such as {shown_value(found['example'], 40)}; export again, and do not save"
-                    " the file in a spreadsheet"
+                    f"{entry.layout.title}, column {entry.heading(column)}: a spreadsheet has rounded {found['bad']:,}"
+                    f" of {found['n']:,} numbers, such as {example}; export again, and do not save the file in a"
+                    " spreadsheet"
                 )
 
     def _rows(self, entry: PartFiles, *columns: str) -> str:
@@ -389,7 +395,8 @@ class _Importer:
                 queries = fill(without | partly)
         if table == "orders" and len({kind for kind, _query in queries}) > 1:
             return combine([
-                f"SELECT * REPLACE ({sql_text(kind + ' ')} || order_id AS order_id) FROM (\n{query.rstrip()}\n)"
+                f"SELECT * REPLACE (CASE WHEN regexp_matches(order_id, {sql_text(contract.DAMAGED_ID)}) THEN order_id"
+                f" ELSE {sql_text(kind + ' ')} || order_id END AS order_id) FROM (\n{query.rstrip()}\n)"
                 for kind, query in queries
             ])  # fmt: skip
         return combine([query for _kind, query in queries]) if queries else ""
@@ -400,7 +407,8 @@ class _Importer:
             if "price_unit" in entry.found and (units := self._counts(entry, "price_unit")):
                 unit = units.most_common(1)[0][0].upper()
                 if unit != currency:
-                    note = f"{entry.layout.title}: prices are in {unit}, not {currency}; set message_cost in source.yml"
+                    told = f"prices are in {shown_value(unit, 10)}, not {currency}"
+                    note = f"{entry.layout.title}: {told}; set message_cost in source.yml"
                     self._notes += [note] if note not in self._notes else []
                     return frozenset(["cost"])
         return frozenset()

@@ -1,15 +1,14 @@
 """Make the `.sql` mappings of a source from the templates of its exports.
 
 A template reads rows under the name of its part, with the column names of `layout.yml`, or a helper view (`_name.sql`)
-that does so for several templates. A template that reads rows gets a first query here that
-takes these columns from the files: trimmed text, empty text as null, a column that the export lacks as null, and
-`file`, the number of the file.
+that does so for several templates. A template that reads rows gets a first query here that takes these columns from the
+files: trimmed text, empty text as null, a column that the export lacks as null, and `file`, the number of the file.
 
 - `-- if name` at the end of a line: the line is left out unless the export has the column of that name.
 - `-- only if name` in the first lines: the same for the whole table.
 - `-- unknown if empty: name` stays in the mapping (see `mappings`): a later export may have such rows.
-- `{{currency}}` and other settings are filled in as text of SQL; `{{nameless_text}}` is the column `text` with `{name}`
-  for the name after a greeting (`greetings`).
+- `{{damaged_id}}` and others are filled in as text of SQL, while `getvariable('currency')` is asked when the source is
+  read; `{{nameless_text}}` is the column `text` with `{name}` for the name after a greeting (`greetings`).
 """
 
 import re
@@ -119,8 +118,9 @@ def read_rows(
     if not instants:
         return rows
     usual = ",\n            ".join(f"{usual_form(column, zone, year_last)} AS {column}" for column in instants)
-    converted = ",\n        ".join(f"{_instant_or_infinity(column, zone)} AS {column}" for column in instants)
-    return f"""    -- Times are seconds since 1970, or have an offset, or are on the clock of {zone}.
+    converted = ",\n        ".join(f"{_instant_or_infinity(column, part.utc)} AS {column}" for column in instants)
+    clock = "in UTC" if part.utc else "on the clock of source.yml"
+    return f"""    -- Times are seconds since 1970, or have an offset, or are {clock}.
     -- One that cannot be read becomes 'infinity', so that its row is rejected as unreadable, not as without a time.
     SELECT * REPLACE (
         {converted}
@@ -188,13 +188,14 @@ def usual_form(column: str, zone: str, year_last: str = "") -> str:
     return text
 
 
-def instant_of(column: str, zone: str) -> str:
+def instant_of(column: str, is_utc: bool) -> str:
     """Return an expression that reads seconds and milliseconds since 1970, times with and without an offset.
 
     Args:
         column: name of a column of text in its usual form.
-        zone: of times without an offset (IANA).
+        is_utc: times without an offset are UTC, not on the clock of source.yml.
     """
+    clock = "'UTC'" if is_utc else "getvariable('timezone')"
     forms = ", ".join(map(sql_text, _TIME_FORMS))
     offset = ":[0-9]{2}([.][0-9]+)?( ?[AP]M)? ?(Z|[+-][0-9]{2}:?([0-9]{2})?)$"
     return f"""CASE
@@ -205,17 +206,17 @@ def instant_of(column: str, zone: str) -> str:
                 try_strptime({column}, [{", ".join(map(sql_text, _FORMS_WITH_OFFSET))}]),
                 try_cast(regexp_replace({column}, ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)
             )
-            ELSE timezone({sql_text(zone)}, coalesce(
+            ELSE timezone({clock}, coalesce(
                 try_cast({column} AS TIMESTAMP),
                 try_strptime({column}, [{forms}])
             ))
         END"""
 
 
-def _instant_or_infinity(column: str, zone: str) -> str:
+def _instant_or_infinity(column: str, is_utc: bool) -> str:
     """Return the expression of `instant_of`, with infinity for a text that is neither a time nor a word for none."""
     words = ", ".join(map(sql_text, (*NO_VALUE, "0")))
-    return f"""coalesce({instant_of(column, zone)}, CASE
+    return f"""coalesce({instant_of(column, is_utc)}, CASE
             WHEN lower({column}) NOT IN ({words}) AND {column} NOT LIKE '0000-00-00%' THEN TIMESTAMPTZ 'infinity'
         END)"""
 
@@ -235,7 +236,7 @@ def fill_template(
         part: the part.
         table: table of the contract, `exclusions` or helper view.
         files: the part's files.
-        settings: `timezone` and `currency` as literals of SQL; `zone` and `year_last` (see `read_rows`) as plain text.
+        settings: `zone` (IANA) and `year_last` (see `read_rows`), and what else a template names in `{{…}}`.
         without: columns of the result to leave out.
     """
     template = (FOLDER / part.kind / part.templates[table]).read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import ibis
 
 from smsroi_helpers.source.exports.layouts import layout_of, match_part
 from smsroi_helpers.source.exports.templates import ExportFile, fill_template
+from smsroi_helpers.source.mappings import provide_settings
 
 Rows = Sequence[Sequence[str | None]]
 
@@ -26,7 +27,8 @@ def mapped(
         schema = ibis.schema(dict.fromkeys(headings, "string"))
         con.create_table(f"file{n}", ibis.memtable(list(rows), schema=schema))
         exports.append(ExportFile(f"file{n}", match.found))
-    settings = {"timezone": f"'{zone}'", "currency": f"'{currency}'", "zone": zone, "year_last": "day"}
+    provide_settings(con, zone, currency)
+    settings = {"zone": zone, "year_last": "day"}
     found = {}
     for table in chosen.templates:
         query = fill_template(layout, chosen, table, exports, settings)

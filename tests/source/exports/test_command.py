@@ -109,22 +109,25 @@ def test_prices_in_another_currency_are_no_costs(tmp_path, invoke):
 
 
 def test_what_is_left_out_of_a_file_is_said(tmp_path, invoke):
-    """A total, lines above the names, a repeated name, and a row with a field too many: 30 orders of $10 remain."""
+    """A total, lines above the names, a repeated name, and a row with a field too many: 130 orders of $10 remain."""
     names = ["Name", "Created at", "Financial Status", "Total", "Email", "Notes", "Notes"]
-    orders = [[f"#{n}", f"2024-05-{n:02} 10:00:00 -0400", "paid", "10.00", f"a{n}@example.com"] for n in range(1, 31)]
-    rows = [["Report: orders"], names, *([*row, "", ""] for row in orders), ["Total", "", "", "300.00", "", "", ""]]
+    orders = [
+        [f"#{n}", f"2024-05-{n % 28 + 1:02} 10:00:00 -0400", "paid", "10.00", f"a{n}@example.com"]
+        for n in range(1, 131)
+    ]
+    rows = [["Report: orders"], names, *([*row, "", ""] for row in orders), ["Total", "", "", "1300.00", "", "", ""]]
     text = io.StringIO()
     csv.writer(text).writerows([*rows[:3], ["#99", *[""] * 9], *rows[3:]])
     (tmp_path / "orders.csv").write_text(text.getvalue())
     code, said, errors = invoke(tmp_path / "orders.csv", "--to", "data/tea")
     assert (code, errors) == (0, "")
     for line in (
-        "orders.csv: Shopify orders, 30 rows\n",
+        "orders.csv: Shopify orders, 130 rows\n",
         "  orders.csv: total row: the last row is the sum of the rows above it (column Total), so it is left out\n",
         "  orders.csv: report lines above the column names: the lines are skipped; the column names are in row 2\n",
         "  orders.csv: column name repeated: it is read as Notes_2\n",
-        "  orders.csv: wrong number of fields in 1 rows, which are left out\n",
-        "  orders.sql: 30 rows\n",
+        "  orders.csv: 1 rows have the wrong number of fields, the first in line 4, and are left out\n",
+        "  orders.sql: 130 rows\n",
     ):
         assert line in said
 

@@ -508,38 +508,6 @@ class TestFiles:
         assert "timezone: America/Toronto  # as given\n" in after
         assert own in after
 
-    def test_with_force_a_newer_export_of_orders_keeps_the_texts_and_the_analysts_own_files(self, project, export):
-        log = save(project, "few-texts.csv", makers.twilio(2, 12))
-        import_exports([("", export), ("", log)], "data/both")
-        file = project / "data" / "both" / "source.yml"
-        file.write_text(file.read_text(encoding="utf-8") + "  feedback: ../feedback.csv\n", encoding="utf-8")
-        newer = save(project, "newer.csv", makers.shopify(20, 5))
-        made = import_exports([("", newer)], "data/both", force=True)
-        assert {"orders", "messages"} <= set(made.tables)
-        assert "few-texts.csv: read again, as named in source.yml" in made.notes
-        files = yaml.safe_load(file.read_text(encoding="utf-8"))["files"]
-        names = {alias: Path(path).name for alias, path in files.items()}
-        assert names == {
-            "shopify_orders_file": "newer.csv", "twilio_log_file": "few-texts.csv", "feedback": "feedback.csv",
-        }  # fmt: skip
-        log.unlink()
-        with pytest.raises(UsageError, match=r"few-texts\.csv, which the earlier import read, is not there any more"):
-            import_exports([("", newer)], "data/both", force=True)
-
-    def test_numbers_that_a_spreadsheet_rounded_are_said_and_never_merged(self, project):
-        """Taobao's order numbers have 19 digits: eighty orders would be one."""
-        rows = [
-            dict(zip(TAOBAO, f"2.00000E+18|tea{n}|{n}.00|交易成功|2024-05-01 10:00:00|2024-05-01 10:01:00||".split("|"),
-                     strict=True)) for n in range(1, 81)
-        ]  # fmt: skip
-        export = save(project, "rounded.csv", makers.written(TAOBAO, rows))
-        made = import_exports([("", export)], "data/rounded")
-        assert made.notes[0].startswith(
-            "Taobao orders (淘宝订单报表), column 订单编号: a spreadsheet has rounded 80 of 80"
-        )
-        with pytest.raises(DataError, match="80 of 80 rows .* spreadsheet damage"):
-            load("data/rounded", project / "rounded loaded")
-
     def test_a_failure_leaves_nothing(self, project, export, monkeypatch):
         monkeypatch.setattr("smsroi_helpers.source.exports.written.source_yml", lambda *_all: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -107,6 +107,13 @@ def test_an_order_whose_id_a_spreadsheet_rewrote_is_the_same_order():
     assert amounts(found) == {"#1 5600000001001": 10.0, "#1 5600000009009": 11.0}
 
 
+def test_a_rounded_id_of_a_buyer_is_nobodys():
+    rows = [(f"E{n}", "交易完成", AT, AT, "10.00", "", f"1380000000{n}", "", "1.23457E+12") for n in range(3)]
+    found = mapped("youzan", (*YOUZAN, "客户ID"), rows)
+    assert {row["customer_id"] for row in found["orders"]} == {f"1380000000{n}" for n in range(3)}
+    assert found["identities"] == []
+
+
 def test_a_rounded_telephone_number_joins_nobody():
     headings = ("Name", "Created at", "Financial Status", "Total", "Email", "Phone")
     rows = [(str(n), AT, "paid", "10.00", f"{n}@b.example", "1.20255E+10") for n in range(3)]

@@ -5,14 +5,16 @@ import pytest
 
 from smsroi_helpers.source.exports.layouts import KINDS, layout_of
 from smsroi_helpers.source.exports.templates import ExportFile, fill_template, read_rows, sql_text
+from smsroi_helpers.source.mappings import provide_settings
 
-SETTINGS = {"timezone": "'Asia/Shanghai'", "currency": "'CNY'", "zone": "Asia/Shanghai"}
+SETTINGS = {"zone": "Asia/Shanghai"}
 
 
 @pytest.fixture(scope="module")
 def con():
     con = ibis.duckdb.connect()
     con.raw_sql("SET TimeZone = 'UTC'")
+    provide_settings(con, "Asia/Shanghai", "CNY")
     return con
 
 
@@ -151,7 +153,7 @@ def test_what_several_tables_need_of_an_export_is_in_one_helper_view(con):
     con.create_table("f", schema=dict.fromkeys(found.values(), "string"), overwrite=True)
     texts = queries(con, "shopify", [ExportFile("f", found)])
     assert list(texts) == ["_shopify_orders", "orders", "identities", "exclusions"]
-    for text in ('FROM "f"', "'voided'", "'CNY'"):
+    for text in ('FROM "f"', "'voided'", "getvariable('currency')"):
         assert [table for table, query in texts.items() if text in query] == ["_shopify_orders"]
 
 

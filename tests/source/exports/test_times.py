@@ -13,6 +13,7 @@ from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.exports import import_exports
 from smsroi_helpers.source.exports.layouts import layout_of
 from smsroi_helpers.source.exports.templates import ExportFile, read_rows
+from smsroi_helpers.source.mappings import provide_settings
 from smsroi_helpers.source.read import load
 from tests.source.exports import makers
 
@@ -39,6 +40,7 @@ def instants(con, texts, order="", zone="America/New_York"):
     """Seconds since 1970 of each text as a mapping reads it; None: it cannot be read."""
     rows = {"SentDate": texts, "n": [f"{n:04}" for n in range(len(texts))]}
     con.create_table("times", ibis.memtable(rows), overwrite=True)
+    provide_settings(con, zone, "")
     part = replace(layout_of("tencent").parts[0], columns={"sent_at": (), "n": ()})
     query = read_rows(part, [ExportFile("times", {"sent_at": "SentDate", "n": "n"})], ["sent_at", "n"], zone, order)
     found = con.sql(

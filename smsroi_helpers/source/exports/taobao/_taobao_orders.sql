@@ -19,7 +19,8 @@ by_order AS (
         arg_max(paid, file) AS paid,
         arg_max(refunded, file) AS refunded,
         coalesce(
-            arg_max(CASE WHEN buyer NOT LIKE '%*%' THEN 'taobao ' || buyer END, file),
+            arg_max(CASE WHEN buyer NOT LIKE '%*%' AND NOT regexp_matches(buyer, {{damaged_id}}) THEN 'taobao ' || buyer END,
+                    file),
             arg_max(CASE WHEN phone NOT LIKE '%*%' THEN phone END, file),
             'guest'
         ) AS customer_id

@@ -2,7 +2,7 @@
 SELECT
     message_id,
     phone AS customer_id,
-    coalesce(template, 'day ' || strftime(timezone({{timezone}}, coalesce(sent_at, received_at)), '%Y-%m-%d'),
+    coalesce(template, 'day ' || strftime(timezone(getvariable('timezone'), coalesce(sent_at, received_at)), '%Y-%m-%d'),
              'unknown') AS campaign_id,
     coalesce(sent_at, received_at) AS sent_at,
     CASE

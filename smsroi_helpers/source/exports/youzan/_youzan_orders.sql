@@ -37,7 +37,7 @@ by_order AS (
         any_value(paid_at) AS paid_at,
         max(refunded_at) AS refunded_at,
         coalesce(
-            any_value(CASE WHEN customer NOT LIKE '%*%' THEN 'youzan ' || customer END),
+            any_value(CASE WHEN customer NOT LIKE '%*%' AND NOT regexp_matches(customer, {{damaged_id}}) THEN 'youzan ' || customer END),
             any_value(CASE WHEN phone NOT LIKE '%*%' THEN phone END),     -- a masked number may be several people's
             'guest'
         ) AS customer_id

@@ -1,0 +1,106 @@
+"""Exports that are saved again: a later one under the same name, by a spreadsheet, or with corrected settings."""
+
+import csv
+import datetime as dt
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from smsroi_helpers.errors import DataError, UsageError
+from smsroi_helpers.source.exports import import_exports
+from smsroi_helpers.source.read import load
+from tests.source.exports import makers
+from tests.source.exports.test_imports import TAOBAO
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path.resolve()))
+    monkeypatch.setenv("SMSROI_KEY", "a key of thirty-two bytes or more, for tests only")
+    return tmp_path.resolve()
+
+
+def save(root: Path, name: str, content: str) -> Path:
+    file = root / name
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def frames(loaded):
+    return {name: pd.read_parquet(table.paths[0]) for name, table in loaded.tables.items()}
+
+
+def records(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_with_force_a_newer_export_of_orders_keeps_the_texts_and_the_analysts_own_files(project):
+    export = save(project, "few.csv", makers.shopify(12, 5))
+    log = save(project, "few-texts.csv", makers.twilio(2, 12))
+    import_exports([("", export), ("", log)], "data/both")
+    file = project / "data" / "both" / "source.yml"
+    file.write_text(file.read_text(encoding="utf-8") + "  feedback: ../feedback.csv\n", encoding="utf-8")
+    newer = save(project, "newer.csv", makers.shopify(20, 5))
+    made = import_exports([("", newer)], "data/both", force=True)
+    assert {"orders", "messages"} <= set(made.tables)
+    assert "few-texts.csv: read again, as named in source.yml" in made.notes
+    files = yaml.safe_load(file.read_text(encoding="utf-8"))["files"]
+    names = {alias: Path(path).name for alias, path in files.items()}
+    assert names == {
+        "shopify_orders_file": "newer.csv", "twilio_log_file": "few-texts.csv", "feedback": "feedback.csv",
+    }  # fmt: skip
+    log.unlink()
+    with pytest.raises(UsageError, match=r"few-texts\.csv, which the earlier import read, is not there any more"):
+        import_exports([("", newer)], "data/both", force=True)
+
+
+def test_numbers_that_a_spreadsheet_rounded_are_said_and_never_merged(project):
+    """Taobao's order numbers have 19 digits: eighty orders would be one."""
+    rows = [
+        dict(zip(TAOBAO, f"2.00000E+18|tea{n}|{n}.00|交易成功|2024-05-01 10:00:00|2024-05-01 10:01:00||".split("|"),
+                 strict=True)) for n in range(1, 81)
+    ]  # fmt: skip
+    export = save(project, "rounded.csv", makers.written(TAOBAO, rows))
+    made = import_exports([("", export)], "data/rounded")
+    assert made.notes[0].startswith("Taobao orders (淘宝订单报表), column 订单编号: a spreadsheet has rounded 80 of 80")
+    with pytest.raises(DataError, match="80 of 80 rows .* spreadsheet damage"):
+        load("data/rounded", project / "rounded loaded")
+
+
+def test_a_corrected_time_zone_or_currency_counts_as_if_it_had_been_given(project):
+    headings = ["Metric", "Timestamp", "Profile ID", "Value", "Currency"]
+    rows = [["Received SMS", "Feb 06, 2024 at 03:00 PM", "p", "", ""],
+            *(["Placed Order", "Feb 07, 2024 at 03:00 PM", "p", amount, currency]
+              for amount, currency in [("1", "USD"), ("2", "USD"), ("4", "CAD")])]  # fmt: skip
+    export = save(
+        project, "zone.csv", makers.written(headings, [dict(zip(headings, row, strict=True)) for row in rows])
+    )
+    read = {}
+    for name, given in (("said", {"timezone": "America/New_York", "currency": "CAD"}), ("edited", {})):
+        import_exports([("", export)], f"data/{name}", given=given)
+        file = project / "data" / name / "source.yml"
+        text = re.sub("timezone: UTC", "timezone: America/New_York", file.read_text(encoding="utf-8"))
+        file.write_text(text.replace("currency: USD", "currency: CAD"), encoding="utf-8")
+        tables = frames(load(f"data/{name}", project / f"{name} loaded"))
+        read[name] = (tables["messages"]["sent_at"].astype(str).tolist(), tables["orders"]["amount"].tolist())
+    assert read["edited"] == read["said"] == (["2024-02-06 20:00:00"], [4.0])
+
+
+def test_dates_of_a_later_export_are_read_as_the_country_writes_them(project):
+    """A log of ISO times is saved again by a spreadsheet under its name: 2/6/2024 is in February in the US."""
+    log = save(project, "later.csv", makers.twilio(3, 12))
+    orders = save(project, "later-orders.csv", makers.shopify(20, 5))
+    import_exports([("", orders), ("", log)], "data/later", given={"country": "US"})
+    first = frames(load("data/later", project / "later 1"))["messages"].set_index("message_id")["sent_at"]
+    times = [dt.datetime.fromisoformat(row["SentDate"]) for row in records(makers.twilio(3, 12))]
+    rows = records(makers.twilio(3, 12))
+    for row, at in zip(rows, times, strict=True):
+        row["SentDate"] = f"{at.month}/{at.day}/{at.year} {at:%H:%M}"
+    log.write_text(makers.written(makers.TWILIO_HEADINGS, rows), encoding="utf-8")
+    later = frames(load("data/later", project / "later 2"))["messages"].set_index("message_id")["sent_at"]
+    assert (later == first.dt.floor("min").reindex(later.index)).all()
+    assert len(later) == len(first) > 30
