@@ -22,6 +22,7 @@ from smsroi_helpers.source.loaded import finding_of
 from smsroi_helpers.source.signatures import advice_for, is_workbook
 
 __all__ = [
+    "visible_sheets",
     "workbook_to_parquet",
 ]
 
@@ -55,6 +56,24 @@ def workbook_to_parquet(file: Path, to: Path, table: contract.Table | None = Non
         raise _damaged(file) from error
 
 
+def visible_sheets(file: Path) -> list[str]:
+    """Return the names of a workbook's sheets that are not hidden, in order; none if it cannot be read."""
+    try:
+        with python_calamine.CalamineWorkbook.from_path(str(file)) as workbook:
+            return _shown(workbook)
+    except (python_calamine.CalamineError, OSError):
+        return []
+
+
+def _shown(workbook: python_calamine.CalamineWorkbook) -> list[str]:
+    return [
+        sheet.name
+        for sheet in workbook.sheets_metadata
+        if sheet.visible == python_calamine.SheetVisibleEnum.Visible
+        and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
+    ]
+
+
 def _damaged(file: Path) -> DataError:
     with file.open("rb") as stream:
         head = stream.read(2**12)
@@ -83,12 +102,7 @@ def _refuse_bomb(file: Path) -> None:
 
 def _chosen_sheet(workbook: python_calamine.CalamineWorkbook, file_name: str, wanted: str) -> tuple[str, list[str]]:
     """Return the name of the sheet to read, and the names of the others."""
-    shown = [
-        sheet.name
-        for sheet in workbook.sheets_metadata
-        if sheet.visible == python_calamine.SheetVisibleEnum.Visible
-        and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
-    ]
+    shown = _shown(workbook)
     if wanted and wanted not in workbook.sheet_names:
         names = shortened(", ".join(map(shown_value, workbook.sheet_names)), 200)
         raise DataError(f"{file_name}: no sheet {wanted} (sheets: {names}); correct `sheets` in source.yml")

@@ -13,7 +13,6 @@ import pydantic
 from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
 from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened, shown_value
-from smsroi_helpers.source.csv_text import csv_to_parquet
 from smsroi_helpers.source.dates import count_orders, country_order, decide_order
 from smsroi_helpers.source.exports.assumptions import (
     Assumption,
@@ -25,8 +24,9 @@ from smsroi_helpers.source.exports.assumptions import (
 )
 from smsroi_helpers.source.exports.earlier import earlier_exports
 from smsroi_helpers.source.exports.imported import Imported, ImportedFile
-from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, layout_of, recognise
+from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, layout_of
 from smsroi_helpers.source.exports.part_files import SHOPS, PartFiles, note_without_orders, note_without_texts
+from smsroi_helpers.source.exports.recognised import read_export
 from smsroi_helpers.source.exports.templates import (
     ExportFile,
     combine,
@@ -37,12 +37,9 @@ from smsroi_helpers.source.exports.templates import (
     usual_form,
 )
 from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
-from smsroi_helpers.source.header import LINE
 from smsroi_helpers.source.mappings import provide_settings, recorded_rows
 from smsroi_helpers.source.no_value import NO_VALUE
 from smsroi_helpers.source.settings import Settings, resolve_path
-from smsroi_helpers.source.total_row import without_total_row
-from smsroi_helpers.source.workbook import workbook_to_parquet
 
 __all__ = ["import_exports"]
 
@@ -84,6 +81,7 @@ def import_exports(
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
         reader = _Importer(Path(place), target, stated, encoding=stated.get("encoding", ""))
         reader.earlier = frozenset(earlier)
+        reader.sheets = dict(kept.get("sheets") or {})
         try:
             for kind, file in named:
                 reader.add(kind, file)
@@ -94,6 +92,7 @@ def import_exports(
         finally:
             reader.con.disconnect()
     kept |= {"encoding": stated["encoding"]} if "encoding" in stated else {}
+    kept |= {"sheets": reader.sheets} if reader.sheets else {}
     parameter_file, is_new = write_source(target, made.source, kept, force=force)
     return Imported(
         target, tuple(made.files), made.assumed, tuple(made.notes), made.tables, made.left_out,
@@ -131,6 +130,8 @@ class _Importer:
         self._paths: dict[str, Path] = {}
         self._files: list[ImportedFile] = []
         self._notes: list[str] = []
+        self.sheets: dict[str, str] = {}
+        """Workbook → sheet that is read, where it is not the first."""
         self.earlier: frozenset[str] = frozenset()
         """Settings of an earlier source.yml."""
 
@@ -167,15 +168,11 @@ class _Importer:
                 f"{file.name} is in the folder of the source, where its name means a table of the contract; rename it"
             )
         raw = self._place / f"{len(self._paths)}.parquet"
-        if path.suffix.lower() == ".xlsx":
-            read = workbook_to_parquet(path, raw)
-        else:
-            read = csv_to_parquet(path, raw, encoding=self._encoding)
-        rows, total = without_total_row(self.con.read_parquet(raw), path.name)
-        found = [*read.findings, *([total] if total else [])]
-        self._notes += [f"{finding.table}: {finding.rule}: {finding.filled_remedy}" for finding in found]
-        headings = [name for name in rows.columns if name != LINE]
-        match = recognise(path.name, headings, kind)
+        read = read_export(self.con, path, raw, kind, self._encoding, self.sheets.get(path.name, ""))
+        if read.sheet:
+            self.sheets[path.name] = read.sheet
+        self._notes += [f"{finding.table}: {finding.rule}: {finding.filled_remedy}" for finding in read.findings]
+        rows, headings, match = read.rows, read.headings, read.match
         part = self._parts.setdefault(match.part.name, PartFiles(layout_of(match.part.kind), match.part))
         number = len(part.files) + 1
         alias = f"{match.part.name}_file" + (f"_{number}" if number > 1 else "")

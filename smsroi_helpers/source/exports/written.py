@@ -134,6 +134,8 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
         rf"(?m)^encoding: *{re.escape(str(kept['encoding']))}\b", earlier["encoding"]
     ):
         del earlier["encoding"]  # it is given anew
+    if "sheets" in earlier and parse_yaml(earlier["sheets"])[0]["sheets"] != kept["sheets"]:
+        del earlier["sheets"]
     lines = ["# Written by `smsroi import`. What was assumed stands beside each line: check it, and correct it here."]
     known = {assumption.name: assumption for assumption in source.assumed}
     if "title" in kept:

@@ -15,6 +15,7 @@ from smsroi_helpers.source.exports import import_exports
 from smsroi_helpers.source.read import load
 from tests.source.exports import makers
 from tests.source.exports.test_imports import TAOBAO
+from tests.workbooks import write_workbook
 
 
 @pytest.fixture
@@ -69,6 +70,22 @@ def test_numbers_that_a_spreadsheet_rounded_are_said_and_never_merged(project):
     assert made.notes[0].startswith("Taobao orders (淘宝订单报表), column 订单编号: a spreadsheet has rounded 80 of 80")
     with pytest.raises(DataError, match="80 of 80 rows .* spreadsheet damage"):
         load("data/rounded", project / "rounded loaded")
+
+
+def test_the_sheet_of_a_workbook_that_is_an_export_is_read(project):
+    """Behind a cover; and the sheet that source.yml names, if there are two."""
+    table = list(csv.reader(io.StringIO(makers.shopify(12, 5), newline="")))
+    file = write_workbook(project / "book.xlsx", {"Cover": [["note"], ["for you"]], "Orders": table, "Old": table[:3]})
+    made = import_exports([("", file)], "data/book")
+    assert made.files[0].rows == len(table) - 1
+    source = project / "data" / "book" / "source.yml"
+    assert yaml.safe_load(source.read_text(encoding="utf-8"))["sheets"] == {"book.xlsx": "Orders"}
+    assert load("data/book", project / "loaded").tables["orders"].rows_in > 2
+    source.write_text(source.read_text(encoding="utf-8").replace("Orders", "Old"), encoding="utf-8")
+    assert import_exports([("", file)], "data/book", force=True).files[0].rows == 2
+    cover = write_workbook(project / "cover.xlsx", {"Cover": [["note"], ["a"]], "Other": [["word"], ["b"]]})
+    with pytest.raises(UsageError, match=r"cover\.xlsx: not an export of .*; nor is another of its sheets: Other$"):
+        import_exports([("", cover)], "data/cover")
 
 
 def test_a_corrected_time_zone_or_currency_counts_as_if_it_had_been_given(project):
