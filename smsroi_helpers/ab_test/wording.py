@@ -71,6 +71,7 @@ def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "
         action=_action(answer, currency),
         text=_text(answer, currency),
         caveat=_caveat(answer),
+        next_test=_what_would_do(answer, currency) if answer.outcome == "not_enough_evidence" else "",
         evidence=answer.evidence,
         customers=answer.customers,
         evidence_customers=float(answer.experiment.customers.sum()),
@@ -228,8 +229,8 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         elif decision.metric == "profit":
             parts.append(
                 _(
-                    "Profit per customer over {time}, {arm} compared with {control}: {difference}, after message and"
-                    " discount costs."
+                    "Profit per customer over {time}, {arm} compared with {control}: {difference}, after discounts"
+                    " and what is known of message costs."
                 ).format(**facts)
             )
         elif decision.metric == "revenue":

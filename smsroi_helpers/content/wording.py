@@ -151,6 +151,8 @@ def _creatives(content: Content, found: CreativeDecision) -> Decision:
     common = {
         "stage": "content", "question": _("Which text for whom?"), "outcome": found.outcome,
         "evidence": "none" if without else "observational", "customers": found.customers,
+        "next_test": _("Send several texts within one campaign, drawn at random for each customer, to every segment.")
+        if found.outcome == "not_enough_evidence" else "",
     }  # fmt: skip
     if found.reason:
         action, text = _without_amount(content, found)
@@ -236,6 +238,9 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
         text=joined(
             words.format(n=number(found.sent), weeks=weeks, saved=money(found.saved_per_week, currency)),
             _("The amount is counted from the texts sent and their cost, so it has no interval.") if known else "",
+        ),
+        next_test="" if safe else _(
+            "Send the shorter version to half of the next campaign, drawn at random, and compare clicks and opt-outs."
         ),
         evidence="descriptive", customers=content.practice.customers, value=found.saved_per_week,
         unit="money_per_week" if known else "", money="cash" if known else "",

@@ -81,6 +81,8 @@ class Decision:
     segment: str = "all"
     caveat: str = ""
     """Limitation that the reader must know before acting."""
+    next_test: str = ""
+    """The test that would answer the question, in one or two sentences; empty where none is proposed."""
     evidence_customers: float = float("nan")
     """Customers whose outcomes are the evidence, where they are others than `customers`."""
     status: Literal["ok", "failed_check"] = "ok"

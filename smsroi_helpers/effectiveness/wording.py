@@ -190,6 +190,9 @@ def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
         action=_action(answer),
         text=_text(answer, found),
         caveat=joined(*_caveats(answer), *missing_words(found)),
+        next_test=_("Leave customers drawn at random without texts for months; the more, the sooner it is known.")
+        if answer.outcome == "not_enough_evidence"
+        else "",
         evidence=answer.evidence,
         customers=answer.customers,
         value=answer.factor.estimate if known else nan,

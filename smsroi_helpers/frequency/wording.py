@@ -153,6 +153,9 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
         action=_action(found, study),
         text=_text(found, study, currency),
         caveat=_caveat(found, study),
+        next_test=_("Draw at random how many texts a week each customer gets, from none to more than today.")
+        if found.outcome == "not_enough_evidence"
+        else "",
         evidence=found.evidence,
         customers=found.subscribed,
         evidence_customers=found.customers,

@@ -131,6 +131,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "action": redact(str(main["action"] or "")),
         "text": redact(str(main.get("text") or "")),
         "caveat": redact(str(main.get("caveat") or "")),
+        "next_test": redact(str(main.get("next_test") or "")),
         "label": label,
         "meaning": meaning,
         "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),

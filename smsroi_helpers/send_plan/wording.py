@@ -108,6 +108,11 @@ def decide(plan: SendPlan) -> list[Decision]:
             unit="money", period=_("long run"), kind="gain", money="long_run", cash=found.cash.value,
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
             caveat=caveat,
+            next_test=_(
+                "The plan’s exploring share: for about {n} of its customers hours, weekdays, frequencies and texts are"
+                " drawn at random together, so the coming weeks test all of these at once."
+            ).format(n=number(plan.roles.probability("explore") * plan.customers))
+            if plan.roles.probability("explore") > 0 else "",
         )
     ]  # fmt: skip
 

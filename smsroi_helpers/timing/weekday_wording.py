@@ -35,6 +35,11 @@ def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
         question=_("On which weekday should a text go out?"),
         action=_weekday_action(found),
         text=_weekday_text(found, timing),
+        next_test=_(
+            "Send one campaign on every weekday at the same local hours, the weekday drawn at random for each customer."
+        )
+        if found.outcome != "dont" and found.evidence != "randomised"
+        else "",
         caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
         if found.evidence == "observational"
         else "",

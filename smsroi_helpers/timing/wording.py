@@ -179,6 +179,9 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         action=_action(found),
         text=_text(found, timing),
         segment=found.segment,
+        next_test=_("Send one campaign at hours drawn at random for each customer, each hour within the law.")
+        if found.evidence in ("observational", "none") or found.outcome == "not_enough_evidence"
+        else "",
         caveat=_caveat(found, timing),
         **shared_fields(found, timing),
     )
