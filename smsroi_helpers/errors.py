@@ -18,6 +18,7 @@ __all__ = [
     "StorageError",
     "TimeLimit",
     "UsageError",
+    "complaint",
     "reason_of",
     "redact",
     "shortened",
@@ -85,6 +86,15 @@ def shortened(text: str, max_length: int = 60) -> str:
     """Return text from the data for use in a message: printable characters only, cut to `max_length`."""
     text = "".join(character for character in text if character.isprintable())
     return text if len(text) <= max_length else f"{text[:max_length]}…"
+
+
+def complaint(message: str) -> str:
+    """Return what pydantic says of a value, in the words of this project.
+
+    >>> complaint("Input should be greater than 0"), complaint("Value error, 'X' is not a country")
+    ('must be greater than 0', "'X' is not a country")
+    """
+    return message.replace("Input should be", "must be").removeprefix("Value error, ")
 
 
 def reason_of(error: Exception) -> str:

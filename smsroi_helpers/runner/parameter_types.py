@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union
 
 import pydantic
 
-from smsroi_helpers.errors import UsageError
+from smsroi_helpers.errors import UsageError, complaint
 
 __all__ = [
     "COMMON",
@@ -222,9 +222,7 @@ def _adapter(parameter: Parameter) -> pydantic.TypeAdapter[Any]:
 
 
 def _complaint(error: pydantic.ValidationError) -> str:
-    messages = dict.fromkeys(
-        item["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for item in error.errors()
-    )
+    messages = dict.fromkeys(complaint(item["msg"]) for item in error.errors())
     return ", or ".join(messages)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pydantic
 import yaml
 
-from smsroi_helpers.errors import UsageError
+from smsroi_helpers.errors import UsageError, complaint
 from smsroi_helpers.runner.parameter_types import (
     COMMON,
     RUN_WIDE,
@@ -212,7 +212,7 @@ def _source_to_make(value: Any, where: str) -> dict[str, Any]:
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part)[:60] for part in first["loc"])
-            raise UsageError(f"{where}: simulate.{name}: {first['msg']}") from None
+            raise UsageError(f"{where}: simulate.{name}: {complaint(first['msg'])}") from None
     given = ", ".join(map(str, value)) if isinstance(value, dict) else quoted(value)
     raise UsageError(
         f"{where}: make takes {{example: NAME}} or {{simulate: {{customers: …, weeks: …, seed: …}}}}, and not {given}"

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import pydantic
 import yaml
-from babel.numbers import get_currency_precision
+from babel.numbers import get_currency_precision, is_currency
 
 from smsroi_helpers.engine import EngineName
-from smsroi_helpers.errors import DataError, redact
+from smsroi_helpers.errors import DataError, complaint, redact
 from smsroi_helpers.source.contacts import is_country
 from smsroi_helpers.source.yaml_text import parse_yaml
 
@@ -110,7 +110,8 @@ class Settings(pydantic.BaseModel):
     timezone: str = "UTC"
     country: str = ""
     """Country (ISO 3166-1, two letters) of telephone numbers without a country code; empty: it is inferred."""
-    currency: str = pydantic.Field("USD", pattern="^[A-Z]{3}$")
+    currency: str = "USD"
+    """Currency of every amount (ISO 4217)."""
     margin: float = pydantic.Field(0.3, ge=0, le=1)
     message_cost: float | None = pydantic.Field(None, ge=0)
     jurisdiction: str = ""
@@ -141,6 +142,14 @@ class Settings(pydantic.BaseModel):
         except LookupError:
             raise ValueError(f"{name!r} is not an encoding; use a name such as cp1252, big5 or gb18030") from None
         return name
+
+    @pydantic.field_validator("currency")
+    @classmethod
+    def _known_currency(cls, name: str) -> str:
+        currency = name.strip().upper()
+        if not is_currency(currency):
+            raise ValueError(f"{name!r} is not a currency; use the three letters of ISO 4217, such as USD or CNY")
+        return currency
 
     @pydantic.field_validator("country")
     @classmethod
@@ -200,7 +209,7 @@ def read_settings(folder: Path) -> Settings:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"source.yml, {name[:60]}: {first['msg']}") from None
+        raise DataError(f"source.yml, {name[:60]}: {complaint(first['msg'])}") from None
 
 
 def read_source_yml(folder: Path) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def test_yaml_means_what_it_says(file: Path) -> None:
         ("? [a]\n: 1\n", "a key must be a plain name"),
         ("beta: 3\n", "beta is a notebook"),
         ("make: {simulate: {weeks: 30, seed: 1}}\n", "simulate.customers: Field required"),
-        ("make: {simulate: {customers: 500, weeks: 3, seed: 1}}\n", "simulate.weeks: Input should be greater than or"),
+        ("make: {simulate: {customers: 500, weeks: 3, seed: 1}}\n", "simulate.weeks: must be greater than or"),
         ("make: {simulate: {customers: 500, weeks: 30, seed: 1, how: 2}}\n", "simulate.how: Extra inputs are not"),
         ("make: {simulate: 5}\n", "make takes {example: NAME} or {simulate: {customers: …, weeks: …, seed: …}}"),
         ("make: {copy: x}\n", "{simulate: {customers: …, weeks: …, seed: …}}, and not copy"),

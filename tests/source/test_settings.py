@@ -125,7 +125,7 @@ class TestRefusals:
             ({"orders": ORDERS, "exclusions__sql": "SELECT 1 AS n"}, r"exclusions\.sql: no column reason, rows"),
             ({"orders": b"PK\x03\x04rest"}, r"orders\.csv: not a text file"),
             ({"orders": ORDERS.encode("utf-16")[:-1]}, r"orders\.csv: the file ends in the middle of a character"),
-            ({"orders": ORDERS, "source": "currency: Yuan\n"}, "source.yml, currency"),
+            ({"orders": ORDERS, "source": "currency: Yuan\n"}, r"source\.yml, currency: .Yuan. is not a currency; use"),
             ({"orders": ORDERS, "source": "margin: 30\n"}, "source.yml, margin"),
             ({"orders": ORDERS, "source": "segments: {high_score: 9}\n"}, "source.yml, segments.high_score"),
             (

@@ -12,7 +12,7 @@ import pydantic
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
-from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened, shown_value
+from smsroi_helpers.errors import DataError, UsageError, complaint, reason_of, redact, shortened, shown_value
 from smsroi_helpers.source.dates import count_orders, country_order, decide_order
 from smsroi_helpers.source.exports.assumptions import (
     Assumption,
@@ -105,7 +105,7 @@ def _check_settings(stated: Mapping[str, str]) -> None:
         Settings(**stated)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{first['loc'][0]}: {first['msg']}") from None
+        raise UsageError(f"{first['loc'][0]}: {complaint(first['msg'])}") from None
 
 
 @dataclass
