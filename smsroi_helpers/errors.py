@@ -37,6 +37,8 @@ _NUMBERS = re.compile(
     | (?<![0-9.]) 1\.[3-9]\d{9}[eE]\+?10 (?!\d)
     # Any other number that begins with a plus and has eight digits or more.
     | (?<![0-9eE]) \+ (?: [\s().\-]{0,2} \d ){8,15} (?!\d)
+    # A North American number in its usual groups: 415-555-2671, (415) 555-2671.
+    | (?<![0-9A-Za-z.+\-]) (?: \([2-9]\d\d\)[ ]? | (?:1-)? [2-9]\d\d- ) [2-9]\d\d-\d{4} (?![0-9A-Za-z\-])
     # Nine or more digits that are not part of a word or an amount.
     | (?<![0-9A-Za-z_.]) \d{9,} (?!\.?\d)
     """,
