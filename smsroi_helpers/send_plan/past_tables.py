@@ -55,21 +55,26 @@ def track_table(found: PreviousPlans, currency: str) -> Html:
         main = score.main
         rows.append({
             _("Plan"): score.plan.plan_id,
-            _("From"): day(score.plan.first) if score.plan.first else "–",
-            _("To"): day(score.last) if score.last else "–",
+            _("Period"): _period(score),
+            _("Result"): status_words(score),
             _("Customers"): main.customers if main else score.plan.customers,
             _("Held out"): number(main.held_out) if main else "–",
             _("Promised"): money(main.promised, currency) if main else "–",
             _("Measured"): _money(main.measured, currency) if main else "–",
             _("Promise − measured"): _money(main.gap, currency) if main else "–",
             _("Part kept"): _number(main.ratio) if main else "–",
-            _("Result"): status_words(score),
         })  # fmt: skip
     caption = _(
         "Incremental profit per customer over each plan’s weeks, promised and measured: customers treated as planned"
         " less held-out customers, randomised, 95% intervals"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def _period(score: PlanScore) -> str:
+    """The first and the last day of a plan."""
+    first, last = (day(one) if one else "–" for one in (score.plan.first, score.last))
+    return _("{first} to {last}").format(first=first, last=last)
 
 
 def roles_table(score: PlanScore, currency: str) -> Html:
