@@ -37,6 +37,7 @@ from smsroi_helpers.runner.frame import (
     stage_words,
     template,
 )
+from smsroi_helpers.runner.glossary import link_words
 
 __all__ = ["notebook_page", "page_question"]
 
@@ -99,11 +100,13 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         )
     )
     shown = [section for section in sections if section.title]
+    text, words = link_words(_cells_to_html(sections, show_code))
     body = template("notebook.html.j2").render(
         context=context,
         opening=_cells_to_html([opening], show_code),
         sections=shown,
-        body=_cells_to_html(sections, show_code),
+        body=text,
+        words=words,
         earlier=_neighbour(path.stem, questions, -1),
         later=_neighbour(path.stem, questions, 1),
     )
