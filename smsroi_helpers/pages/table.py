@@ -96,7 +96,7 @@ def table(
             sort = f' data-sort="{key}"' if numeric[i] or key else ""
             tag = 'th scope="row"' if i < headings else "td"
             text = as_text(content)
-            css = _class(aligned[i], short=_is_short(text))
+            css = _class(aligned[i], short=_is_short(text), long=len(text) > _LONG)
             cells.append(f"<{tag}{css}{sort}>{_unbroken(text)}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
@@ -119,6 +119,8 @@ def table(
 
 
 _SHORT = 20
+_LONG = 40
+"""Characters from which a cell is a sentence, which needs a wider column."""
 _TWO_NUMBERS = re.compile(r"\d\D* \D*\d")
 _RANGE = re.compile(r"\([^()]{1,40}\)|（[^（）]{1,40}）")
 
@@ -133,8 +135,8 @@ def _is_short(cell: str) -> bool:
     return len(cell) <= _SHORT and " " in cell and any(character.isdigit() for character in cell)
 
 
-def _class(is_number: bool, *, short: bool = False) -> str:
-    return ' class="n"' if is_number else ' class="range"' if short else ""
+def _class(is_number: bool, *, short: bool = False, long: bool = False) -> str:
+    return ' class="n"' if is_number else ' class="range"' if short else ' class="words"' if long else ""
 
 
 def _heading(name: str) -> str:
