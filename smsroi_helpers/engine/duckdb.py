@@ -27,6 +27,7 @@ __all__ = [
     "copy_to_json_lines",
     "copy_to_parquet",
     "create_view",
+    "guard_formula",
     "hash_group",
     "is_ascii",
     "keep_rows",
@@ -44,6 +45,8 @@ EngineName = Literal["duckdb"]
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2040
 """Years of which the days are known on which a clock is set."""
+
+_STARTS_OF_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
 EngineError = duckdb.Error
 """Base class of the engine's exceptions."""
@@ -203,6 +206,14 @@ def copy_to_csv(con: Connection, rows: ir.Table, file: Path, *, byte_order_mark:
         first = rows.columns[0]
         rows = rows.rename({f"\N{ZERO WIDTH NO-BREAK SPACE}{first}": first})
     _copy(con, con.compile(rows), file, "FORMAT csv, HEADER true, DELIMITER ','")
+
+
+def guard_formula(text: ir.StringValue) -> ir.StringValue:
+    """The text with an apostrophe before what a spreadsheet would run as a formula: `= + - @`, tab, line breaks.
+
+    The full-width forms count too. A number in a column of numbers is no text, and stays a number.
+    """
+    return ibis.ifelse(text.substr(0, 1).isin(_STARTS_OF_FORMULAS), ibis.literal("'") + text, text)
 
 
 def copy_to_json_lines(con: Connection, rows: ir.Table, file: Path) -> None:

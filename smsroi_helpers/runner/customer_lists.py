@@ -1,10 +1,23 @@
-"""The list of customers that belongs to an answer of the index."""
+"""The lists of customers that belong to the answers of the index: whom an action is for, why, and what they are worth.
 
-from collections.abc import Mapping
+A list is a CSV file for spreadsheets with the columns customer_id, action, reason and value (money; empty where the
+action has none). Its rows come from the run's tables through the engine. The send plan's list is written by `smsroi
+list`, because opt-outs are applied when it is handed over.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["find_list"]
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.engine import connect, copy_to_csv, guard_formula
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages import segment_name
+
+__all__ = ["find_list", "write_lists"]
 
 _TABLES = {
     "send_plan": "send_plan",
@@ -14,6 +27,89 @@ _TABLES = {
     "retention": "churn_warnings",
 }
 """Stage → the table of its customers."""
+_GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
+
+Decisions = Sequence[Mapping[str, Any]]
+
+
+def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
+    """Write `tables/customer-list-<stage>.csv` for each stage that recommends something for single customers.
+
+    Args:
+        run_dir: folder of the run, with its tables.
+        decisions: rows of the table `decisions`.
+
+    Returns:
+        the files, readable by their owner only.
+    """
+    written = []
+    with tempfile.TemporaryDirectory(prefix="smsroi-lists-") as place:
+        con = connect(Path(place))
+        try:
+            for stage, make in _MAKERS.items():
+                file = run_dir / "tables" / f"{_TABLES[stage]}.parquet"
+                own = [row for row in decisions if row["stage"] == stage and row["outcome"] == "do"]
+                if not own or not file.is_file():
+                    continue
+                rows = make(con.read_parquet(file, table_name=stage), own)
+                if rows is None:
+                    continue
+                texts = {name: guard_formula(rows[name].cast("string")) for name in ("customer_id", "action", "reason")}
+                rows = rows.mutate(**texts).order_by("customer_id")["customer_id", "action", "reason", "value"]
+                target = _csv(run_dir, stage)
+                copy_to_csv(con, rows, target, byte_order_mark=True)
+                target.chmod(0o600)
+                written.append(target)
+        finally:
+            con.disconnect()
+    return written
+
+
+def _csv(run_dir: Path, stage: str) -> Path:
+    return run_dir / "tables" / f"customer-list-{stage}.csv"
+
+
+def _by_segment(table: ir.Table, decisions: Decisions) -> ir.Table | None:
+    """What to do with the customers of each segment; None if the table has no such segments."""
+    actions = {str(row["segment"]): str(row["action"]) for row in decisions if row["segment"] not in (None, "", "all")}
+    for column in _GROUPINGS:
+        if column in table.columns and actions:
+            of_actions = table.filter(table[column].cast("string").isin(list(actions)))
+            if int(of_actions.count().to_pyarrow().as_py()):
+                segment = of_actions[column].cast("string")
+                return of_actions.mutate(
+                    action=segment.cases(*actions.items()),
+                    reason=segment.cases(*((name, segment_name(name)) for name in actions)),
+                    value=ibis.null("float64"),
+                )
+    return None
+
+
+def _most_valuable(table: ir.Table, _decisions: Decisions) -> ir.Table:
+    """The tenth of the customers with the highest value."""
+    top = (int(table.count().to_pyarrow().as_py()) + 9) // 10
+    return table.order_by(ibis.desc("cltv"), "customer_id").limit(top).mutate(
+        action=ibis.literal(_("Look after first")),
+        reason=ibis.literal(_("Among the tenth of the customers with the highest expected value")),
+        value=table.cltv.round(2),
+    )  # fmt: skip
+
+
+def _silent(table: ir.Table, _decisions: Decisions) -> ir.Table:
+    """Who seems to be leaving."""
+    weeks = table.silent_weeks.round(0).cast("int64").cast("string")
+    return table.mutate(
+        action=ibis.literal(_("Draw by chance who is texted, to test win-back")),
+        reason=ibis.literal(_("Silent for {weeks} weeks")).replace("{weeks}", weeks),
+        value=table.value_at_risk.round(2),
+    )
+
+
+_MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
+    "segmentation": _by_segment,
+    "cltv": _most_valuable,
+    "retention": _silent,
+}
 
 
 def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str] | None:
@@ -24,11 +120,17 @@ def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str]
 
     Args:
         run_dir: folder of the run.
-        row: of the index: stage, outcome.
+        row: of the index: stage, question, outcome.
         run: report/run.
     """
     stage = row["stage"]
     table = f"tables/{_TABLES.get(stage, '')}.parquet"
     if not (row["outcome"] == "do" or stage == "send_plan") or not (run_dir / table).is_file():
         return None
-    return {"href": table, "command": f"smsroi list {run} --to FOLDER" if stage == "send_plan" else ""}
+    if stage == "retention" and row["question"] != _("Can we see early who is leaving?"):
+        return None  # the table is of this answer, not of those about everybody who is inactive
+    command = f"smsroi list {run} --to FOLDER" if stage == "send_plan" else ""
+    csv = _csv(run_dir, stage)
+    if csv.is_file():
+        return {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": command}
+    return {"href": table, "label": _("Customer list (Parquet)"), "command": command}

@@ -12,6 +12,8 @@ from typing import Any
 from smsroi_helpers import locale
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
+from smsroi_helpers.runner.changes import read_decisions
+from smsroi_helpers.runner.customer_lists import write_lists
 from smsroi_helpers.runner.frame import RUN_NAME, day_words, framed, read_json, simulated_words, template, write_page
 from smsroi_helpers.runner.index_page import index_page
 from smsroi_helpers.runner.notebook_page import notebook_page, page_question
@@ -50,6 +52,7 @@ def render_run(
     for name in questions:
         page = notebook_page(run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions)
         written.append(write_page(run_dir / f"{name}.html", page))
+    write_lists(run_dir, read_decisions(run_dir))
     index = index_page(run_dir, manifest, questions, earlier_runs)
     written.append(write_page(run_dir / "index.html", index))
     return written

@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers import measures
-from smsroi_helpers.engine import EngineIOError, copy_to_csv, copy_to_json_lines
+from smsroi_helpers.engine import EngineIOError, copy_to_csv, copy_to_json_lines, guard_formula
 from smsroi_helpers.errors import DataError, StorageError, redact, shortened
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.source import Shop
@@ -32,7 +32,6 @@ __all__ = [
     "UNKNOWN",
     "HandOver",
     "LeftOut",
-    "guard_formula",
     "judge_plan",
     "write_list",
 ]
@@ -57,7 +56,6 @@ COLUMNS = (
 _TEXTS = ("customer_id", "timezone", "channel", "campaign_id", "variant", "reason", "plan_id")
 _NEEDED = ("plan_id", "customer_id", "role", "send_at", "channel", "reason", "expected_profit")
 _ORDER = ("send_at", "customer_id", "campaign_id", "variant")
-_STARTS_OF_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 _PLAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _LOCAL = "%Y-%m-%dT%H:%M:%S"
@@ -242,14 +240,6 @@ def _count_opted_out(shop: Shop, opt_outs: ir.Table, now: dt.datetime) -> int:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-
-
-def guard_formula(text: ir.StringValue) -> ir.StringValue:
-    """The text with an apostrophe before what a spreadsheet would run as a formula: `= + - @`, tab, line breaks.
-
-    The full-width forms count too. A number in a column of numbers is no text, and stays a number.
-    """
-    return ibis.ifelse(text.substr(0, 1).isin(_STARTS_OF_FORMULAS), ibis.literal("'") + text, text)
 
 
 def _write_files(

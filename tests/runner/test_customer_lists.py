@@ -1,0 +1,87 @@
+"""The CSV of an answer: whom it is for, what to do, why, and what they are worth."""
+
+import csv
+
+import pandas as pd
+import pytest
+
+from smsroi_helpers import locale
+from smsroi_helpers.runner.customer_lists import find_list, write_lists
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    locale.use_language("en")
+    yield
+    locale.use_language("en")
+
+
+def decided(stage, segment="all", outcome="do", action="Do it"):
+    return {"stage": stage, "segment": segment, "outcome": outcome, "action": action}
+
+
+def save(run_dir, name, **columns):
+    (run_dir / "tables").mkdir(exist_ok=True)
+    pd.DataFrame(columns).to_parquet(run_dir / "tables" / f"{name}.parquet")
+
+
+def read(file):
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_each_segment_has_its_action(tmp_path):
+    save(tmp_path, "customer_segments", customer_id=["c", "=a", "b", "d"], rfm_group=["gold", "lost", "gold", "growth"],
+         cluster=[None] * 4)  # fmt: skip
+    decisions = [
+        decided("segmentation"), decided("segmentation", "gold", action="Look, after them"),
+        decided("segmentation", "lost", action="+1 text"), decided("segmentation", "growth", "dont"),
+    ]  # fmt: skip
+    (file,) = write_lists(tmp_path, decisions)
+    assert file.name == "customer-list-segmentation.csv"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_bytes().startswith("\ufeffcustomer_id,action,reason,value".encode())
+    assert [tuple(row.values()) for row in read(file)] == [
+        ("'=a", "'+1 text", "lost", ""),
+        ("b", "Look, after them", "gold", ""),
+        ("c", "Look, after them", "gold", ""),
+    ]
+
+
+def test_the_most_valuable_tenth_rounded_up(tmp_path):
+    save(tmp_path, "customer_value", customer_id=[f"{n:02}" for n in range(21)], cltv=[float(n) for n in range(21)])
+    (file,) = write_lists(tmp_path, [decided("cltv")])
+    assert [(row["customer_id"], row["value"]) for row in read(file)] == [
+        ("18", "18.0"),
+        ("19", "19.0"),
+        ("20", "20.0"),
+    ]
+
+
+def test_who_is_silent_and_what_is_at_risk(tmp_path):
+    save(tmp_path, "churn_warnings", customer_id=["a"], silent_weeks=[7.4], value_at_risk=[12.345])
+    (file,) = write_lists(tmp_path, [decided("retention")])
+    (row,) = read(file)
+    assert (row["reason"], float(row["value"])) == ("Silent for 7 weeks", 12.35)
+
+
+def test_without_a_recommendation_or_a_table_there_is_no_list(tmp_path):
+    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0])
+    assert write_lists(tmp_path, [decided("cltv", outcome="dont"), decided("retention")]) == []
+
+
+def test_an_answer_links_its_csv_else_its_table(tmp_path):
+    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0])
+    row = {"stage": "cltv", "question": "What?", "outcome": "do"}
+    assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer_value.parquet"
+    write_lists(tmp_path, [decided("cltv")])
+    found = find_list(tmp_path, row, "shop/run")
+    assert (found["href"], found["label"]) == ("tables/customer-list-cltv.csv", "Customer list (CSV)")
+    assert find_list(tmp_path, row | {"outcome": "dont"}, "shop/run") is None
+
+
+def test_the_warnings_are_the_list_of_their_own_answer_only(tmp_path):
+    save(tmp_path, "churn_warnings", customer_id=["a"], silent_weeks=[7.0], value_at_risk=[1.0])
+    row = {"stage": "retention", "question": "Can we see early who is leaving?", "outcome": "do"}
+    assert find_list(tmp_path, row, "shop/run") is not None
+    assert find_list(tmp_path, row | {"question": "Does texting retain customers?"}, "shop/run") is None
