@@ -27,6 +27,7 @@ from pyarrow import parquet
 from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError, redact, shortened
 from smsroi_helpers.source.backslashes import has_backslashed_quotes, with_doubled_quotes
+from smsroi_helpers.source.bad_rows import BadRow, are_cut_at_the_end, is_remark, padded
 from smsroi_helpers.source.east_asian import is_mostly_common, other_language
 from smsroi_helpers.source.header import LINE, Header, find_text_header
 from smsroi_helpers.source.loaded import Finding, finding_of
@@ -260,11 +261,37 @@ def csv_to_parquet(file: Path, to: Path, table: contract.Table | None = None, en
     try:
         with _open_text(path, newline="") as stream:
             header = find_text_header(stream, file.name, table)
-        ragged = _write_rows(path, header, to, file.name)
+        bad = _write_rows(path, header, to, file.name)
+        if are_cut_at_the_end(bad, len(header.names), _last_filled(to, header)):
+            whole = to.with_suffix(".padded.csv")
+            missing = {row.line: len(header.names) - row.fields for row in bad}
+            with _open_text(path, newline="") as lines, whole.open("w", encoding="utf-8", newline="") as copy:
+                copy.writelines(padded(lines, missing, header.delimiter))
+            said.append(finding_of(redact(shortened(file.name)), "", "fields missing at the end of rows", len(bad)))
+            try:
+                bad = _write_rows(whole, header, to, file.name)
+            finally:
+                whole.unlink()
     finally:
-        for copy in {text.path, path} - {file}:
-            copy.unlink()
-    return CsvTable(to, text.encoding, ragged, (*header.findings, *said))
+        for copied in {text.path, path} - {file}:
+            copied.unlink()
+    if bad and is_remark(bad[-1]):
+        said.append(finding_of(redact(shortened(file.name)), "", "remark below the rows", 1, row=str(bad.pop().line)))
+    return CsvTable(to, text.encoding, [row.line for row in bad], (*header.findings, *said))
+
+
+def _last_filled(rows: Path, header: Header) -> int:
+    """Return the number of the last column in which a row has a value; 0 if there is none."""
+    table = parquet.ParquetFile(rows)
+    named = header.names[: len(header.names) - len(header.unnamed)]
+    filled = [
+        number
+        for number in range(1, len(named) + 1)
+        for group in range(table.metadata.num_row_groups)
+        if (part := table.metadata.row_group(group)).column(number - 1).statistics is None
+        or part.column(number - 1).statistics.null_count < part.num_rows
+    ]
+    return max(filled, default=0)
 
 
 def _with_doubled_quotes(path: Path, copy_to: Path, file_name: str) -> tuple[Path, list[Finding]]:
@@ -280,20 +307,24 @@ def _with_doubled_quotes(path: Path, copy_to: Path, file_name: str) -> tuple[Pat
     return copy_to, [finding_of(redact(shortened(file_name)), "", "quotes after a backslash", 0)]
 
 
-def _write_rows(path: Path, header: Header, to: Path, file_name: str) -> list[int]:
-    """Write the rows below the header to parquet; return the lines of those with too few or too many fields.
+def _write_rows(path: Path, header: Header, to: Path, file_name: str) -> list[BadRow]:
+    """Write the rows below the header to parquet; return those with too few or too many fields.
 
     Raises:
         DataError: a column without a name has a value, a quote is never closed, or the file cannot be read.
     """
     lines = RowLines(header.lines, _starts(path, header))
     ragged: list[int] = []
+    fields: list[tuple[int, bool]] = []
     unclosed_quotes: list[int] = []
 
     def on_invalid_row(row: arrow_csv.InvalidRow) -> str:
         # An invalid row that spans several lines is not a short row: an unclosed quote absorbed the rows after it.
         number = row.number - header.lines  # Arrow counts the lines above the first row, but no blank ones below
-        (unclosed_quotes if _LINE_BREAK.search(row.text.rstrip("\r\n")) else ragged).append(number)
+        text = row.text.strip()
+        (unclosed_quotes if _LINE_BREAK.search(text) else ragged).append(number)
+        if not unclosed_quotes:
+            fields.append((row.actual_columns, row.actual_columns == 1 and bool(re.search(r"\s", text))))
         return "error" if unclosed_quotes else "skip"
 
     try:
@@ -320,7 +351,10 @@ def _write_rows(path: Path, header: Header, to: Path, file_name: str) -> list[in
         raise DataError(f"{file_name}: cannot be read as CSV: {str(error).splitlines()[0][:200]}") from None
     if has_line_breaks and (line := _first_unclosed_quote(path, header)):
         raise DataError(f"{file_name}, line {line}: {_UNCLOSED_QUOTE}")
-    return [int(line) for line in lines.lines(ragged)]
+    return [
+        BadRow(int(line), count, is_sentence, is_last=number >= lines.next)
+        for line, number, (count, is_sentence) in zip(lines.lines(ragged), ragged, fields, strict=True)
+    ]
 
 
 def _starts(path: Path, header: Header) -> "array.array[int] | None":

@@ -73,6 +73,11 @@ class RowLines:
         self._broken: list[int] = []
         self._breaks: list[int] = [0]
 
+    @property
+    def next(self) -> int:
+        """Number after that of the last row numbered."""
+        return self._next
+
     def number(self, batch: pa.RecordBatch, skipped: list[int], *, has_breaks: bool) -> npt.NDArray[np.int64]:
         """Return the lines of the next rows.
 

@@ -19,6 +19,7 @@ from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "Settings",
+    "fill_environment",
     "project_root",
     "read_settings",
     "read_source_yml",
@@ -178,9 +179,18 @@ class Settings(pydantic.BaseModel):
         return name
 
 
-def _fill_environment(value: Any, where: str) -> Any:
+def fill_environment(value: Any, where: str) -> Any:
+    """Return a value of source.yml with each `${NAME}` replaced by the variable of the environment.
+
+    Args:
+        value: text, or lists and mappings of it.
+        where: the setting, for messages.
+
+    Raises:
+        DataError: a variable is not set.
+    """
     if isinstance(value, dict):
-        return {key: _fill_environment(inner, f"{where}.{key}") for key, inner in value.items()}
+        return {key: fill_environment(inner, f"{where}.{key}") for key, inner in value.items()}
     if not isinstance(value, str):
         return value
     credentials_end = value.rfind("@") if where == "database" else -1
@@ -205,7 +215,7 @@ def read_settings(folder: Path) -> Settings:
     """
     content = read_source_yml(folder)
     try:
-        return Settings(**{name: _fill_environment(value, name) for name, value in content.items()})
+        return Settings(**{name: fill_environment(value, name) for name, value in content.items()})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -3,7 +3,7 @@
 import functools
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from smsroi_helpers.source.exports.assumptions import (
     assume_timezone,
     calling_codes,
 )
-from smsroi_helpers.source.exports.earlier import earlier_exports
+from smsroi_helpers.source.exports.earlier import EarlierExport, earlier_exports
 from smsroi_helpers.source.exports.imported import Imported, ImportedFile
 from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, layout_of
 from smsroi_helpers.source.exports.part_files import SHOPS, PartFiles, note_without_orders, note_without_texts
@@ -83,9 +83,10 @@ def import_exports(
         reader.earlier = frozenset(earlier)
         reader.sheets = dict(kept.get("sheets") or {})
         try:
+            new = {file.expanduser().resolve() for _kind, file in named}
+            reader.add_earlier(earlier_exports(kept, target), new)
             for kind, file in named:
                 reader.add(kind, file)
-            reader.add_earlier(earlier_exports(kept, target, reader.parts))
             made = reader.finish()
         except EngineError as error:
             raise DataError(f"the exports cannot be mapped: {reason_of(error)}") from None
@@ -130,31 +131,32 @@ class _Importer:
         self._paths: dict[str, Path] = {}
         self._files: list[ImportedFile] = []
         self._notes: list[str] = []
+        self.as_named: dict[Path, str] = {}
+        """File → path as an earlier source.yml has it."""
         self.sheets: dict[str, str] = {}
         """Workbook → sheet that is read, where it is not the first."""
         self.earlier: frozenset[str] = frozenset()
         """Settings of an earlier source.yml."""
 
-    @property
-    def parts(self) -> set[str]:
-        """Names of the parts read so far."""
-        return set(self._parts)
+    def add_earlier(self, exports: Sequence[EarlierExport], named: Collection[Path]) -> None:
+        """Read the exports that an earlier import named, before the new ones, so that nothing of them is lost.
 
-    def add_earlier(self, exports: Sequence[tuple[str, Path]]) -> None:
-        """Read the exports that an earlier import named and that are not replaced now, so that no table is lost.
+        Args:
+            exports: of `earlier_exports`.
+            named: files that are named now.
 
         Raises:
             UsageError: one is not there any more.
         """
-        for kind, file in exports:
-            if not file.is_file():
-                raise UsageError(
-                    f"{file.name}, which the earlier import read, is not there any more: name all exports of the"
-                    " source, or take it out of `files` in source.yml"
-                )
-            if file not in self._paths.values():
-                self._notes.append(f"{file.name}: read again, as named in source.yml")
-                self.add(kind, file)
+        for export in exports:
+            self.as_named[export.file] = export.path
+            if export.file in named or export.file in self._paths.values():
+                continue
+            said = "to leave it out, take it out of `files` in source.yml"
+            if not export.file.is_file():
+                raise UsageError(f"{export.file.name}, which the earlier import read, is not there any more: {said}")
+            self._notes.append(f"{export.file.name}: read again; {said}")
+            self.add(export.kind, export.file)
 
     def add(self, kind: str, file: Path) -> None:
         """Read and recognise one file."""
@@ -226,9 +228,8 @@ class _Importer:
         self._notes[:0] = [note for entry in parts for note in self._rounded_numbers(entry)]
         costs = "messages" in mappings and "cost" in self._recorded("messages", mappings["messages"])
         personal = any(entry.found & set(_PERSONAL) for entry in parts)
-        source = SourceFiles(
-            mappings, assumed, dict(self._paths), personal, has_costs=costs or "messages" not in mappings
-        )
+        paths = {alias: (file, self.as_named.get(file, "")) for alias, file in self._paths.items()}
+        source = SourceFiles(mappings, assumed, paths, personal, has_costs=costs or "messages" not in mappings)
         return _Made(self._files, assumed, self._notes, tables, left_out, source)
 
     # --- settings ----------------------------------------------------------------------------------------------------

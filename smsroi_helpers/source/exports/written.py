@@ -36,8 +36,8 @@ class SourceFiles:
     mappings: dict[str, str]
     """Table, `exclusions` or helper view → query."""
     assumed: tuple[Assumption, ...]
-    exports: dict[str, Path]
-    """Alias → file."""
+    exports: dict[str, tuple[Path, str]]
+    """Alias → file, and its path as an earlier source.yml has it (empty: it is new)."""
     pseudonymise: bool
     """The customers' ids are telephone numbers or e-mail addresses."""
     has_costs: bool
@@ -159,7 +159,8 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
     stay = [name for name in kept if name not in written]
     lines += [earlier[name] if name in earlier else f"{name}: {_scalar(kept[name])}  # as given" for name in stay]
     lines.append("files:  # the exports; a new one under the same name is read at the next run")
-    lines += [f"  {alias}: {_scalar(_path_from(target, file))}" for alias, file in source.exports.items()]
+    for alias, (file, path) in source.exports.items():
+        lines.append(f"  {alias}: {_scalar(path or _path_from(target, file))}")
     lines += [f"  {_scalar(alias)}: {_scalar(path)}  # as given" for alias, path in own_files(kept).items()]
     return "\n".join(lines) + "\n"
 

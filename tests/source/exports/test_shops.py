@@ -107,6 +107,14 @@ def test_an_order_whose_id_a_spreadsheet_rewrote_is_the_same_order():
     assert amounts(found) == {"#1 5600000001001": 10.0, "#1 5600000009009": 11.0}
 
 
+def test_orders_of_two_shops_stay_two_if_the_ids_of_one_are_rounded():
+    headings = ("Name", "Id", "Created at", "Financial Status", "Total", "Email")
+    shops = [[(f"#{n}", ids or f"5600000001{n}", AT, "paid", f"{10 * m}.00", f"{m}-{n}@b.example") for n in range(5)]
+             for m, ids in ((1, ""), (2, "5.6E+12"))]  # fmt: skip
+    assert sorted(amounts(mapped("shopify", headings, *shops)).values()) == [10.0] * 5 + [20.0] * 5
+    assert len(amounts(mapped("shopify", headings, shops[1], shops[1]))) == 5
+
+
 def test_a_rounded_id_of_a_buyer_is_nobodys():
     rows = [(f"E{n}", "交易完成", AT, AT, "10.00", "", f"1380000000{n}", "", "1.23457E+12") for n in range(3)]
     found = mapped("youzan", (*YOUZAN, "客户ID"), rows)

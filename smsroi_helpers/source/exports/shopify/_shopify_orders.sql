@@ -1,20 +1,29 @@
 -- One row per order of Shopify, and why it does not count (left_out, null: it counts). Change here which orders count.
 -- The export has one row per line item; the fields of the order are on its first row only.
 WITH numbered AS (
-    -- A spreadsheet writes an id as 5600000001001.0, or rounds it to 5.6E+12, which is none.
-    SELECT * REPLACE (
-        CASE WHEN NOT regexp_matches(id, {{damaged_id}}) THEN regexp_replace(id, '[.,]0+$', '') END AS id
-    )
+    SELECT
+        * REPLACE (CASE WHEN NOT regexp_matches(id, {{damaged_id}}) THEN regexp_replace(id, '[.,]0+$', '') END AS id),
+        coalesce(regexp_matches(id, {{damaged_id}}), false) AS is_rounded,
+        lower(coalesce(email, phone, billing_phone, shipping_phone, total)) AS buyer
     FROM shopify_orders
     WHERE order_name IS NOT NULL AND (total IS NOT NULL OR financial_status IS NOT NULL)  -- no further item rows
+),
+keyed AS (
+    SELECT
+        *,
+        -- Two shops may have an order of the same name; their ids differ. A spreadsheet writes an id as 5600000001001.0, or
+        -- rounds it to 5.6E+12: then it is that of the same buyer's order, else of a shop of its own.
+        CASE WHEN is_rounded THEN coalesce(max(id) OVER (PARTITION BY order_name, buyer),
+                                           'file ' || min(file) OVER (PARTITION BY order_name, buyer))
+             ELSE id END AS of_shop
+    FROM numbered
 ),
 named AS (
     SELECT
         *,
-        -- Two shops may have an order of the same name; their ids differ.
-        order_name || CASE WHEN min(id) OVER (PARTITION BY order_name) <> max(id) OVER (PARTITION BY order_name)
-                           THEN ' ' || coalesce(id, '') ELSE '' END AS order_id
-    FROM numbered
+        order_name || CASE WHEN min(of_shop) OVER (PARTITION BY order_name) <> max(of_shop) OVER (PARTITION BY order_name)
+                           THEN ' ' || coalesce(of_shop, '') ELSE '' END AS order_id
+    FROM keyed
 ),
 by_order AS (
     SELECT
