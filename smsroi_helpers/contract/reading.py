@@ -14,6 +14,7 @@ READING: dict[str, str] = {
     "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
     "empty in every row": "so it is taken as not recorded: unknown, not 0 and not “it never happened”",
     "report lines above the column names": "the lines are skipped; the column names are in row {row}",
+    "mapping without rows": "it gives none now, so the source does not have this table",
     "remark below the rows": "the last line (row {row}) is no row of the table and is left out",
     "fields missing at the end of rows": (
         "a spreadsheet leaves out empty fields at the end of rows; they are read as empty"

@@ -91,8 +91,9 @@ def _unknown_arm(rows: ir.Table, column: Column, tables: SourceTables) -> ir.Boo
     return (rows.experiment_id + "\x1f" + rows.arm).notin(known)
 
 
-DAMAGED_ID = r"^[0-9](?:([.,][0-9]+)?[eE]\+|[.,][0-9]+[eE])[0-9]+$"
-"""A number as a spreadsheet rounds it, such as 4.47911E+11, 4,47911E+11 or 4.47911E11; several ids have become one."""
+DAMAGED_ID = r"^[0-9](?:([.,][0-9]+)?[eE]\+|[.,][0-9]+[eE])[0-9]+(?: row [0-9]+)?$"
+"""A number as a spreadsheet rounds it, such as 4.47911E+11, 4,47911E+11 or 4.47911E11; several ids have become one. The
+mappings of exports add the row, so that each counts."""
 _AFTER_SENDING = "an event cannot be earlier than its message: check the clocks of the two columns"
 
 RULES: tuple[RowRule, ...] = (

@@ -59,6 +59,27 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _count_later_events(shop: Shop) -> list[dict[str, str | float | None]]:
+    """Count what customers did after the last day observed, which is read as if it had not happened."""
+    found: list[dict[str, str | float | None]] = []
+    for name in ("messages", "customers"):
+        columns = [event for event in contract.EVENTS_AFTER if shop.has(name, event)]
+        if not columns:
+            continue
+        every = shop.con.table(name)  # as it was read; `shop.messages` has nothing later
+        later = {event: (every[event] >= ibis.literal(shop.end)).sum() for event in columns}
+        counts = shop.count(every.aggregate(n=every.count(), **later)).iloc[0]
+        found += [
+            {
+                "table": name, "column": event, "rule": "later than as_of", "severity": "warning",
+                "rows": int(counts[event]), "share": counts[event] / counts["n"],
+                "remedy": "read as if it had not happened; if the log was observed until then, set as_of to that day",
+            }
+            for event in columns if counts[event] > 0
+        ]  # fmt: skip
+    return found
+
+
 def list_exclusions(shop: Shop) -> pd.DataFrame:
     """The table `exclusions`: rejected rows (`error`), facts stated by a mapping (`stated`), `warning` and `note`.
 
@@ -92,6 +113,7 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
         for row in tables.itertuples()
         if row.later
     ]
+    rows += _count_later_events(shop)
     used = tables.set_index("table")["used"]
     for warning in contract.DATA_WARNINGS:
         if _applies(shop, warning) and (count := _count_rows(shop, warning)):

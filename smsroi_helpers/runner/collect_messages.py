@@ -37,6 +37,7 @@ FINDING_MESSAGES = (
     "set SMSROI_KEY to give each row a pseudonym, by which the holder of the key can find it",
     "later than as_of",
     "left out; a later as_of would take them in",
+    "read as if it had not happened; if the log was observed until then, set as_of to that day",
 )
 """Texts of findings by `source` and `quality`: English in tables, translated on pages."""
 

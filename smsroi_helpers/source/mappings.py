@@ -4,7 +4,8 @@ A helper view is a file `_name.sql`: other mappings can query it as `_name`, and
 
 A log of events says nothing about a kind of event that it does not record. A mapping says so in a line of its own,
 `-- unknown if empty: clicked_at`: if the column is empty in every row, it is taken as missing, not as “nobody clicked”.
-Of several columns in one line, each is recorded if any of them is.
+Of several columns in one line, each is recorded if any of them is. With a line `-- no table without rows` a mapping
+that gives no row is no table; else it is refused, since something is wrong with the export.
 """
 
 import re
@@ -24,6 +25,7 @@ from smsroi_helpers.engine import (
 )
 from smsroi_helpers.errors import DataError, shown_value
 from smsroi_helpers.source.files import is_helper, queried_names, read_query
+from smsroi_helpers.source.no_value import NO_VALUE, ZERO_DATES
 from smsroi_helpers.source.query_errors import mapping_failure
 
 __all__ = [
@@ -34,7 +36,9 @@ __all__ = [
     "with_helpers",
 ]
 
-_UNKNOWN_IF_EMPTY = re.compile(r"^ *-- unknown if empty: *(\w+(?:, *\w+)*) *$", re.MULTILINE)
+_UNKNOWN_IF_EMPTY = re.compile(r"^\s*-- *unknown if empty: *(\w+(?:, *\w+)*)\s*$", re.MULTILINE | re.IGNORECASE)
+
+_NO_TABLE = re.compile(r"^\s*-- *no table without rows\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def order_mappings(mappings: Mapping[str, Path], files: Collection[str] = ()) -> list[str]:
@@ -127,20 +131,41 @@ def recorded_rows(table: str, rows: ir.Table, query: str) -> tuple[ir.Table | No
         query: the mapping.
 
     Returns:
-        the rows without unrecorded columns, None if only the table's key is left, which says nothing; and the names of
-        these columns.
+        the rows without unrecorded columns; None if there are none and need be none, or if only the table's key is
+        left, which says nothing; and the names of these columns.
+
+    Raises:
+        DataError: a line names no column.
     """
-    lines = [re.split(", *", found) for found in _UNKNOWN_IF_EMPTY.findall(query)]
-    groups = [[name for name in line if name in rows.columns] for line in lines]
+    if _NO_TABLE.search(query) and not rows.limit(1).count().to_pyarrow().as_py():
+        return None, []
+    by_name = {name.casefold(): name for name in rows.columns}
+    lines = [re.split(", *", found.casefold()) for found in _UNKNOWN_IF_EMPTY.findall(query)]
+    if strange := [name for line in lines for name in line if name not in by_name and not _is_column(table, name)]:
+        raise DataError(f"{table}.sql: `unknown if empty: {strange[0]}` names no column of the result or of the table")
+    groups = [[by_name[name] for name in line if name in by_name] for line in lines]
     names = list(dict.fromkeys(name for group in groups for name in group))
     if not names:
         return rows, []
-    (filled,) = rows.aggregate(**{name: rows[name].count() for name in names}).to_pyarrow().to_pylist()
+    (filled,) = rows.aggregate(**{name: _says_something(rows[name]).sum() for name in names}).to_pyarrow().to_pylist()
     recorded = {name for group in groups if any(filled[other] for other in group) for name in group}
     unrecorded = [name for name in names if name not in recorded]
     kept = rows.drop(*unrecorded)
     says_nothing = bool(unrecorded) and set(kept.columns) <= set(contract.TABLES[table].key)
     return (None if says_nothing else kept), unrecorded
+
+
+def _is_column(table: str, name: str) -> bool:
+    return table in contract.TABLES and name in contract.TABLES[table].by_name
+
+
+def _says_something(value: ir.Value) -> ir.BooleanValue:
+    """Whether a value is there; a word for no value is none, nor is a date for none."""
+    if not value.type().is_string():
+        return value.notnull()
+    text = value.strip().lower()
+    zero = text.re_search(f"^({'|'.join(ZERO_DATES)})")
+    return (value.notnull() & ~text.isin(["", *NO_VALUE]) & ~zero).fill_null(False)
 
 
 def with_helpers(name: str, mappings: Mapping[str, Path]) -> str:

@@ -99,7 +99,8 @@ class _Opener:
     def __init__(self, folder: Path, work_folder: Path, settings: Settings) -> None:
         self._folder, self._work_folder, self._settings = folder, work_folder, settings
         self._con = connect(work_folder)
-        provide_settings(self._con, settings.timezone, settings.currency)
+        stated = settings.currency if "currency" in settings.model_fields_set else ""
+        provide_settings(self._con, settings.timezone, stated)
         self._findings: list[Finding] = []
         self._torn: list[TornFile] = []
         self._texts: dict[str, Future[CsvTable]] = {}
@@ -219,6 +220,8 @@ class _Opener:
         if unrecorded:
             n = int(table.rows.count().to_pyarrow().as_py())
             self._findings += [finding_of(name, column, "empty in every row", n, n) for column in unrecorded]
+        elif rows is None:
+            self._findings.append(finding_of(name, "", "mapping without rows", 0))
         return {} if rows is None else {name: RawTable(rows)}
 
     def _no_such_table(self, query: str) -> str:

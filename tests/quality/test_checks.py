@@ -27,6 +27,20 @@ def test_the_exclusions_are_counted(shop):
     ]
 
 
+def test_what_customers_did_after_the_last_day_observed_is_counted(make_source, open_source):
+    """Two people answer STOP three days after the last text; the log says so, and the last day is that of the text."""
+    sent = [
+        f"{n},c{n},k,2024-03-06 10:00,2024-03-06 11:00,{left}" for n, left in enumerate(["2024-03-09 09:00"] * 2 + [""])
+    ]
+    messages = "message_id,customer_id,campaign_id,sent_at,clicked_at,opted_out_at\n" + "\n".join(sent) + "\n"
+    shop = open_source(make_source(messages=messages))
+    assert shop.as_of.isoformat() == "2024-03-06"
+    rows = checks.list_exclusions(shop)
+    (found,) = rows[rows["rule"] == "later than as_of"].to_dict("records")
+    assert (found["table"], found["column"], found["severity"]) == ("messages", "opted_out_at", "warning")
+    assert (found["rows"], found["share"]) == (2, pytest.approx(2 / 3))
+
+
 def test_the_quarantine_names_the_line(shop):
     assert checks.list_quarantine(shop).execute()[["table", "line", "reason"]].to_numpy().tolist() == [
         ["orders", 7, "ordered_at: unreadable"]

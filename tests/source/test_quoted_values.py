@@ -64,12 +64,12 @@ def test_a_refused_table_does_not_quote_the_number(make_source, tmp_path, column
     folder = make_source(orders=HEAD + "".join(f"{n},c{n},{row}\n" for n in range(3)))
     with pytest.raises(DataError, match=rf"column {column}, unreadable in 3 rows, such as [^0-9]*:") as refused:
         load(folder, tmp_path / "into")
-    assert re.search(r"such as [(*]+", str(refused.value))
+    assert re.search(r"such as ([(*]+|\[number\])", str(refused.value))
 
 
 def test_a_table_without_column_names_does_not_quote_its_first_row(make_source, tmp_path):
     folder = make_source(orders="1001,(202) 555-0143,2024-01-02 10:00:00,5\n1002,c2,2024-01-03,5\n")
-    with pytest.raises(DataError, match=r"columns found: 1001, \(\*{3}\) \*{3}-\*{4}, 2024-01-02 10:00:00, 5"):
+    with pytest.raises(DataError, match=r"columns found: 1001, \[number\], 2024-01-02 10:00:00, 5"):
         load(folder, tmp_path / "into")
 
 

@@ -35,6 +35,21 @@ def test_the_columns_of_a_line_are_recorded_together(rows, unrecorded):
     assert kept.columns == tuple(name for name in message() if name not in unrecorded)
 
 
+@pytest.mark.parametrize("nothing", ["", " - ", "NULL", "0000-00-00", None])
+@pytest.mark.parametrize("line", ["-- Unknown if empty: Clicked_At\r\n", "\t-- unknown if empty: clicked_at\n"])
+def test_words_for_no_value_are_empty_and_spelling_does_not_matter(nothing, line):
+    rows = ibis.memtable([message(clicked_at=nothing)], schema=dict.fromkeys(message(), "string"))
+    assert recorded_rows("messages", rows, f"{line}SELECT 1")[1] == ["clicked_at"]
+    rows = ibis.memtable([message(clicked_at="none of it")], schema=dict.fromkeys(message(), "string"))
+    assert recorded_rows("messages", rows, f"{line}SELECT 1")[1] == []
+
+
+def test_a_name_that_is_no_column_is_refused():
+    rows = ibis.memtable([message()], schema=dict.fromkeys(message(), "string"))
+    with pytest.raises(DataError, match=r"^messages\.sql: `unknown if empty: click_at` names no column"):
+        recorded_rows("messages", rows, "-- unknown if empty: click_at\nSELECT 1")
+
+
 def test_without_such_a_line_an_empty_column_says_that_nothing_happened():
     rows = ibis.memtable([message()], schema=dict.fromkeys(message(), "string"))
     kept, names = recorded_rows("messages", rows, "-- clicked_at is unknown if empty\nSELECT 1")

@@ -1,5 +1,6 @@
 -- One customer's keys: the telephone numbers belong to the address or the platform's id, so that a customer with two
 -- numbers stays one. A number with two or three of them (a second address, say) owns those that have no other number.
+-- no table without rows
 WITH pairs AS (
     SELECT DISTINCT
         {{key}} AS own_key,

@@ -211,9 +211,10 @@ class _Importer:
         tables: dict[str, int] = {}
         for table in (*contract.TABLES, "exclusions"):
             query = self._mapping(table, parts, settings, values["currency"])
-            if query and ((rows := self._count(query)) or table == "exclusions"):
+            recorded = self._recorded(table, query) if query else set()
+            if query and ((rows := self._count(query)) or table == "exclusions" or not recorded):
                 mappings[table] = query
-                if self._recorded(table, query):
+                if recorded:
                     tables[table] = rows
         left_out = self._left_out(mappings.get("exclusions", ""))
         tables.pop("exclusions", None)
@@ -314,7 +315,7 @@ class _Importer:
             )
             (found,) = self._values(query)
             if found["bad"]:
-                example = shown_value(found["example"], 40)
+                example = shown_value(found["example"].split(" row ")[0], 40)
                 yield (
                     f"{entry.layout.title}, column {entry.heading(column)}: a spreadsheet has rounded {found['bad']:,}"
                     f" of {found['n']:,} numbers, such as {example}; export again, and do not save the file in a"
@@ -397,7 +398,10 @@ class _Importer:
                 f" ELSE {sql_text(kind + ' ')} || order_id END AS order_id) FROM (\n{query.rstrip()}\n)"
                 for kind, query in queries
             ])  # fmt: skip
-        return combine([query for _kind, query in queries]) if queries else ""
+        query = combine([query for _kind, query in queries]) if queries else ""
+        # The same order may be in files of several sorts.
+        once = "QUALIFY row_number() OVER (PARTITION BY order_id ORDER BY ordered_at) = 1"
+        return f"SELECT * FROM (\n{query}\n)\n{once}" if table == "orders" and len(queries) > 1 else query
 
     def _foreign_prices(self, parts: Sequence[PartFiles], currency: str) -> frozenset[str]:
         """Return the column of costs if messages are priced in another currency than the orders."""

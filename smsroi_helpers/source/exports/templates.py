@@ -4,7 +4,8 @@ A template reads rows under the name of its part, with the column names of `layo
 that does so for several templates. A template that reads rows gets a first query here that takes these columns from the
 files: trimmed text, empty text as null, a column that the export lacks as null, and `file`, the number of the file.
 
-- `-- if name` at the end of a line: the line is left out unless the export has the column of that name.
+- `-- if name` at the end of a line: the line is left out unless the export has the column of that name; it and a line
+  with `-- optional` are left out if another export of the source does not have what they yield.
 - `-- only if name` in the first lines: the same for the whole table.
 - `-- unknown if empty: name` stays in the mapping (see `mappings`): a later export may have such rows.
 - `{{damaged_id}}` and others are filled in as text of SQL, while `getvariable('currency')` is asked when the source is
@@ -33,7 +34,7 @@ __all__ = [
     "usual_form",
 ]
 
-_IF = re.compile(r" *-- if (\w+(?: or \w+)*)$")
+_IF = re.compile(r" *-- (?:if (\w+(?: or \w+)*)|optional)$")
 _ONLY_IF = re.compile(r"-- only if (\w+)\n")
 _SETTING = re.compile(r"\{\{(\w+)\}\}")
 _TIME_FORMS = (
@@ -65,6 +66,8 @@ _WORDS_ARE_VALUES = ("text", "country")
 _SHORT = r"NOT regexp_matches({}, '^[^\p{{L}}\p{{Nd}}*]*(\p{{Nd}}[^\p{{L}}\p{{Nd}}*]*){{0,6}}$')"
 _KEYS = dict.fromkeys(("phone", "billing_phone", "shipping_phone"), _SHORT) | {"email": "regexp_matches({}, '[@＠]')"}
 """Columns with keys of people, and what a key looks like: other texts (`123`) would make several people one."""
+_ORDER_NUMBERS = ("order_no", "event")
+"""Columns by which templates group rows: a number that a spreadsheet has rounded stands for several orders."""
 _WHITESPACE = r"e' \t\r\n'"
 
 
@@ -112,7 +115,7 @@ def read_rows(
     for number, file in enumerate(files, start=1):
         lines = [*(f"        {value(column, file)} AS {column}" for column in columns), f"        {number} AS file"]
         queries.append("    SELECT\n" + ",\n".join(lines) + f"\n    FROM {_quoted(file.alias)}")
-    rows = _without_no_values(part, "\n    UNION ALL\n".join(queries), columns)
+    rows = _apart(_without_no_values(part, "\n    UNION ALL\n".join(queries), columns), columns)
     zone = "UTC" if part.utc else timezone
     instants = [column for column in columns if column in part.instants]
     if not instants:
@@ -157,6 +160,25 @@ def _without_no_values(part: Part, rows: str, columns: Sequence[str]) -> str:
     ) FROM (
 {rows}
     ), (SELECT [{", ".join(map(sql_text, NO_VALUE))}] AS no_value)"""
+
+
+def _apart(rows: str, columns: Sequence[str]) -> str:
+    """Return the query of rows in which rounded order numbers have the number of their row."""
+    rounded = [
+        f"CASE WHEN regexp_matches({column}, {sql_text(DAMAGED_ID)}) THEN {column} || ' row ' || row_number() OVER ()"
+        f" ELSE {column} END AS {column}"
+        for column in columns
+        if column in _ORDER_NUMBERS
+    ]
+    if not rounded:
+        return rows
+    fields = ",\n        ".join(rounded)
+    return f"""    -- Rounded numbers (1.2E+18) have the number of their row, and are rejected when the source is read.
+    SELECT * REPLACE (
+        {fields}
+    ) FROM (
+{rows}
+    )"""
 
 
 def usual_form(column: str, zone: str, year_last: str = "") -> str:
@@ -249,9 +271,10 @@ def fill_template(
     for line in template.splitlines():
         condition = _IF.search(line)
         bare = line[: condition.start()] if condition else line
-        if condition and (not known & set(condition[1].split(" or ")) or _result_of(bare) in without):
+        if condition and condition[1] and not known & set(condition[1].split(" or ")):
             continue
-        lines.append(bare)
+        if not condition or _result_of(bare) not in without:
+            lines.append(bare)
     own = {"nameless_text": nameless("text"), "calling_codes": "MAP {'': ''}", "damaged_id": sql_text(DAMAGED_ID)}
     known_settings = {**own, **part.identities, **settings}
     text = _SETTING.sub(lambda name: known_settings[name[1]], "\n".join(lines))

@@ -56,7 +56,7 @@ def test_a_workbook_is_imported_and_everything_is_said(tmp_path, invoke):
         assert line in said
     assert "1380000" not in said
     assert sorted(path.name for path in (tmp_path / "data" / "tea").iterdir()) == [
-        "_youzan_orders.sql", "exclusions.sql", "orders.sql", "source.yml",
+        "_youzan_orders.sql", "exclusions.sql", "identities.sql", "orders.sql", "source.yml",
     ]  # fmt: skip
 
 

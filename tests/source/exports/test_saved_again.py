@@ -94,6 +94,65 @@ def test_the_sheet_of_a_workbook_that_is_an_export_is_read(project):
         import_exports([("", cover)], "data/cover")
 
 
+def test_rounded_order_numbers_beside_good_ones_are_refused_by_their_number(project):
+    """80 of 280 orders: they do not become one row, which would be within the limit."""
+    names = ["order_id", "order_date", "status", "order_total", "billing_email"]
+    rows = [["1.00235E+11", "2024-05-01 10:00:00", "completed", f"{n}.00", f"{n}@b.example"] for n in range(80)]
+    woo = save(project, "woo.csv", makers.written(names, [dict(zip(names, row, strict=True)) for row in rows]))
+    shopify = save(project, "good.csv", makers.shopify(200, 50, plain=True))
+    import_exports([("", woo), ("", shopify)], "data/mixed")
+    with pytest.raises(DataError, match=r"80 of \d+ rows .* spreadsheet damage"):
+        load("data/mixed", project / "loaded")
+
+
+def test_what_one_of_two_gateways_does_not_record_is_left_out(project):
+    """Attentive has clicks, Twilio has none: its texts were not “clicked by nobody”."""
+    names = ["type", "timestamp", "message_id", "phone"]
+    rows = [["MESSAGE_RECEIPT", "2024-05-01 10:00:00", "M1", "+12025550101"],
+            ["MESSAGE_LINK_CLICK", "2024-05-01 11:00:00", "M1", "+12025550101"]]  # fmt: skip
+    events = save(project, "events.csv", makers.written(names, [dict(zip(names, row, strict=True)) for row in rows]))
+    log = save(project, "log.csv", makers.twilio(2, 12))
+    made = import_exports([("", events), ("", log)], "data/two")
+    assert any(note.startswith("messages: ") and "clicked_at" in note for note in made.notes)
+    assert "clicked_at" not in load("data/two", project / "loaded").tables["messages"].columns
+
+
+def test_a_night_without_an_identity_or_a_creative_goes_on(project):
+    names = ["Name", "Created at", "Financial Status", "Total", "Email", "Phone"]
+
+    def export(number):
+        rows = [[f"#{n}", "2024-05-01 10:00:00 -0400", "paid", "10.00", f"{n}@b.example", number(n)] for n in range(5)]
+        return makers.written(names, [dict(zip(names, row, strict=True)) for row in rows])
+
+    file = save(project, "nightly.csv", export(lambda n: f"+1202555010{n}"))
+    import_exports([("", file)], "data/nightly")
+    assert load("data/nightly", project / "loaded").tables["identities"].rows_out == 5
+    save(project, "nightly.csv", export(lambda n: ""))
+    found = load("data/nightly", project / "loaded")
+    assert "identities" not in found.tables
+    assert [f.table for f in found.findings if f.rule == "mapping without rows"] == ["identities"]
+
+
+def test_an_order_in_events_and_in_a_file_of_orders_counts_once(project):
+    names = ["Metric", "Timestamp", "Profile ID", "Event ID", "Value"]
+    rows = [["Placed Order", f"2024-05-0{n} 10:00:00", "p", f"e{n}", f"{n}.00"] for n in (1, 2, 3)]
+    dicts = [dict(zip(names, row, strict=True)) for row in rows]
+    events = save(project, "events.csv", makers.written(names, dicts))
+    placed = save(
+        project,
+        "placed.csv",
+        makers.written(names[1:], [{k: v for k, v in d.items() if k != "Metric"} for d in dicts[1:]]),
+    )
+    import_exports([("", events), ("", placed)], "data/kl")
+    assert frames(load("data/kl", project / "loaded"))["orders"]["amount"].sum() == 6.0
+
+
+@pytest.mark.parametrize("currency", ["usd", "USD"])
+def test_capital_letters_of_a_currency_do_not_matter(project, currency):
+    file = save(project, "o.csv", makers.shopify(12, 5, plain=True).replace(",USD,", f",{currency},"))
+    assert import_exports([("", file)], "data/c").left_out == {}
+
+
 def test_a_corrected_time_zone_or_currency_counts_as_if_it_had_been_given(project):
     headings = ["Metric", "Timestamp", "Profile ID", "Value", "Currency"]
     rows = [["Received SMS", "Feb 06, 2024 at 03:00 PM", "p", "", ""],

@@ -1,5 +1,6 @@
 -- only if text
 -- The text of each message, if ten recipients or more got exactly the same (names after a greeting apart).
+-- no table without rows
 SELECT message_id AS campaign_id, '1' AS variant, CASE WHEN min(text) = max(text) THEN min(text) ELSE nameless_text END AS text
 FROM (
     SELECT message_id, coalesce(phone, email) AS recipient, rows.text, nameless_text

@@ -18,8 +18,8 @@ SELECT
     sent.happened_at AS delivered_at,
     'sms' AS channel,
     '1' AS variant,
-    clicks.clicked_at,
-    opt_outs.opted_out_at,
+    clicks.clicked_at,  -- optional
+    opt_outs.opted_out_at,  -- optional
     sent.message_id AS campaign_id
 FROM _attentive_texts AS sent
 LEFT JOIN clicks ON clicks.customer_id = sent.customer_id AND clicks.message_id = sent.message_id

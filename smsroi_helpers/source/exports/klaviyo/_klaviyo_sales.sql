@@ -8,7 +8,7 @@ WITH sales AS (
         happened_at AS ordered_at,
         value,
         replace(lower(metric), 'canceled', 'cancelled') AS metric,
-        currency IS NULL OR currency = getvariable('currency') AS is_own_currency
+        currency IS NULL OR upper(currency) = getvariable('currency') AS is_own_currency
     FROM _klaviyo_rows
     WHERE lower(metric) IN ('placed order', 'refunded order', 'cancelled order', 'canceled order')
 ),

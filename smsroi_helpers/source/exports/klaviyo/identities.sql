@@ -1,4 +1,5 @@
 -- One customer's e-mail addresses and telephone numbers: they belong to the profile.
+-- no table without rows
 SELECT DISTINCT customer_id, 'email' AS kind, email AS value
 FROM _klaviyo_rows
 WHERE email IS NOT NULL AND email <> customer_id

@@ -23,10 +23,10 @@ SELECT
     sent.channel,
     sent.happened_at AS sent_at,
     CASE WHEN sent.was_delivered THEN sent.happened_at END AS delivered_at,
-    reactions.opened_at,
-    reactions.clicked_at,
-    answers.replied_at,
-    answers.opted_out_at,
+    reactions.opened_at,  -- optional
+    reactions.clicked_at,  -- optional
+    answers.replied_at,  -- optional
+    answers.opted_out_at,  -- optional
     sent.campaign_id
 FROM _klaviyo_events AS sent
 LEFT JOIN reactions ON reactions.answers_to = sent.event_id

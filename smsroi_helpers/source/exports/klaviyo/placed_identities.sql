@@ -1,4 +1,5 @@
 -- One customer's e-mail address and telephone number: they belong to the profile, else the number to the address.
+-- no table without rows
 SELECT DISTINCT profile AS customer_id, 'email' AS kind, email AS value
 FROM klaviyo_orders
 WHERE profile IS NOT NULL AND email IS NOT NULL

@@ -6,5 +6,5 @@ SELECT
     value AS amount
 FROM klaviyo_orders
 WHERE value IS NOT NULL
-  AND (currency IS NULL OR currency = getvariable('currency'))
+  AND (currency IS NULL OR upper(currency) = getvariable('currency'))
 QUALIFY row_number() OVER (PARTITION BY event ORDER BY file DESC) = 1  -- two exports may overlap

@@ -59,7 +59,7 @@ SELECT
         WHEN total IS NULL THEN 'Shopify orders without a total'
         WHEN cancelled_at IS NOT NULL THEN 'Shopify orders that were cancelled'
         WHEN status IN ('pending', 'voided', 'expired') THEN 'Shopify orders that were not paid (' || status || ')'
-        WHEN currency <> getvariable('currency') THEN 'Shopify orders in another currency'
+        WHEN upper(currency) <> getvariable('currency') THEN 'Shopify orders in another currency'
     END AS left_out
 FROM called
 LEFT JOIN tills ON tills.address = lower(email)

@@ -3,10 +3,8 @@
 WITH numbered AS (
     SELECT
         *,
-        regexp_matches(order_no, {{damaged_id}}) AS is_rounded,
-        -- The export writes ="1234567890". A number that a spreadsheet rounded stays, so that its rows are rejected.
-        CASE WHEN is_rounded THEN order_no ELSE regexp_extract(order_no, '[0-9]+') END AS order_id,
-        CASE WHEN is_rounded THEN row_number() OVER () END AS apart  -- it stands for several orders
+        -- The export writes ="1234567890".
+        CASE WHEN regexp_matches(order_no, {{damaged_id}}) THEN order_no ELSE regexp_extract(order_no, '[0-9]+') END AS order_id
     FROM taobao_orders
     WHERE order_no IS NOT NULL
 ),
@@ -25,7 +23,7 @@ by_order AS (
             'guest'
         ) AS customer_id
     FROM numbered
-    GROUP BY order_id, apart
+    GROUP BY order_id
 )
 SELECT
     *,

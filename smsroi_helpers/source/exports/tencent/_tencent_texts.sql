@@ -4,7 +4,8 @@ WITH named AS (
     SELECT
         phone, template, sent_at, received_at, status, text, segments, file,
         -- One serial number may stand for several recipients; one that a spreadsheet rounded is none.
-        CASE WHEN NOT regexp_matches(serial, {{damaged_id}}) THEN serial END AS batch
+        coalesce(CASE WHEN NOT regexp_matches(serial, {{damaged_id}}) THEN serial END,
+                 concat_ws(' ', sent_at, received_at, template, left(md5(text), 8))) AS batch
     FROM tencent_report
 ),
 judged AS (
@@ -12,7 +13,7 @@ judged AS (
         *,
         CASE
             WHEN phone IS NULL OR phone LIKE '%*%' THEN 'Tencent Cloud texts without a whole telephone number'
-            WHEN batch IS NOT NULL AND row_number() OVER (PARTITION BY batch, phone ORDER BY file DESC) > 1
+            WHEN row_number() OVER (PARTITION BY batch, phone ORDER BY file DESC) > 1
                 THEN 'Tencent Cloud texts that the files repeat'
         END AS left_out
     FROM named

@@ -1,6 +1,7 @@
 -- only if template
 -- only if text
 -- The text of each template, if ten recipients or more got exactly the same (names after a greeting apart).
+-- no table without rows
 SELECT template AS campaign_id, '1' AS variant, CASE WHEN min(text) = max(text) THEN min(text) ELSE nameless_text END AS text
 FROM (
     SELECT template, phone, rows.text, nameless_text

@@ -65,9 +65,9 @@ texts AS (  -- each different text is read once
 spelt AS (
     SELECT
         *,
-        regexp_replace(regexp_replace(text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
+        regexp_replace(regexp_replace(text, 'https?://\S+|[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
             AS named_text,
-        regexp_replace(nameless_text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi') AS linkless_text,
+        regexp_replace(nameless_text, 'https?://\S+|[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi') AS linkless_text,
         regexp_replace(linkless_text, '[0-9]+', '0', 'g') AS loose_text
     FROM texts
 ),

@@ -16,8 +16,8 @@ SELECT
     sent.channel,
     sent.sent_at,
     CASE WHEN sent.status = 'partially_delivered' THEN 'delivered' ELSE sent.status END AS delivered_at,
-    answers.replied_at,
-    answers.opted_out_at,
+    answers.replied_at,  -- optional
+    answers.opted_out_at,  -- optional
     sent.cost,                              -- if price
     greatest(sent.segments, 1) AS segments, -- if segments
     '1' AS variant

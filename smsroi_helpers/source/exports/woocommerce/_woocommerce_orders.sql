@@ -108,7 +108,7 @@ SELECT
     CASE
         WHEN total IS NULL THEN 'WooCommerce orders without a total'
         WHEN meaning = 'unpaid' THEN 'WooCommerce orders that were not paid (' || status || ')'
-        WHEN currency <> getvariable('currency') THEN 'WooCommerce orders in another currency'
+        WHEN upper(currency) <> getvariable('currency') THEN 'WooCommerce orders in another currency'
         WHEN is_refund_row AND of_unpaid THEN 'WooCommerce refund rows of orders that were not paid'
         WHEN is_stated THEN 'WooCommerce refund rows of a refund that its order states'
     END AS left_out
