@@ -104,8 +104,8 @@ def reason_of(error: Exception) -> str:
 
     What it quotes may be a value of the data, so the digits of a telephone number in it are masked.
 
-    >>> reason_of(ValueError("Could not convert string '(202) 555-0143' to DOUBLE"))
-    "Could not convert string '(***) ***-****' to DOUBLE"
+    >>> reason_of(ValueError("Could not convert string '(0202) 555143' to DOUBLE"))
+    "Could not convert string '(****) ******' to DOUBLE"
     """
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return shortened(re.sub(r"""(["'])(.+?)\1""", _quoted, line), 200)
@@ -125,8 +125,8 @@ def shown_value(text: str, max_length: int = 60) -> str:
     The digits of a value that may be a telephone number are masked, in any spelling: it has seven digits or more that
     are not plainly a date, a time or an amount. E-mail addresses are replaced.
 
-    >>> shown_value("(202) 555-0143"), shown_value("0151 23456701"), shown_value("13812345678")
-    ('(***) ***-****', '**** ********', '[number]')
+    >>> shown_value("(0202) 555143"), shown_value("0151 23456701"), shown_value("13812345678")
+    ('(****) ******', '**** ********', '[number]')
     >>> shown_value("2024-13-45 10:00:00"), shown_value("$1,234,567.00"), shown_value("12 p.m.")
     ('2024-13-45 10:00:00', '$1,234,567.00', '12 p.m.')
     """

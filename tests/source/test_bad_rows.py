@@ -1,4 +1,4 @@
-"""Rows that a spreadsheet cut at their end, and remarks below the rows, are told from torn rows."""
+"""Rows that a spreadsheet cut at their end and remarks below the rows are whole; other rows of this kind are torn."""
 
 import csv
 import io
