@@ -93,3 +93,10 @@ def test_a_number_is_one_customer_over_sms_and_rcs():
     }  # fmt: skip
     assert [row["message_id"] for row in found["messages"] if row["opted_out_at"]] == ["SM1"]
     assert [row["customer_id"] for row in found["customers"]] == [number(1)]
+
+
+def test_a_price_is_the_cost_without_its_sign_in_every_spelling():
+    log = [(f"SM{n}", SHOP, number(n), "Sale", "delivered", "2024-05-01T10:00:00Z", "outbound-api", price)
+           for n, price in enumerate(["-0.00790", "-0,0079", "−0.0079", "0.0079", ""])]  # fmt: skip
+    costs = [row["cost"] for row in mapped("twilio", (*COLUMNS, "Price"), log)["messages"]]
+    assert sorted(costs, key=str) == ["0,0079", "0.0079", "0.0079", "0.00790", None]
