@@ -310,7 +310,7 @@ def _missing_tables(stage: str, loaded: source.Loaded) -> str:
 def _combined_error(errors: Sequence[SmsroiError]) -> SmsroiError:
     """Return one error with all messages and the type of the most severe error.
 
-    What several notebooks say alike is said once, with all their cells: "03_timing, cell 5; 04_frequency, cell 5: …".
+    What several notebooks say alike is said once, with all their cells: "03_timing, cell 5, 04_frequency, cell 5: …".
     """
     first = execute.most_severe(errors)
     cells: dict[str, list[str]] = {}

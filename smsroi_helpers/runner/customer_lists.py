@@ -86,12 +86,14 @@ def _by_segment(table: ir.Table, decisions: Decisions) -> ir.Table | None:
 
 
 def _most_valuable(table: ir.Table, _decisions: Decisions) -> ir.Table:
-    """The tenth of the customers with the highest value."""
+    """The tenth of the customers with the highest value; of most orders to come, where spending is not modelled."""
     top = (int(table.count().to_pyarrow().as_py()) + 9) // 10
-    return table.order_by(ibis.desc("cltv"), "customer_id").limit(top).mutate(
+    value = ibis.ifelse(table.cltv.isnan(), ibis.null("float64"), table.cltv)
+    ranked = table.order_by(ibis.desc(value.coalesce(table.expected_orders)), "customer_id")
+    return ranked.limit(top).mutate(
         action=ibis.literal(_("Look after first")),
         reason=ibis.literal(_("Among the tenth of the customers with the highest expected value")),
-        value=table.cltv.round(2),
+        value=value.round(2),
     )  # fmt: skip
 
 

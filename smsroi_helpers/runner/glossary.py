@@ -106,7 +106,7 @@ def _words() -> list[tuple[str, str]]:
             _("partially pooled / pooled"),
             _("Segments are estimated together: the fewer customers one has, the more it is drawn towards all."),
         ),
-        (_("ROI"), _("Profit divided by what the messages cost.")),
+        (_("ROI"), _("Profit, after what the messages cost, divided by that cost.")),
     ]
 
 

@@ -48,8 +48,15 @@ def test_each_segment_has_its_action(tmp_path):
     ]
 
 
+def test_without_a_value_those_with_most_orders_to_come_are_listed(tmp_path):
+    save(tmp_path, "customer_value", customer_id=["a", "b"], cltv=[float("nan")] * 2, expected_orders=[1.0, 2.0])
+    (file,) = write_lists(tmp_path, [decided("cltv")])
+    assert [row["customer_id"] for row in read(file)] == ["b"]
+
+
 def test_the_most_valuable_tenth_rounded_up(tmp_path):
-    save(tmp_path, "customer_value", customer_id=[f"{n:02}" for n in range(21)], cltv=[float(n) for n in range(21)])
+    save(tmp_path, "customer_value", customer_id=[f"{n:02}" for n in range(21)], cltv=[float(n) for n in range(21)],
+         expected_orders=[1.0] * 21)  # fmt: skip
     (file,) = write_lists(tmp_path, [decided("cltv")])
     assert [(row["customer_id"], row["value"]) for row in read(file)] == [
         ("18", "18.0"),
@@ -66,12 +73,12 @@ def test_who_is_silent_and_what_is_at_risk(tmp_path):
 
 
 def test_without_a_recommendation_or_a_table_there_is_no_list(tmp_path):
-    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0])
+    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
     assert write_lists(tmp_path, [decided("cltv", outcome="dont"), decided("retention")]) == []
 
 
 def test_an_answer_links_its_csv_else_its_table(tmp_path):
-    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0])
+    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
     row = {"stage": "cltv", "question": "What?", "outcome": "do"}
     assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer_value.parquet"
     write_lists(tmp_path, [decided("cltv")])

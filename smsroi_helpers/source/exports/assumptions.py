@@ -171,7 +171,7 @@ def assume_timezone(clues: Clues, given: Mapping[str, str], country: str) -> Ass
         for zone in _zones(country):
             if _fits(zone, moments):
                 return Assumption("timezone", zone, f"its clock has the offsets of {clues.times_heading} ({offsets})")
-    own = [zone for zone in _zones(country) if get_global("zone_territories").get(zone) == country] if country else []
+    own = _own_zones(country)
     if own and len({_offsets(zone) for zone in own}) == 1:
         return Assumption("timezone", own[0], f"the time zone of {country}")
     return Assumption("timezone", "UTC", "nothing in the exports shows it: check, or give --timezone")
@@ -206,8 +206,12 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
 
 def _is_utc_in_winter(country: str) -> bool:
     """Whether a clock of the country has the offset +0000 at some time; of an unknown country it is not known."""
-    own = [zone for zone in _zones(country) if get_global("zone_territories").get(zone) == country] if country else []
-    return any(dt.timedelta(0) in _offsets(zone) for zone in own)
+    return any(dt.timedelta(0) in _offsets(zone) for zone in _own_zones(country))
+
+
+def _own_zones(country: str) -> list[str]:
+    """Return the zones of a country, the usual ones first; none of an unknown one."""
+    return [zone for zone in _zones(country) if country and get_global("zone_territories").get(zone) == country]
 
 
 def _offsets(zone: str) -> tuple[dt.timedelta | None, ...]:
