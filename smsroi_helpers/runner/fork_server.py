@@ -55,6 +55,7 @@ class ForkServer:
             environment: environment variables of the server and of all that it forks.
             folder: working directory of both.
         """
+        self._has_forked = False
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(_ANSWER_SECONDS)
         with theirs:
@@ -88,6 +89,7 @@ class ForkServer:
         try:
             message = json.dumps(dict(environment)).encode()
             socket.send_fds(self._socket, [message], [task_read, event_write, log.fileno()])
+            self._has_forked = True
             answer = self._socket.recv(64)
         except OSError:
             answer = b""
@@ -103,10 +105,10 @@ class ForkServer:
         )
 
     def close(self) -> None:
-        """End the server, even if it still imports."""
+        """End the server; at once if it has forked nothing, for instance because the source was refused."""
         self._socket.close()
         try:
-            self._process.wait(timeout=1)
+            self._process.wait(timeout=1 if self._has_forked else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
