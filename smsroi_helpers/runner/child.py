@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ __all__ = [
 # nbformat imports jsonschema, which takes 1.2 s to build a grammar of international URLs if this package is installed.
 # Notebooks have no such URLs, and jsonschema works without it.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+_SAVE_SECONDS = 30.0
 
 
 def is_executed(cell: dict[str, Any]) -> bool:
@@ -85,8 +88,29 @@ def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
     """Run papermill; return the outcome, with a message for errors."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
     from traitlets.config import Config
 
+    class EngineThatSavesSeldom(NBClientEngine):  # type: ignore[misc]
+        """papermill writes the file, pictures and all, before and after each cell: a tenth of a notebook's time."""
+
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, *given: Any, **named: Any) -> None:
+            save, latest = nb_man.save, time.monotonic()
+
+            def save_seldom(**asked: Any) -> None:
+                nonlocal latest
+                if time.monotonic() - latest >= _SAVE_SECONDS:
+                    save(**asked)
+                    latest = time.monotonic()
+
+            nb_man.save = save_seldom
+            try:
+                super().execute_managed_notebook(nb_man, *given, **named)
+            finally:
+                nb_man.save = save  # for papermill's last one
+
+    papermill_engines.register("seldom", EngineThatSavesSeldom)
     numbers = itertools.count(1)
     cells = 0
 
@@ -110,6 +134,7 @@ def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
             _literal_path(task["notebook"]),
             _literal_path(task["output"]),
             parameters=task["parameters"],
+            engine_name="seldom",
             kernel_name="python3",
             language="python",
             progress_bar=False,

@@ -16,7 +16,7 @@ import pandas as pd
 
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.members import Members
-from smsroi_helpers.send_plan.policy import NOTHING, Action, Economics, Flags, Policy, Split, find_values
+from smsroi_helpers.send_plan.policy import NOTHING, Action, ActionValues, Economics, Flags, Policy, Split
 from smsroi_helpers.send_plan.response import Response
 from smsroi_helpers.send_plan.valuation import Candidate, revalue
 from smsroi_helpers.statistics import Floats, Ints
@@ -104,13 +104,13 @@ def find_steps(
         members: of `count_members`.
     """
     customers = members.by_profile(grouping)
-    steps = []
+    values, steps = ActionValues(response, economics), []
     for p, rows in enumerate(grouping.membership):
         for number, mask in enumerate(masks):
             places = np.flatnonzero((members.masks == number) & (customers[p] > 0))
             if not len(places):
                 continue
-            value, days = find_values(response, rows, economics, mask)
+            value, days = values.of(rows, mask)
             texts = np.zeros(value.shape[:2])
             for (d, w), weekdays in days.items():
                 each = [members.texts(int(k), float(response.doses[d]), weekdays) for k in places]

@@ -27,11 +27,11 @@ Flags = NDArray[np.bool_]
 
 __all__ = [
     "Action",
+    "ActionValues",
     "Economics",
     "Policy",
     "Split",
     "choose_policy",
-    "find_values",
     "today_levels",
     "value_action",
     "value_policy",
@@ -171,59 +171,63 @@ def choose_policy(response: Response, grouping: Grouping, economics: Economics, 
         economics: prices, limits.
         masks: (7, 24) each, of `Audience`.
     """
-    found = {}
+    values, found = ActionValues(response, economics), {}
     for p, rows in enumerate(grouping.membership):
         for number, mask in enumerate(masks):
-            found[p, number] = _best(response, rows, economics, mask)
+            value, days = values.of(rows, mask)
+            d, w, c = (int(at) for at in np.unravel_index(int(value.argmax()), value.shape))
+            found[p, number] = Action(d, w, c, days[d, w]) if value[d, w, c] > 0 else NOTHING
     return Policy(found)
 
 
-def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -> Action:
-    """The action with the highest V of a membership, over all frequencies, windows and texts at once."""
-    value, days = find_values(response, rows, economics, mask)
-    d, w, c = (int(at) for at in np.unravel_index(int(value.argmax()), value.shape))
-    return Action(d, w, c, days[d, w]) if value[d, w, c] > 0 else NOTHING
+class ActionValues:
+    """V of every action, by the estimate; what does not depend on a membership is computed once."""
 
+    def __init__(self, response: Response, economics: Economics) -> None:
+        """Prepare the values.
 
-def find_values(
-    response: Response, rows: Floats, economics: Economics, mask: Flags
-) -> tuple[Floats, dict[tuple[int, int], tuple[int, ...]]]:
-    """V of every action of a membership, by the estimate, each on its best weekdays.
+        Args:
+            response: of `fit_response`, at today's level.
+            economics: prices, limits.
+        """
+        self._response, self._economics = response, economics
+        doses = response.doses[:, None]
+        h = response.opt_outs[0][..., None] * response.opt_out_level[0] * response.text_opt_outs[0]  # (K, D, C)
+        subscribed = (1 - response.natural_opt_outs[0]) * (1 - np.clip(h, 0.0, 1.0))
+        stays = subscribed[..., None] * (1 - economics.loss_rates) / (1 + economics.discount)
+        weeks = doses * ((1 / (1 - stays)) @ economics.usual_loss)  # texts until the subscriber is lost
+        clicks = (response.clicks[0] * response.click_level[0][:, None])[..., None] * response.text[0][:, None, :]
+        self._earned = weeks * clicks * (response.click_profit[0][:, None] * response.text_profit[0])[:, None, :]
+        self._paid = weeks * economics.cost
+        needed = np.ceil(response.doses).astype(int)
+        self._doses = [(d, int(n)) for d, n in enumerate(needed) if 0 < n <= economics.most_texts]
 
-    Args:
-        response: of `fit_response`, at today's level.
-        rows: (K,): how likely each class is.
-        economics: prices, limits.
-        mask: (7, 24): allowed hours.
+    def of(self, rows: Floats, mask: Flags) -> tuple[Floats, dict[tuple[int, int], tuple[int, ...]]]:
+        """V of every action of a membership, each on its best weekdays.
 
-    Returns:
-        V (D, W, C), −∞ where the action is not allowed; (dose, window) → weekdays.
-    """
-    doses = response.doses
-    weekday = rows @ response.weekday[0]
-    windows = economics.windows
-    usable = np.zeros((len(doses), len(windows)), bool)
-    by_day = np.ones((response.classes, len(doses), len(windows)))
-    days: dict[tuple[int, int], tuple[int, ...]] = {}
-    for w, (start, end) in enumerate(windows):
-        open_days = np.flatnonzero(mask[:, start:end].all(axis=1))
-        ranked = open_days[np.argsort(-weekday[open_days], kind="stable")]
-        for d, texts in enumerate(doses):
-            needed = int(np.ceil(texts))
-            if 0 < needed <= min(economics.most_texts, len(ranked)):
-                usable[d, w] = True
-                days[d, w] = tuple(sorted(int(day) for day in ranked[:needed]))
-                by_day[:, d, w] = response.weekday[0][:, list(days[d, w])].mean(axis=1)
-    clicks = response.clicks[0] * response.click_level[0][:, None]
-    clicks = np.einsum("kd,kw,kdw,kc->kdwc", clicks, response.window[0], by_day, response.text[0])
-    profit = response.click_profit[0][:, None] * response.text_profit[0]
-    m = doses[:, None, None] * (clicks * profit[:, None, None, :] - economics.cost)
-    h = response.opt_outs[0][..., None] * response.opt_out_level[0] * response.text_opt_outs[0]  # (K, D, C)
-    subscribed = (1 - response.natural_opt_outs[0]) * (1 - np.clip(h, 0.0, 1.0))
-    stays = subscribed[..., None] * (1 - economics.loss_rates) / (1 + economics.discount)
-    value = np.einsum("k,kdwc,kdc->dwc", rows, m, (1 / (1 - stays)) @ economics.usual_loss)
-    value[~usable] = -np.inf
-    return value, days
+        Args:
+            rows: (K,): how likely each class is.
+            mask: (7, 24): allowed hours.
+
+        Returns:
+            V (D, W, C), −∞ where the action is not allowed; (dose, window) → weekdays.
+        """
+        response, windows = self._response, self._economics.windows
+        by_weekday = response.weekday[0]
+        weekday = rows @ by_weekday
+        slots = np.full((response.classes, len(response.doses), len(windows)), np.nan)
+        days: dict[tuple[int, int], tuple[int, ...]] = {}
+        for w, (start, end) in enumerate(windows):
+            open_days = np.flatnonzero(mask[:, start:end].all(axis=1))
+            ranked = open_days[np.argsort(-weekday[open_days], kind="stable")]
+            mean = by_weekday[:, ranked].cumsum(axis=1) / np.arange(1, len(ranked) + 1)
+            for d, needed in self._doses:
+                if needed <= len(ranked):
+                    days[d, w] = tuple(sorted(ranked[:needed].tolist()))
+                    slots[:, d, w] = response.window[0][:, w] * mean[:, needed - 1]
+        earned = np.einsum("k,kdw,kdc->dwc", rows, slots, self._earned, optimize=True)
+        value = earned - np.einsum("k,kdc->dc", rows, self._paid)[:, None, :]
+        return np.where(np.isnan(value), -np.inf, value), days
 
 
 def _first(response: Response, one: slice) -> Response:

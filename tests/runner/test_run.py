@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import papermill
 import pytest
 
+from smsroi_helpers.runner.execute import Job, execute_notebooks, start_server
+from smsroi_helpers.runner.progress import _Lines
 from smsroi_helpers.simulation.write import write_company
 from tests.faults.tiny import smsroi
 from tests.reference import cdnow
@@ -117,15 +118,19 @@ def test_a_notebook_runs_alone_on_papermill_s_command_line(smoke, tmp_path):
     check_executed(tmp_path / NOTEBOOKS[0], run)
 
 
+@pytest.fixture(scope="module")
+def server():
+    """Imports what the notebooks import, once for all of them."""
+    with start_server([ROOT / "notebooks" / name for name in NOTEBOOKS], ROOT, 1) as started:
+        yield started
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS[1:])
-def test_each_notebook_runs_alone_under_plain_papermill(notebook, smoke, tmp_path):
-    """As on the command line, which the first notebook is run on; without a second start of papermill."""
+def test_each_notebook_runs_alone(notebook, smoke, server, tmp_path):
+    """By papermill, as on its command line, on a source that nobody has loaded for it."""
     company, run = smoke
-    papermill.execute_notebook(
-        ROOT / "notebooks" / notebook,
-        tmp_path / notebook,
-        {"data": str(company), "run_dir": str(run)},
-        cwd=tmp_path,
-        progress_bar=False,
-    )
+    parameters = {"data": str(company), "run_dir": str(run)}
+    job = Job(notebook, notebook[3:-6], ROOT / "notebooks" / notebook, tmp_path / notebook, parameters)
+    outcomes = execute_notebooks([job], root=ROOT, logs=tmp_path / "logs", progress=_Lines(), server=server)
+    assert outcomes[notebook].error is None
     check_executed(tmp_path / notebook, run)
