@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ibis
+import pyarrow as pa
 
 from smsroi_helpers.source.exports.layouts import layout_of, match_part
 from smsroi_helpers.source.exports.templates import ExportFile, fill_template
@@ -24,8 +25,9 @@ def mapped(
     assert not match.missing
     exports = []
     for n, rows in enumerate(files):
-        schema = ibis.schema(dict.fromkeys(headings, "string"))
-        con.create_table(f"file{n}", ibis.memtable(list(rows), schema=schema))
+        columns = {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(headings)}
+        con.con.register(f"rows{n}", pa.table(columns))
+        con.raw_sql(f"CREATE TABLE file{n} AS FROM rows{n}")
         exports.append(ExportFile(f"file{n}", match.found))
     provide_settings(con, zone, currency)
     settings = {"zone": zone, "year_last": "day"}
@@ -33,9 +35,10 @@ def mapped(
     for table in chosen.templates:
         query = fill_template(layout, chosen, table, exports, settings)
         if table in chosen.helpers:
-            con.raw_sql(f'CREATE OR REPLACE VIEW "{table}" AS {query}')
+            con.raw_sql(f'CREATE TABLE "{table}" AS {query}')
         elif query:
-            found[table] = con.sql(query).to_pyarrow().to_pylist()
+            found[table] = con.con.sql(query).to_arrow_table().to_pylist()
+    con.disconnect()
     return found
 
 

@@ -28,14 +28,18 @@ class TestYouzan:
         assert buyers == {"E1": "guest", "E2": "guest", "E3": "13800000001", "E4": "guest"}
         assert found.get("identities", []) == []
 
-    @pytest.mark.parametrize("word", ["", *NO_VALUE, "0000-00-00 00:00:00", "1970-01-01 08:00:00", "0"])
-    def test_an_order_without_a_time_of_payment_was_not_paid(self, word):
-        found = mapped("youzan", YOUZAN, [
-            ("E1", "交易关闭", AT, word.upper(), "30.00", "", "13800000001", ""),
-            ("E2", "交易关闭", AT, AT, "31.00", word if word in NO_VALUE else "", "13800000001", ""),
-        ])  # fmt: skip
-        assert amounts(found) == {"E2": 31.0, "E2 refund": -31.0}
-        assert reasons(found) == {"Youzan orders that were not paid (交易关闭)": 1}
+    def test_an_order_without_a_time_of_payment_was_not_paid(self):
+        words = ["", *NO_VALUE, "0000-00-00 00:00:00", "1970-01-01 08:00:00", "0"]
+        unpaid = [(f"E{n}", "交易关闭", AT, word.upper(), "30.00", "", "13800000001", "")
+                  for n, word in enumerate(words)]  # fmt: skip
+        paid = [(f"F{n}", "交易关闭", AT, AT, "31.00", word if word in NO_VALUE else "", "13800000001", "")
+                for n, word in enumerate(words)]  # fmt: skip
+        found = mapped("youzan", YOUZAN, unpaid + paid)
+        expected = {}
+        for n in range(len(words)):
+            expected |= {f"F{n}": 31.0, f"F{n} refund": -31.0}
+        assert amounts(found) == expected
+        assert reasons(found) == {"Youzan orders that were not paid (交易关闭)": len(words)}
 
     def test_an_amount_refunded_is_a_refund_also_of_a_part(self):
         found = mapped("youzan", YOUZAN, [
@@ -218,11 +222,8 @@ class TestPeople:
         assert self.read(("+12025550101", "none"), ("", "no mail"))[0] == ["+12025550101", "guest"]
 
 
-@pytest.mark.parametrize(
-    ("word", "counts"),
-    [("Anulowane", False), ("Ожидает оплаты", False), ("キャンセル済み", False), ("Zrealizowane", True)],
-)
-def test_a_status_of_woocommerce_in_the_language_of_the_shop(word, counts):
+def test_a_status_of_woocommerce_in_the_language_of_the_shop():
+    words = {"Anulowane": False, "Ожидает оплаты": False, "キャンセル済み": False, "Zrealizowane": True}
     headings = ("order_id", "order_date", "status", "order_total", "billing_email")
-    found = mapped("woocommerce", headings, [("1", AT, word, "10.00", "a@b.example")])
-    assert len(found["orders"]) == counts
+    found = mapped("woocommerce", headings, [(word, AT, word, "10.00", "a@b.example") for word in words])
+    assert {row["order_id"] for row in found["orders"]} == {word for word, counts in words.items() if counts}
