@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.frequency.study import analyse
-from tests.frequency.samples import open_folder, source, written
+from tests.frequency.samples import LOG_WEEKS, open_folder, source, written
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,6 @@ def study_of(tmp_path_factory):
         for name, content in written(source(**given)[0]).items():
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
         shop = open_folder(folder)
-        return shop, analyse(shop, np.random.default_rng(1), log_weeks=12)
+        return shop, analyse(shop, np.random.default_rng(1), log_weeks=LOG_WEEKS)
 
     return study

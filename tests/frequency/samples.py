@@ -14,6 +14,8 @@ from smsroi_helpers.source.shop import open_shop
 DOSES = {"none": 0.0, "one": 1.0, "two": 2.0, "four": 4.0}
 START = dt.datetime(2024, 3, 4)
 WEEKS = 8
+LOG_WEEKS = 12
+"""How many weeks of the log observational estimates use."""
 
 
 def cells_of(people):

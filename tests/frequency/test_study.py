@@ -10,19 +10,23 @@ import pytest
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test.click_profit import find_prices
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import check_experiments
 from smsroi_helpers.frequency import check_tables, outputs
 from smsroi_helpers.frequency import figures as frequency_figures
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency import tables as frequency_tables
-from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.counts import ALL, count_arms
 from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
-from smsroi_helpers.frequency.study import _find_experiment, analyse
+from smsroi_helpers.frequency.study import _find_experiment, read_logs
 from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide, opt_out_sentence
+from smsroi_helpers.measures import PRACTICE_WEEKS
+from smsroi_helpers.segmentation import find_cuts
 from tests.cluster_sources import draw_households, open_households
-from tests.frequency.samples import WEEKS, open_folder, source, written
+from tests.frequency.samples import LOG_WEEKS, WEEKS, open_folder, source, written
 
 
 def causal(text):
@@ -103,9 +107,12 @@ def test_split_files_are_the_same_source(tmp_path, study_of):
         else:
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
     shop = open_folder(folder)
-    again = analyse(shop, np.random.default_rng(1), log_weeks=12)
-    pd.testing.assert_frame_equal(study.arms, again.arms)
-    pd.testing.assert_frame_equal(study.logs.steps, again.logs.steps)
+    logs = read_logs(shop, study.channel, study.segment_by, PRACTICE_WEEKS, LOG_WEEKS)
+    pd.testing.assert_frame_equal(study.logs.steps, logs.steps)
+    experiment = next(each for each, _validity in check_experiments(shop))
+    cuts = find_cuts(shop)
+    cells = count_arms(shop, experiment, study.segment_by, study.channel, cuts)
+    pd.testing.assert_frame_equal(study.arms, estimate_arms(cells, study.texts_per_week))
 
 
 def test_without_an_experiment_the_log_is_observational(study_of):
