@@ -54,10 +54,13 @@ class World:
 
 
 def random_world(seed):
-    """Few customers on a coarse clock, so that ties and window edges abound; columns come and go with the seed."""
+    """Customers on a coarse clock, so that ties and window edges abound; columns come and go with the seed.
+
+    A source of more rows takes no longer to read than one of few, so worlds are few and each has many customers.
+    """
     rng = np.random.default_rng(seed)
     start = dt.datetime(2024, 3, 1) if seed % 2 else dt.datetime(2024, 10, 20)  # both hold a change of clocks
-    customers = [f"c{i}" for i in range(12)]  # the last two never order
+    customers = [f"c{i}" for i in range(24)]  # the last four never order
     maybe = lambda share: rng.random() < share  # noqa: E731
 
     def moment(days=30.0, step=12):
@@ -67,16 +70,16 @@ def random_world(seed):
         return at + dt.timedelta(hours=int(rng.integers(0, 60))) if maybe(share) else None
 
     orders = [
-        {"order_id": f"o{i}", "customer_id": customers[rng.integers(10)], "ordered_at": moment()}
+        {"order_id": f"o{i}", "customer_id": customers[rng.integers(20)], "ordered_at": moment()}
         | {"amount": round(float(rng.normal(25, 20)), 2), "discount": [None, 0.0, 3.5, 7.25][rng.integers(4)]}
-        for i in range(150)
+        for i in range(300)
     ]
     messages = []
-    for i in range(160):
+    for i in range(320):
         at = moment()
         later = at + dt.timedelta(hours=12 * int(rng.integers(3)))
         messages.append(
-            {"message_id": f"m{rng.integers(10**6)}-{i}", "customer_id": customers[rng.integers(12)], "sent_at": at}
+            {"message_id": f"m{rng.integers(10**6)}-{i}", "customer_id": customers[rng.integers(24)], "sent_at": at}
             | {"campaign_id": f"k{i % 3}", "channel": [None, "email"][i % 2], "variant": None}
             | {"cost": [None, 0.03, 0.11][rng.integers(3)], "delivered_at": later if maybe(0.8) else None}
             | {
@@ -130,7 +133,8 @@ def random_world(seed):
     return world
 
 
-SEEDS = range(10)
+SEEDS = (0, 1, 2, 3, 4, 6)
+"""Every choice of columns, every time zone, both changes of clocks, and a world without the table customers (6)."""
 
 
 def rows_of(expression, *keys):
