@@ -21,6 +21,8 @@ class World:
     tables: dict[str, list[dict[str, Any]]]
     mostly_dates: dict[str, bool] = field(default_factory=dict)
     """Table → whether most of its times are midnights, once it is asked for."""
+    _seen: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Table → its rows of `seen`, once they are asked for."""
 
     @property
     def end(self):
@@ -29,12 +31,17 @@ class World:
 
     def seen(self, table):
         """The rows as the contract has them at as_of: later ones left out, other later instants null."""
+        if table not in self._seen:
+            self._seen[table] = self._until(table, self.end)
+        return self._seen[table]
+
+    def _until(self, table, end):
         own = TABLES[table].event_time
-        rows = [row for row in self.tables.get(table, []) if row.get(own) is None or row[own] < self.end]
+        rows = [row for row in self.tables.get(table, []) if row.get(own) is None or row[own] < end]
         late = {key for row in rows for key, value in row.items() if isinstance(value, dt.datetime)} - {own}
         late -= {column for of, column in PLANNED_TIMES if of == table}
         return [
-            {key: None if key in late and value and value >= self.end else value for key, value in row.items()}
+            {key: None if key in late and value and value >= end else value for key, value in row.items()}
             for row in rows
         ]
 
