@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from ibis.expr.operations import Node
@@ -121,6 +122,45 @@ def cdnow_shop(cdnow_sample, tmp_path_factory) -> Callable[[str], Shop]:
     place = tmp_path_factory.mktemp("cdnow_shop")
     loaded = load(cdnow_sample, place / ".loaded")
     return lambda as_of="": open_shop(loaded, as_of, place / ".cache")
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """A simulated company with four experiments: its truth, its folder and its shop. Several stages' tests read them.
+
+    The time that such a company takes hardly depends on its size.
+    """
+    from smsroi_helpers.simulation.write import write_company
+
+    place = tmp_path_factory.mktemp("simulated")
+    world = write_company(place / "source", customers=6_000, weeks=40, seed=5)
+    return world, place / "source", open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
+
+
+@pytest.fixture(scope="session")
+def simulated_tests(simulated):
+    """The experiments of the simulated company, evaluated."""
+    from smsroi_helpers import ab_test
+
+    return ab_test.analyse(simulated[2])
+
+
+@pytest.fixture(scope="session")
+def simulated_hours(simulated):
+    """The hours of the simulated company, and the best of them."""
+    from smsroi_helpers import timing
+
+    hours = timing.analyse(simulated[2])
+    return hours, timing.find_best_hours(hours, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="session")
+def simulated_frequencies(simulated):
+    """The study of frequencies in the simulated company, and its policy."""
+    from smsroi_helpers import frequency
+
+    study = frequency.analyse(simulated[2], np.random.default_rng(1))
+    return study, frequency.choose_frequencies(study, np.random.default_rng(1))
 
 
 @pytest.fixture

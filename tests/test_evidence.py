@@ -6,23 +6,17 @@ import pytest
 from smsroi_helpers import ab_test, contract, frequency, measures, timing
 from smsroi_helpers.ab_test.decision import decide as decide_tests
 from smsroi_helpers.experiments import count_outcomes
-from smsroi_helpers.simulation.write import write_company
-from smsroi_helpers.source.read import load
-from smsroi_helpers.source.shop import open_shop
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    place = tmp_path_factory.mktemp("evidence")
-    write_company(place / "source", customers=1_500, weeks=32, seed=4)
-    return open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
+@pytest.fixture
+def shop(simulated):
+    return simulated[2]
 
 
-def test_hours_are_clicks_of_a_curve_times_a_price(shop):
-    hours = timing.analyse(shop)
-    answers = timing.find_best_hours(hours, np.random.default_rng(1))
+def test_hours_are_clicks_of_a_curve_times_a_price(simulated_hours):
+    hours, answers = simulated_hours
     for decision, answer in zip(timing.decide(hours, answers, 10), answers, strict=False):
         if not decision.unit:
             assert decision.evidence in ("descriptive", "modelled", "observational", "none")
@@ -37,10 +31,9 @@ def test_hours_are_clicks_of_a_curve_times_a_price(shop):
     assert not set(timing.response_rows(hours)["evidence"]) & {"randomised"}
 
 
-def test_frequencies_are_of_a_fit_and_arms_are_as_measured(shop):
-    study = frequency.analyse(shop, np.random.default_rng(1))
+def test_frequencies_are_of_a_fit_and_arms_are_as_measured(shop, simulated_frequencies):
+    study, policy = simulated_frequencies
     assert study.fit is not None
-    policy = frequency.choose_frequencies(study, np.random.default_rng(1))
     for decision in frequency.decide(study, policy, "USD"):
         assert decision.evidence == "modelled"
         assert decision.cash_evidence == ("none" if np.isnan(decision.cash) else "modelled")
@@ -58,8 +51,8 @@ def test_frequencies_are_of_a_fit_and_arms_are_as_measured(shop):
     assert shown["arm_profit"].item() == pytest.approx(own, rel=1e-6)
 
 
-def test_tests_are_measured_or_worked_out_from_clicks(shop):
-    evaluated = ab_test.analyse(shop)
+def test_tests_are_measured_or_worked_out_from_clicks(shop, simulated_tests):
+    evaluated = simulated_tests
     counted = count_outcomes(shop)
     found = list(zip(decide_tests(evaluated), ab_test.decide(evaluated, "USD"), strict=True))
     assert found

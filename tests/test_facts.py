@@ -26,18 +26,18 @@ from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
 from smsroi_helpers.timing.counts import collect_sends
 
-SEEDS = range(8)
+SEEDS = range(3)
 START = dt.datetime(2025, 1, 6)
 LAST = dt.date(2025, 6, 30)
 ASSIGNED = dt.datetime(2025, 1, 1)
-PEOPLE = 60
+PEOPLE = 160
 MARGIN = 0.4
 
 
 def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
     """The tables as lists of rows. Messages are older than a week, and clicked within two days."""
     rng = np.random.default_rng([seed, 7])
-    names = [f"c{i:02}" for i in range(PEOPLE)]
+    names = [f"c{i:03}" for i in range(PEOPLE)]
 
     def some_day(days: int = 160) -> dt.datetime:
         return START + dt.timedelta(minutes=int(rng.integers(days * 1440)))
@@ -49,7 +49,7 @@ def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
             "opted_out_at": some_day() if rng.random() < 0.3 else None,
             "region": "ab"[i % 2],
         }
-        for i, name in enumerate(names[:-5])  # the last five are known only by their orders
+        for i, name in enumerate(names[:-12])  # the last twelve are known only by their orders
     ]
     orders = [
         {
@@ -59,14 +59,14 @@ def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
             "amount": [0.0, -7.5, *np.round(rng.gamma(4, 5, 8), 2)][rng.integers(10)],
             "discount": [None, 0.0, 2.25][rng.integers(3)],
         }
-        for i in range(400)
+        for i in range(1_070)
     ]
     messages = []
-    for i in range(900):
+    for i in range(2_400):
         customer = int(rng.integers(PEOPLE))
         at = some_day(155)
         delay = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds; the first is a machine click
-        clicks = rng.random() < (0.97 if customer < 3 else 0.3)  # three customers have a machine that clicks everything
+        clicks = rng.random() < (0.97 if customer < 8 else 0.3)  # eight customers have a machine that clicks everything
         messages.append({
             "message_id": f"m{i}", "customer_id": names[customer], "campaign_id": f"k{i % 4}", "sent_at": at,
             "delivered_at": at + dt.timedelta(seconds=3),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import duckdb
 import nbformat
-import numpy as np
 import pytest
 
 from smsroi_helpers import ab_test, frequency, measures, timing
@@ -14,20 +13,10 @@ from smsroi_helpers.ab_test import planning_tables
 from smsroi_helpers.frequency import tables as frequency_tables
 from smsroi_helpers.frequency.policy import texts_per_week
 from smsroi_helpers.locale import day
-from smsroi_helpers.simulation.write import write_company
-from smsroi_helpers.source.read import load
-from smsroi_helpers.source.shop import open_shop
 from smsroi_helpers.timing import tables as timing_tables
 
 pytestmark = pytest.mark.slow
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory):
-    place = tmp_path_factory.mktemp("today")
-    write_company(place / "source", customers=1_000, weeks=32, seed=4)
-    return place / "source", open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
 
 
 def raw_counts(folder, first, last):
@@ -53,10 +42,9 @@ def raw_counts(folder, first, last):
     """).fetchone()  # fmt: skip
 
 
-def test_today_is_the_same_count_of_raw_messages_on_every_page(company):
-    folder, shop = company
-    hours = timing.analyse(shop)
-    study = frequency.analyse(shop, np.random.default_rng(1))
+def test_today_is_the_same_count_of_raw_messages_on_every_page(simulated, simulated_hours, simulated_frequencies):
+    _world, folder, shop = simulated
+    (hours, answers), (study, policy) = simulated_hours, simulated_frequencies
     audience = ab_test.read_audience(shop)
     practice = measures.find_practice(shop)
     assert hours.today == study.logs.practice == audience.practice == practice
@@ -83,8 +71,6 @@ def test_today_is_the_same_count_of_raw_messages_on_every_page(company):
         assert f"{day(first)} to {day(last)}" in page.markup
         assert f"{messages:,}" in page.markup
         assert f"{before.messages:,}" in page.markup
-    policy = frequency.choose_frequencies(study, np.random.default_rng(1))
-    answers = timing.find_best_hours(hours, np.random.default_rng(1))
     for decided in (frequency.decide(study, policy, "USD")[0], timing.decide(hours, answers)[0]):
         assert f"Today means {day(first)} to {day(last)}." in decided.caveat
 

@@ -16,7 +16,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from smsroi_helpers import cltv, measures
@@ -136,11 +137,10 @@ def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices
         return "clustered"
     if not (prices.click.known and prices.click.estimate > 0):
         return "no_click_value"
-    clicks = _sums(counted, experiment, "clicks")
-    if not clicks["sum_y"].sum():
+    if not moments_of(counted, experiment.name, "clicks")["sum_y"].sum():
         return "no_clicks"
-    sent = _sums(counted, experiment, "sent").reindex(list(experiment.arms))
-    per = sent["sum_y"] / (sent["sum_x"] if sent["sum_x"].sum() > 0 else sent["n"])
+    sent = _sums(moments_of(counted, experiment.name, "sent"), experiment.arms)
+    per = pd.Series(sent["sum_y"]) / (sent["sum_x"] if sent["sum_x"].sum() > 0 else sent["n"])
     return "messages_differ" if not per.min() > 0 or per.max() / per.min() - 1 > _MOST_UNEQUAL else ""
 
 
@@ -159,8 +159,16 @@ def contradicted(effects: ArmEffects, arms: Sequence[str]) -> bool:
 # --- the parts -------------------------------------------------------------------------------------------------------
 
 
-def _sums(counted: pd.DataFrame, experiment: Experiment, name: str) -> pd.DataFrame:
-    return moments_of(counted, experiment.name, name).groupby("arm").sum(numeric_only=True)
+def _sums(rows: pd.DataFrame, arms: Sequence[str]) -> dict[str, Floats]:
+    """The sums of moments over the days of assignment, in the order of the arms; unknown values count as 0."""
+    place_of = {name: place for place, name in enumerate(arms)}
+    places = np.array([place_of.get(name, -1) for name in rows["arm"].tolist()], int)
+    own, found = places >= 0, {}
+    for name, values in rows.items():
+        if name not in ("arm", "assigned_day"):
+            found[str(name)] = np.zeros(len(arms))
+            np.add.at(found[str(name)], places[own], np.nan_to_num(values.to_numpy(float))[own])
+    return found
 
 
 @dataclass(frozen=True)
@@ -187,30 +195,32 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
     strata = strata_of(experiment) if by_day else None
     names, by = list(experiment.arms), ["assigned_day"] if by_day else []
 
-    def means(rows: pd.DataFrame) -> Arms:
-        if strata is not None:
-            rows = rows.assign(stratum=rows["assigned_day"].map(strata))
-        return estimate_means(rows[["arm", *rows.columns.intersection(["stratum"]), "n", "sum_y", "sum_y2"]], names)
+    def means(rows: pd.DataFrame, y: ArrayLike, y2: ArrayLike) -> Arms:
+        columns = {"arm": rows["arm"], "n": rows["n"], "sum_y": y, "sum_y2": y2}
+        stratum = {} if strata is None else {"stratum": rows["assigned_day"].map(strata)}
+        return estimate_means(pd.DataFrame(columns | stratum), names)
 
     rows = moments_of(counted, experiment.name, "clicks", by)
     scale = _judged(experiment, counted)
-    of_row = rows["arm"].map(dict(zip(names, scale, strict=True)))
-    sums = rows.groupby("arm")[["n", "n_known", "sum_y", "sum_x", "sum_xy"]].sum().reindex(names).fillna(0.0)
+    of_row = rows["arm"].map(dict(zip(names, scale, strict=True))).to_numpy(float)
+    sums = _sums(rows, names)
     is_known = sums["n_known"].sum() > 0 and prices.subscriber.known
-    n = sums["n"].to_numpy(float)
+    n = sums["n"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        together = scale * (sums["sum_xy"] - sums["sum_x"] * sums["sum_y"] / n).to_numpy(float) / (n - 1) / n
-    per_order = compare(estimate_ratios(_sums(counted, experiment, "discounts").reset_index(), names), names[0])
-    clicks = means(rows.assign(sum_y=rows["sum_y"] * of_row, sum_y2=rows["sum_y2"] * of_row**2))
-    of_discounts = means(moments_of(counted, experiment.name, "discounts", by))
+        together = scale * (sums["sum_xy"] - sums["sum_x"] * sums["sum_y"] / n) / (n - 1) / n
+    discounts = moments_of(counted, experiment.name, "discounts", by)
+    per_order = compare(estimate_ratios(pd.DataFrame({"arm": names, **_sums(discounts, names)}), names), names[0])
+    clicks = means(rows, rows["sum_y"] * of_row, rows["sum_y2"] * of_row**2)
+    of_discounts = means(discounts, discounts["sum_y"], discounts["sum_y2"])
     cost = moments_of(counted, experiment.name, "cost", by)  # of nobody where costs are not known
+    known_cost = bool(cost["n"].sum())
     return _Parts(
         clicks=clicks,
-        opt_outs=means(rows.assign(sum_y=rows["sum_x"], sum_y2=rows["sum_x2"])) if is_known else None,
-        cost=means(cost if cost["n"].sum() else rows.assign(sum_y=0.0, sum_y2=0.0)),
+        opt_outs=means(rows, rows["sum_x"], rows["sum_x2"]) if is_known else None,
+        cost=means(cost, cost["sum_y"], cost["sum_y2"]) if known_cost else means(rows, 0.0, 0.0),
         discounts=of_discounts,
         covariance=together if is_known else np.zeros(len(names)),
-        events=sums["sum_y"].to_numpy(float),
+        events=sums["sum_y"],
         has_extra=_differs(per_order, ALPHA / len(experiment.treated)),
         discount_per_click=float(of_discounts.mean[0] / clicks.mean[0]) if clicks.mean[0] > 0 else 0.0,
     )
@@ -221,8 +231,8 @@ def _judged(experiment: Experiment, counted: pd.DataFrame) -> Floats:
 
     Its error is left out: customers with more judged messages have more clicks, so with it the error would be smaller.
     """
-    judged = _sums(counted, experiment, "judged").reindex(list(experiment.arms)).fillna(0.0)
-    sent, known = judged["sum_y"].to_numpy(float), judged["sum_x"].to_numpy(float)
+    judged = _sums(moments_of(counted, experiment.name, "judged"), experiment.arms)
+    sent, known = judged["sum_y"], judged["sum_x"]
     return np.where(known > 0, sent / np.maximum(known, 1.0), 1.0)
 
 
@@ -263,15 +273,18 @@ class _Difference:
 
     def z(self) -> float:
         """How many standard errors of its parts the profit is from 0: at which the limits just hold 0."""
-        low, high = 0.0, _MOST_Z
         at = self.profit()[0]
         if not abs(at) > 0:
             return 0.0
-        for _halving in range(40):
-            middle = (low + high) / 2
-            _estimate, lowest, highest = self.profit(middle / _Z, middle / _Z)
-            low, high = (middle, high) if lowest > 0 or highest < 0 else (low, middle)
-        return float(np.copysign(low, at))
+
+        def nearer_limit(z: float) -> float:
+            """The distance from 0 to the limit on its side, in the direction of the estimate."""
+            _estimate, lowest, highest = self.profit(z / _Z, z / _Z)
+            return lowest if at > 0 else -highest
+
+        if nearer_limit(_MOST_Z) > 0:
+            return float(np.copysign(_MOST_Z, at))
+        return float(np.copysign(brentq(nearer_limit, 0.0, _MOST_Z, xtol=1e-11), at))
 
 
 def _widen(interval: Interval, factor: float) -> Interval:

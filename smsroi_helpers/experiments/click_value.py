@@ -27,7 +27,7 @@ from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.checked import check_experiments
 from smsroi_helpers.experiments.registry import Experiment
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 from smsroi_helpers.statistics import GROUPS, Floats, Ints, by_group, product_interval, t_quantile
 
 __all__ = [
@@ -257,6 +257,7 @@ def price_clicks(clicks: tuple[float, float, float], click: ClickValue) -> tuple
     return product_interval(clicks, (click.estimate, click.low, click.high))
 
 
+@once
 def find_click_value(shop: Shop) -> ClickValue:
     """The value of a click from all valid tests whose arms differ in messages."""
     nan = float("nan")

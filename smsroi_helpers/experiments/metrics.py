@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "ORDER_METRICS", "Metric"]
+__all__ = ["CLICK_PAIRS", "METRICS", "ORDER_METRICS", "PAIRS", "Metric"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,18 @@ METRICS: dict[str, Metric] = {
 """By name. Shares are of the customers assigned; orders is the number of orders per customer assigned. reply_rate is
 Σ replies ÷ Σ messages sent; click_rate is Σ human clicks ÷ Σ messages sent for which it is known whether a human
 clicked."""
+
+PAIRS = {metric.name: (metric.outcome, metric.covariate) for metric in METRICS.values()}
+"""Metric → its outcome and covariate, as `measures.arm_moments_together` takes them."""
+
+CLICK_PAIRS: dict[str, tuple[str, str | None]] = {
+    "clicks": ("clicked_messages", "opted_out"),
+    "judged": ("messages", "click_known_messages"),
+    "cost": ("message_cost", None),
+    "sent": ("messages", "subscribed_weeks"),
+    "discounts": ("discount", "orders"),
+}
+"""The same of what `ab_test.click_profit` reads."""
 
 ORDER_METRICS = ("profit", "revenue", "orders", "order_rate")
 """Metrics that are counted from orders: not known in a source without them."""

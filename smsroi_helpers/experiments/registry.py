@@ -4,6 +4,7 @@ Everything is a count by arm (and day, channel, week, month, segment): rows do n
 """
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,9 +17,9 @@ from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.experiments.clusters import Clusters, count_clusters, with_cluster_days
-from smsroi_helpers.experiments.metrics import METRICS
+from smsroi_helpers.experiments.metrics import CLICK_PAIRS, METRICS, PAIRS
 from smsroi_helpers.experiments.pre_period import with_pre_period
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "list_experiments",
     "moments_of",
 ]
-
 
 MOST_LABEL_DAYS = 26
 """The most days at which the customers of one experiment are labelled: one a week for half a year of enrolment."""
@@ -96,7 +96,7 @@ class Experiment:
         """Mean weeks for which outcomes were counted, over the customers."""
         return float(self.assigned["outcome_days"].sum() / max(self.customers.sum(), 1) / 7)
 
-    @property
+    @functools.cached_property
     def information(self) -> float:
         """The information of the always-valid interval: see `sequential.information`."""
         by_day = (self.assigned["n"] - self.assigned["late"]).groupby(self.assigned["day"]).sum()
@@ -212,19 +212,6 @@ def _count_assigned(shop: Shop) -> pd.DataFrame:
 # --- outcomes --------------------------------------------------------------------------------------------------------
 
 
-def _pairs() -> dict[str, tuple[str, str | None]]:
-    return {metric.name: (metric.outcome, metric.covariate) for metric in METRICS.values()}
-
-
-_CLICK_PAIRS: dict[str, tuple[str, str | None]] = {
-    "clicks": ("clicked_messages", "opted_out"),
-    "judged": ("messages", "click_known_messages"),
-    "cost": ("message_cost", None),
-    "sent": ("messages", "subscribed_weeks"),
-    "discounts": ("discount", "orders"),
-}
-
-
 def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
     """Outcomes of customers with an outcome window above 0."""
     rows = with_cluster_days(measures.arm_outcomes(shop, experiment))
@@ -241,8 +228,19 @@ def count_outcomes(shop: Shop, experiment: str | None = None, pre_period: Sequen
 
     With `pre_period`, means are adjusted for these columns too (`pre_period.with_pre_period`).
     """
+    if experiment is None and not pre_period:
+        return _outcomes_of_all(shop).copy()
+    return _count_outcomes(shop, experiment, pre_period)
+
+
+@once
+def _outcomes_of_all(shop: Shop) -> pd.DataFrame:
+    return _count_outcomes(shop, None, ())
+
+
+def _count_outcomes(shop: Shop, experiment: str | None, pre_period: Sequence[str]) -> pd.DataFrame:
     by = ("experiment_id", "arm", "assigned_day")
-    pairs = {**_pairs(), **_CLICK_PAIRS, "same_day": ("same_day_orders", "orders")}
+    pairs = {**PAIRS, **CLICK_PAIRS, "same_day": ("same_day_orders", "orders")}
     rows = with_pre_period(shop, _in_time(shop, experiment), pre_period)
     means = [name for name, metric in METRICS.items() if metric.kind != "ratio"]
     return shop.count(measures.arm_moments_together(rows, pairs, by, attributes=pre_period, adjusted=means))
@@ -261,9 +259,11 @@ def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence
         arm, the columns of `by`, and the columns of `measures.arm_moments` but for n_unknown.
     """
     prefix = f"{metric}__"
-    own = [name for name in counted.columns if name.startswith(prefix) and name != f"{prefix}n_unknown"]
-    rows = counted[["arm", *by, *own]][(counted["experiment_id"] == experiment).to_numpy()]
-    return rows.set_axis(["arm", *by, *(name.removeprefix(prefix) for name in own)], axis=1)
+    kept = {name: name for name in ("arm", *by)}
+    kept |= {name: name.removeprefix(prefix) for name in counted.columns.tolist() if name.startswith(prefix)}
+    kept.pop(f"{prefix}n_unknown", None)
+    is_own = counted["experiment_id"].to_numpy() == experiment  # and column by column, which pandas does fastest
+    return pd.DataFrame({new: counted[name].array[is_own] for name, new in kept.items()}, index=counted.index[is_own])
 
 
 def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.DataFrame:
@@ -379,7 +379,7 @@ def count_by_segment(
     rows = _in_time(shop)
     rows = rows.join(labelled, (rows.experiment_id == labelled.of_experiment) & (rows.customer_id == labelled.member))
     rows = rows.drop("of_experiment", "member")
-    pairs = {name: pair for name, pair in _pairs().items() if name in metrics} | _CLICK_PAIRS
+    pairs = {name: pair for name, pair in PAIRS.items() if name in metrics} | CLICK_PAIRS
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
 
 

@@ -22,7 +22,7 @@ from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.checked import check_experiments
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.validity import arms_without_messages
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 from smsroi_helpers.statistics import Floats, difference_of_means, estimate_ratios, product_interval, sum_interval
 
 __all__ = [
@@ -128,6 +128,7 @@ def _draw_losses(treated: pd.DataFrame, rate: tuple[float, float], alone: float,
     return np.asarray(1 - (1 - alone) * (1 - np.minimum(members * caused, 1.0)) * (1 - lost))
 
 
+@once
 def _count_arms(shop: Shop) -> pd.DataFrame:
     """By experiment and arm (index): the moments that `estimate_subscriber_value` reads."""
     people = measures.arm_outcomes(shop, None, "treatment")

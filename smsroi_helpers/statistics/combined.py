@@ -15,6 +15,9 @@ __all__ = [
 
 Interval = tuple[float, float, float]
 """Estimate, low, high."""
+_TURN = np.linspace(0, 2 * np.pi, 1441)
+_AROUND = tuple((share, share >= 0) for share in (np.cos(_TURN), np.sin(_TURN)))
+"""The points of the unit circle on which products are evaluated: each coordinate, and where it is not negative."""
 
 
 def product_interval(one: Interval, two: Interval) -> Interval:
@@ -26,11 +29,9 @@ def product_interval(one: Interval, two: Interval) -> Interval:
     >>> product_interval((2.0, 1.0, 3.0), (4.0, 4.0, 4.0))
     (8.0, 4.0, 12.0)
     """
-    turn = np.linspace(0, 2 * np.pi, 1441)
-    around = []
-    for (value, low, high), share in ((one, np.cos(turn)), (two, np.sin(turn))):
-        around.append(value + np.where(share >= 0, high - value, value - low) * share)
-    products = around[0] * around[1]
+    products = np.ones(1)
+    for (value, low, high), (share, is_above) in zip((one, two), _AROUND, strict=True):
+        products = products * (value + np.where(is_above, high - value, value - low) * share)
     return one[0] * two[0], float(products.min()), float(products.max())
 
 

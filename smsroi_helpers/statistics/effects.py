@@ -145,10 +145,14 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
 
 def _cells(moments: pd.DataFrame, arms: Sequence[str], stratum: str | None) -> dict[str, Floats]:
     """Each column of the moments, arms × strata: sums over the rows, unknown values left out."""
-    names = [each for each in moments.columns if each.startswith(("sum_", "n_", "unit_")) or each in ("n", "units")]
-    arm = pd.Index(list(arms)).get_indexer(moments["arm"])
-    column, strata = (np.zeros(len(arm), int), 1) if stratum is None else _numbered(moments[stratum])
-    values = moments[names].to_numpy(float)
+    columns = dict(moments.items())  # a frame of several columns takes pandas far longer to cut out
+    names = [each for each in columns if each.startswith(("sum_", "n_", "unit_")) or each in ("n", "units")]
+    place_of = {name: place for place, name in enumerate(arms)}
+    arm = np.array([place_of.get(name, -1) for name in columns["arm"].tolist()], int)
+    column, strata = (np.zeros(len(arm), int), 1) if stratum is None else _numbered(columns[stratum])
+    values = np.empty((len(arm), len(names)))
+    for place, name in enumerate(names):
+        values[:, place] = columns[name].to_numpy(float)
     grid = np.zeros((len(arms), strata, len(names)))
     used = arm >= 0
     np.add.at(grid, (arm[used], column[used]), np.where(np.isnan(values), 0.0, values)[used])

@@ -6,7 +6,6 @@ import pytest
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test.decision_rule import decide_experiment
-from smsroi_helpers.simulation.write import write_company
 from tests.experiment_sources import ONE_FAULT_EACH, ROOT, open_folder, public, write_tests
 
 
@@ -26,15 +25,13 @@ def open_public(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("company")
-    world = write_company(folder / "source", customers=6_000, weeks=40, seed=5)
-    return world, folder / "source", open_folder(folder / "source", folder)
+def company(simulated):
+    return simulated
 
 
 @pytest.fixture(scope="session")
-def evaluated(company):
-    return ab_test.analyse(company[2])
+def evaluated(simulated_tests):
+    return simulated_tests
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,12 @@
 import pytest
 
 from smsroi_helpers import effectiveness
-from smsroi_helpers.simulation.write import write_company
-from tests.experiment_sources import open_folder
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory):
+def company(simulated):
     """The shop of a simulated company with a holdout."""
-    place = tmp_path_factory.mktemp("effectiveness")
-    write_company(place / "source", customers=1_500, weeks=30, seed=8)
-    return open_folder(place / "source", place)
+    return simulated[2]
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,10 @@
 """Attributed beside incremental: Fieller's interval, the simulated truth, and the names of the two ratios."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers import ab_test, effectiveness, measures
+from smsroi_helpers import effectiveness, measures
 from smsroi_helpers.effectiveness.calibration import campaign_profit, choose_calibration, count_overlap, find_own_tests
 from smsroi_helpers.effectiveness.incremental import (
     WINDOWS,
@@ -48,14 +46,17 @@ class TestFieller:
         assert np.isnan([found.low, found.high]).all()
 
 
-@pytest.fixture(scope="module")
-def comparisons(company):
-    return compare_attribution(company)
+@pytest.fixture
+def comparisons(found):
+    return found.comparisons
 
 
-def test_the_true_factor_is_within_the_interval(company, comparisons):
+def test_the_true_factor_is_within_the_interval(tmp_path):
     """Orders that a message caused, of the treated customers and within their window, against the attributed ones."""
-    folder = Path(company.loaded.output_folder).parent / "source" / "truth" / "orders"
+    write_company(tmp_path / "source", customers=1_500, weeks=30, seed=8)
+    company = open_folder(tmp_path / "source", tmp_path)
+    comparisons = compare_attribution(company)
+    folder = tmp_path / "source" / "truth" / "orders"
     truth = pd.concat([pd.read_parquet(file) for file in sorted(folder.glob("*.parquet"))])
     caused = set(truth.loc[truth["origin"] == "caused", "order_id"])
     orders = measures.purchases(company).execute()
@@ -151,8 +152,8 @@ def test_a_campaign_with_its_own_test_has_the_measured_profit(read_once):
     assert own.rule(72).inflation.estimate == pytest.approx(2.0)  # 400 attributed, 200 incremental
 
 
-def test_profit_of_a_running_test_is_that_of_the_ab_tests(company, comparisons):
-    evaluated = {each.experiment.name: each for each in ab_test.analyse(company)}
+def test_profit_of_a_running_test_is_that_of_the_ab_tests(comparisons, simulated_tests):
+    evaluated = {each.experiment.name: each for each in simulated_tests}
     running = [one for one in comparisons if evaluated[one.experiment].experiment.state == "running"]
     assert any(evaluated[one.experiment].experiment.kind == "holdout" for one in running)
     for one in running:

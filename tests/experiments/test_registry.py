@@ -8,15 +8,11 @@ from smsroi_helpers import experiments
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from smsroi_helpers.segmentation import resolve
-from smsroi_helpers.simulation.write import write_company
-from tests.experiment_sources import open_folder
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("company")
-    write_company(folder / "source", customers=3_000, weeks=40, seed=5)
-    return open_folder(folder / "source", folder)
+@pytest.fixture
+def shop(simulated):
+    return simulated[2]
 
 
 def test_experiments_are_in_order_of_their_start(shop):

@@ -40,23 +40,9 @@ def test_one_order_with_a_time_does_not_make_the_others_midnights(make_source, o
 def test_one_order_at_midnight_is_no_date(make_source, open_source):
     rows = "0,a,2024-02-01 08:00,1\n1,a,2024-05-01 00:00,3\n2,a,2024-05-02 18:00,5\n3,a,2024-06-01 08:00,5\n"
     shop = open_source(make_source(orders=ORDERS + rows, **EXPERIMENT))
-    assert (outcome(shop)["orders"], outcome(shop)["same_day_orders"]) == (1, 0)
+    row = outcome(shop)
+    assert (row["orders"], row["same_day_orders"]) == (1, 0)
     assert not measures.purchases(shop).execute()["without_time"].any()
-
-
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
-@pytest.mark.parametrize("kind", ["timestamp", "date", "text"])
-def test_a_last_day_is_whole_in_every_type(make_source, open_source, zone, kind):
-    orders = ORDERS + "0,a,2024-02-01 12:00,1\n1,a,2024-05-07 23:30,5\n2,a,2024-05-08 00:00,7\n3,a,2024-06-01 09:00,1\n"
-    folder = make_source(orders=orders, source=f"timezone: {zone}\n", **EXPERIMENT)
-    last = {"timestamp": dt.datetime(2024, 5, 7), "date": dt.date(2024, 5, 7), "text": "2024-05-07"}[kind]
-    experiments = ibis.memtable({
-        "experiment_id": ["x"], "kind": ["holdout"], "control_arm": ["a"], "started_at": [dt.datetime(2024, 5, 1)],
-        "ended_at": [last],
-    })  # fmt: skip
-    (folder / "experiments.csv").unlink()
-    experiments.to_parquet(folder / "experiments.parquet")
-    assert (outcome(open_source(folder))["orders"], outcome(open_source(folder))["revenue"]) == (1, 5.0)
 
 
 MESSAGES = (
@@ -100,22 +86,41 @@ def test_a_text_of_the_day_of_an_opt_out_is_no_finding_and_the_next_one_is(
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
 @pytest.mark.parametrize("kind", ["timestamp", "date", "text", "strptime"])
-def test_an_opt_out_on_a_date_is_one_in_every_type(make_source, open_source, zone, kind):
-    """Pandas and strptime make a midnight of a date; a customer who opted out that day may not be texted."""
-    out = dt.date(2024, 5, 3)
-    value = {"timestamp": dt.datetime(2024, 5, 3), "date": out}.get(kind, "2024-05-03")
+def test_a_date_is_one_in_every_type(make_source, open_source, zone, kind):
+    """Pandas and strptime make a midnight of a date. The last day of a test is whole, and a customer who opted out on a
+    day may not be texted on it.
+    """
+
+    def as_kind(day):
+        midnight = dt.datetime.combine(day, dt.time())
+        return {"timestamp": midnight, "date": day}.get(kind, day.isoformat())
+
     folder = make_source(
-        orders=ORDERS + "0,a,2024-02-01 12:00,1\n3,a,2024-06-01 09:00,1\n", source=f"timezone: {zone}\n"
-    )
-    people = ibis.memtable({"customer_id": ["a"], "opted_in_at": [dt.datetime(2024, 5, 3, 9)], "opted_out_at": [value]})
-    if kind == "strptime":
-        people.to_csv(folder / "raw.csv")
-        (folder / "customers.sql").write_text(
-            "SELECT customer_id, opted_in_at, strptime(opted_out_at, '%Y-%m-%d') AS opted_out_at FROM raw"
-        )
-    else:
-        people.to_parquet(folder / "customers.parquet")
+        orders=f"{ORDERS}0,a,2024-02-01 12:00,1\n1,a,2024-05-07 23:30,5\n2,a,2024-05-08 00:00,7\n"
+        "3,a,2024-06-01 09:00,1\n",
+        source=f"timezone: {zone}\n", **EXPERIMENT,
+    )  # fmt: skip
+    (folder / "experiments.csv").unlink()
+    tables = {
+        "experiments": {
+            "experiment_id": ["x"], "kind": ["holdout"], "control_arm": ["a"], "started_at": [dt.datetime(2024, 5, 1)],
+            "ended_at": [as_kind(dt.date(2024, 5, 7))],
+        },
+        "customers": {
+            "customer_id": ["a"], "opted_in_at": [dt.datetime(2024, 5, 3, 9)],
+            "opted_out_at": [as_kind(dt.date(2024, 5, 3))],
+        },
+    }  # fmt: skip
+    for (name, rows), column in zip(tables.items(), ("ended_at", "opted_out_at"), strict=True):
+        if kind == "strptime":
+            ibis.memtable(rows).to_csv(folder / f"raw_{name}.csv")
+            columns = ", ".join(f"strptime({each}, '%Y-%m-%d') AS {each}" if each == column else each for each in rows)
+            (folder / f"{name}.sql").write_text(f"SELECT {columns} FROM raw_{name}")
+        else:
+            ibis.memtable(rows).to_parquet(folder / f"{name}.parquet")
     shop = open_source(folder)
+    row = outcome(shop)
+    assert (row["orders"], row["revenue"]) == (1, 5.0)
     a = ibis.memtable({"customer_id": ["a"]})
     assert len(measures.subscribed(shop, ibis.literal(dt.datetime(2024, 5, 6)), a).execute()) == 0
     assert len(measures.subscribed(shop, ibis.literal(dt.datetime(2024, 5, 3, 12)), a).execute()) == 1
@@ -145,38 +150,46 @@ def test_a_date_is_a_day_even_if_the_clock_skips_or_repeats_its_midnight(make_so
 
 
 def test_visits_and_orders_of_the_day_of_assignment_count_after_it_and_are_told(make_source, open_source):
-    orders = ORDERS + "0,a,2024-02-01,1\n1,a,2024-05-01,5\n2,a,2024-06-01,1\n"
-    visits = "customer_id,visited_at\na,2024-02-01\na,2024-05-01\n"
-    for assigned in ("2024-05-01 15:00", "2024-05-01"):
-        given = EXPERIMENT | {"assignments": f"experiment_id,customer_id,arm,assigned_at\nx,a,a,{assigned}\n"}
-        row = outcome(open_source(make_source(orders=orders, visits=visits, **given)))
-        assert (row["orders"], row["same_day_orders"], row["visited"]) == (1, 1, 1)
+    """Of one customer assigned at three o'clock, and of one assigned on a date."""
+    orders = ORDERS + "".join(
+        f"{who}0,{who},2024-02-01,1\n{who}1,{who},2024-05-01,5\n2{who},{who},2024-06-01,1\n" for who in "ab"
+    )
+    visits = "customer_id,visited_at\n" + "".join(f"{who},2024-02-01\n{who},2024-05-01\n" for who in "ab")
+    given = EXPERIMENT | {"assignments": EXPERIMENT["assignments"] + "x,b,a,2024-05-01\n"}
+    rows = arm_outcomes(open_source(make_source(orders=orders, visits=visits, **given))).execute()
+    assert rows[["orders", "same_day_orders", "visited"]].to_numpy().tolist() == [[1, 1, 1]] * 2
 
 
 def test_what_happened_on_the_last_day_counts_whatever_the_hour_of_the_end(make_source, open_source):
-    given = EXPERIMENT | {"experiments": EXPERIMENT["experiments"].replace("2024-05-07", "2024-05-07 18:00")}
-    sends = "message_id,customer_id,campaign_id,sent_at,clicked_at,opted_out_at\n1,a,c,2024-05-07 10:00,{0},{0}\n"
-    orders = ORDERS + "0,a,2024-02-01,1\n1,a,2024-05-07,5\n2,a,2024-06-01,1\n"
-    counted = {}
-    for at in ("2024-05-07", "2024-05-08", "2024-05-07 17:00", "2024-05-07 19:00"):
-        row = outcome(open_source(make_source(orders=orders, messages=sends.format(at), **given)))
-        counted[at] = (row["orders"], row["clicked_messages"], row["opted_out"])
-    assert counted == {
-        "2024-05-07": (1, 1, 1), "2024-05-08": (1, 0, 0), "2024-05-07 17:00": (1, 1, 1), "2024-05-07 19:00": (1, 0, 0)
+    """Four customers, whose click and opt-out are of different moments."""
+    moments = ("2024-05-07", "2024-05-08", "2024-05-07 17:00", "2024-05-07 19:00")
+    assigned = EXPERIMENT["assignments"].splitlines()[0] + "\n"
+    orders, sends = ORDERS, "message_id,customer_id,campaign_id,sent_at,clicked_at,opted_out_at\n"
+    for who, at in zip("abcd", moments, strict=True):
+        assigned += f"x,{who},a,2024-05-01 15:00\n"
+        orders += f"0{who},{who},2024-02-01,1\n1{who},{who},2024-05-07,5\n2{who},{who},2024-06-01,1\n"
+        sends += f"{who},{who},c,2024-05-07 10:00,{at},{at}\n"
+    given = EXPERIMENT | {"assignments": assigned}
+    given["experiments"] = given["experiments"].replace("2024-05-07", "2024-05-07 18:00")
+    rows = (
+        arm_outcomes(open_source(make_source(orders=orders, messages=sends, **given))).order_by("customer_id").execute()
+    )
+    counted = rows[["orders", "clicked_messages", "opted_out"]].to_numpy().tolist()
+    assert dict(zip(moments, counted, strict=True)) == {
+        "2024-05-07": [1, 1, 1], "2024-05-08": [1, 0, 0], "2024-05-07 17:00": [1, 1, 1], "2024-05-07 19:00": [1, 0, 0]
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("touch", ["last", "any"])
-def test_an_order_of_a_date_follows_the_messages_of_that_day(make_source, open_source, touch):
+def test_an_order_of_a_date_follows_the_messages_of_that_day(make_source, open_source):
     orders = ORDERS + "0,a,2024-04-30,1\n1,a,2024-05-03,5\n2,a,2024-05-04,7\n3,a,2024-05-10,9\n"
     sends = "message_id,customer_id,campaign_id,sent_at,delivered_at\n"
     sends += "1,a,c,2024-05-01 10:00,2024-05-01\n2,a,c,2024-05-03 10:00,2024-05-03\n"
     shop = open_source(make_source(orders=orders, messages=sends))
-    found = measures.attributed_orders(shop, 72, touch).order_by("order_id", "message_id").execute()
-    pairs = list(zip(found["order_id"], found["message_id"], found["hours_after"], strict=True))
     # The order of the third comes after the text of that day, whose hour alone is known: 0 hours after.
     expected = [("1", "1", 38.0), ("1", "2", 0.0), ("2", "1", 62.0), ("2", "2", 14.0)]
-    assert pairs == (expected if touch == "any" else [expected[1], expected[3]])
+    for touch, pairs in (("any", expected), ("last", [expected[1], expected[3]])):
+        found = measures.attributed_orders(shop, 72, touch).order_by("order_id", "message_id").execute()
+        assert list(zip(found["order_id"], found["message_id"], found["hours_after"], strict=True)) == pairs
 
 
 def test_a_click_shows_a_delivery_without_a_receipt(make_source, open_source):

@@ -13,7 +13,7 @@ from smsroi_helpers.measures.profit import profit_events
 from tests.measures.worlds import SEEDS, cost, human_click, latest, machines, order_profit, rows_of
 
 
-def outcome_by_hand(world, experiment, assignment):
+def outcome_by_hand(world, experiment, assignment, judged):
     """What one customer did from assignment until the end, and in the equally long time before."""
     member, start, zone = assignment["customer_id"], assignment["assigned_at"], zoneinfo.ZoneInfo(world.zone)
     end = experiment.get("outcome_until") or experiment.get("ended_at") or world.end
@@ -47,7 +47,6 @@ def outcome_by_hand(world, experiment, assignment):
     costs = [cost(world, message) for message in sent]
     unknown = world.message_cost is None and not world.has("messages", "cost")
     row |= {"messages": len(sent), "message_cost": None if unknown else sum(costs)}
-    judged = machines(world)
     clicks = [at for message in sent if (at := human_click(world, message, judged)) is not None]
     known = world.has("messages", "clicked_at")
     row["clicked_messages"] = sum(at < end for at in clicks) if known else None
@@ -90,11 +89,11 @@ def counted_outcomes(open_world):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_outcomes_per_arm_are_those_counted_by_hand(open_world, counted_outcomes, seed):
     world, shop = open_world(seed)
-    expected = {}
+    expected, judged = {}, machines(world)
     for experiment in world.seen("experiments"):
         for assignment in world.seen("assignments"):
             if assignment["experiment_id"] == experiment["experiment_id"]:
-                row = outcome_by_hand(world, experiment, assignment)
+                row = outcome_by_hand(world, experiment, assignment, judged)
                 expected[row["experiment_id"], row["customer_id"]] = {
                     name: pytest.approx(value, abs=2e-6) if isinstance(value, float) else value
                     for name, value in row.items()

@@ -21,6 +21,8 @@ class World:
     tables: dict[str, list[dict[str, Any]]]
     mostly_dates: dict[str, bool] = field(default_factory=dict)
     """Table → whether most of its times are midnights, once it is asked for."""
+    _seen: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Table → its rows of `seen`, once they are asked for."""
 
     @property
     def end(self):
@@ -29,12 +31,17 @@ class World:
 
     def seen(self, table):
         """The rows as the contract has them at as_of: later ones left out, other later instants null."""
+        if table not in self._seen:
+            self._seen[table] = self._until(table, self.end)
+        return self._seen[table]
+
+    def _until(self, table, end):
         own = TABLES[table].event_time
-        rows = [row for row in self.tables.get(table, []) if row.get(own) is None or row[own] < self.end]
+        rows = [row for row in self.tables.get(table, []) if row.get(own) is None or row[own] < end]
         late = {key for row in rows for key, value in row.items() if isinstance(value, dt.datetime)} - {own}
         late -= {column for of, column in PLANNED_TIMES if of == table}
         return [
-            {key: None if key in late and value and value >= self.end else value for key, value in row.items()}
+            {key: None if key in late and value and value >= end else value for key, value in row.items()}
             for row in rows
         ]
 
@@ -54,10 +61,13 @@ class World:
 
 
 def random_world(seed):
-    """Few customers on a coarse clock, so that ties and window edges abound; columns come and go with the seed."""
+    """Customers on a coarse clock, so that ties and window edges abound; columns come and go with the seed.
+
+    A source of more rows takes no longer to read than one of few, so worlds are few and each has many customers.
+    """
     rng = np.random.default_rng(seed)
     start = dt.datetime(2024, 3, 1) if seed % 2 else dt.datetime(2024, 10, 20)  # both hold a change of clocks
-    customers = [f"c{i}" for i in range(12)]  # the last two never order
+    customers = [f"c{i}" for i in range(24)]  # the last four never order
     maybe = lambda share: rng.random() < share  # noqa: E731
 
     def moment(days=30.0, step=12):
@@ -67,16 +77,16 @@ def random_world(seed):
         return at + dt.timedelta(hours=int(rng.integers(0, 60))) if maybe(share) else None
 
     orders = [
-        {"order_id": f"o{i}", "customer_id": customers[rng.integers(10)], "ordered_at": moment()}
+        {"order_id": f"o{i}", "customer_id": customers[rng.integers(20)], "ordered_at": moment()}
         | {"amount": round(float(rng.normal(25, 20)), 2), "discount": [None, 0.0, 3.5, 7.25][rng.integers(4)]}
-        for i in range(150)
+        for i in range(300)
     ]
     messages = []
-    for i in range(160):
+    for i in range(320):
         at = moment()
         later = at + dt.timedelta(hours=12 * int(rng.integers(3)))
         messages.append(
-            {"message_id": f"m{rng.integers(10**6)}-{i}", "customer_id": customers[rng.integers(12)], "sent_at": at}
+            {"message_id": f"m{rng.integers(10**6)}-{i}", "customer_id": customers[rng.integers(24)], "sent_at": at}
             | {"campaign_id": f"k{i % 3}", "channel": [None, "email"][i % 2], "variant": None}
             | {"cost": [None, 0.03, 0.11][rng.integers(3)], "delivered_at": later if maybe(0.8) else None}
             | {
@@ -130,7 +140,8 @@ def random_world(seed):
     return world
 
 
-SEEDS = range(10)
+SEEDS = (0, 1, 2, 3, 4, 6)
+"""Every choice of columns, every time zone, both changes of clocks, and a world without the table customers (6)."""
 
 
 def rows_of(expression, *keys):
