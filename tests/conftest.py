@@ -39,9 +39,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what was imported."""
+    """Let the garbage collector pass over what was imported, and look less often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,7 +79,7 @@ def _queries_are_written_once() -> Iterator[None]:
     """
     write = Connection.compile
 
-    @functools.lru_cache(maxsize=400)
+    @functools.lru_cache(maxsize=1_500)
     def written(con: Connection, op: Node, limit: int | str | None, pretty: bool) -> str:
         return write(con, op.to_expr(), limit=limit, pretty=pretty)
 

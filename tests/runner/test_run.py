@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.runner.execute import Job, execute_notebooks, start_server
-from smsroi_helpers.runner.progress import _Lines
+from smsroi_helpers.runner.progress import show_progress
 from smsroi_helpers.simulation.write import write_company
 from tests.faults.tiny import smsroi
 from tests.reference import cdnow
@@ -131,6 +131,7 @@ def test_each_notebook_runs_alone(notebook, smoke, server, tmp_path):
     company, run = smoke
     parameters = {"data": str(company), "run_dir": str(run)}
     job = Job(notebook, notebook[3:-6], ROOT / "notebooks" / notebook, tmp_path / notebook, parameters)
-    outcomes = execute_notebooks([job], root=ROOT, logs=tmp_path / "logs", progress=_Lines(), server=server)
-    assert outcomes[notebook].error is None
+    with show_progress() as progress:
+        done = execute_notebooks([job], root=ROOT, logs=tmp_path / "logs", progress=progress, server=server)
+    assert done[notebook].error is None
     check_executed(tmp_path / notebook, run)
