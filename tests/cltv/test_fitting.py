@@ -320,7 +320,7 @@ class TestWhereNotIdentified:
         assert np.cov(draws.T) == pytest.approx(fits["bg_nbd"].covariance, rel=4 * np.sqrt(2 / 20_000), abs=2e-4)
 
 
-ALL = int(os.environ.get("SMSROI_FITS", "25"))
+ALL = int(os.environ.get("SMSROI_FITS", "40"))
 """Data sets of 150 customers: `SMSROI_FITS=500` tries so many (five to ten minutes)."""
 
 

@@ -11,6 +11,14 @@ from smsroi_helpers.runner.signals import Signals
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="no signals to send")
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """Ctrl-C is ignored in what a shell has started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send(number=signal.SIGTERM):
     signal.raise_signal(number)
 
