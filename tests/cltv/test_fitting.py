@@ -192,11 +192,11 @@ class TestIdentities:
 
 class TestRecovery:
     def test_a_known_truth_is_found_and_its_interval_is_honest(self):
-        """30 populations of 4,000: the 95 % intervals of the log parameters hold the truth as often as they say."""
+        """60 populations of 4,000: the 95 % intervals of the log parameters hold the truth as often as they say."""
         truth = {"r": 0.7, "alpha": 5.0, "a": 0.9, "b": 3.1}
         rng = np.random.default_rng(11)
         held = np.zeros(4)
-        for _world in range(30):
+        for _world in range(60):
             lam = rng.gamma(truth["r"], 1 / truth["alpha"], 4000)
             leaves = rng.beta(truth["a"], truth["b"], 4000)
             T = rng.integers(20, 60, 4000).astype(float)
@@ -210,8 +210,8 @@ class TestRecovery:
             fit = fitting.fit_purchases(rows, "bg_nbd")
             table = fit.table().set_index("parameter")
             held += [(table.loc[name, "low"] <= true <= table.loc[name, "high"]) for name, true in truth.items()]
-        # .95 ± (.01 + 2.5 standard errors of a share of 30)
-        assert (held / 30 >= 0.95 - 0.01 - 2.5 * np.sqrt(0.0475 / 30)).all()
+        # .95 ± (.01 + 2.5 standard errors of a share of 60)
+        assert (held / 60 >= 0.95 - 0.01 - 2.5 * np.sqrt(0.0475 / 60)).all()
 
     def test_a_population_that_never_leaves_is_said_to_be_unidentified(self):
         rng = np.random.default_rng(2)
