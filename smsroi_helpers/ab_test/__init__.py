@@ -95,5 +95,6 @@ __getattr__ = lazy_submodules(
     "planning_tables",
     "pre_period_tables",
     "tables",
+    "uplift_figures",
     "uplift_tables",
 )

@@ -21,6 +21,7 @@ from smsroi_helpers.pages import PALETTE, Html, arm_name, figure, metric_words, 
 __all__ = [
     "effects",
     "effects_figure",
+    "money_ticks",
     "monthly_profit",
     "monthly_profit_figure",
     "targeting_figure",
@@ -31,7 +32,7 @@ _RULE_COLOURS = {"rfm": "purple", "value": "gold", "churn": "sky"}
 _DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "grey"}
 
 
-def _money_ticks(axis: Axis, currency: str) -> None:
+def money_ticks(axis: Axis, currency: str) -> None:
     """Format the ticks as amounts, with as many decimals as their distance needs."""
     axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     ticks = axis.get_majorticklocs()
@@ -85,7 +86,7 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
     )
     ax.set_xlabel(label.format(metric=metric_words(metric), control=arm_name(each.experiment.control)))
     if is_money(metric):
-        _money_ticks(ax.xaxis, currency)
+        money_ticks(ax.xaxis, currency)
     ax.set_title(_effects_title(each))
 
 
@@ -186,7 +187,7 @@ def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
     ax.plot((0, 100), (0, end), color=PALETTE["orange"], linestyle="--", label=_("at random"))
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
     if is_money(ranking.metric):
-        _money_ticks(ax.yaxis, currency)
+        money_ticks(ax.yaxis, currency)
     elif not is_count(ranking.metric):
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value, 1)))
     ax.set_xlabel(_("share treated, percent"))
@@ -251,7 +252,7 @@ def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) ->
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     ax.fill_between(own["week"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
     ax.plot(own["week"], own["difference"], color=PALETTE["accent"], marker="o", markersize=4)
-    _money_ticks(ax.yaxis, currency)
+    money_ticks(ax.yaxis, currency)
     ax.set_xticks(own["week"].tolist())
     ax.set_xlabel(_("weeks since the assignment"))
     ax.set_ylabel(_("profit per customer"))
@@ -287,7 +288,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     labels = [f"{pd.Timestamp(month):%Y-%m}" for month in months["month"]]
     ax.set_xticks(places, labels, rotation=45 if len(places) > 8 else 0)
-    _money_ticks(ax.yaxis, currency)
+    money_ticks(ax.yaxis, currency)
     ax.set_ylabel(_("earned in the month"))
     ax.set_title(
         _("Texting is shown to have earned in {n} of {all} months").format(

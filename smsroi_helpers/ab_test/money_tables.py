@@ -10,8 +10,8 @@ from smsroi_helpers.ab_test.decision import ExperimentAnswer, decide
 from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.shared_wording import weeks_words
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
-from smsroi_helpers.locale import _, interval, joined, number
-from smsroi_helpers.pages import PALETTE, Html, arm_name, evidence_label, figure, note, table
+from smsroi_helpers.locale import _, joined, number
+from smsroi_helpers.pages import PALETTE, Html, arm_name, compact_words, evidence_label, figure, note, table
 
 __all__ = [
     "cash_figure",
@@ -37,8 +37,8 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
             _("Arm"): arm_name(answer.decision.arm),
             _("Customers"): answer.decision.arm_customers,
             _("Weeks counted"): weeks_words(answer.cash.weeks),
-            _("Cash in these weeks"): interval(*answer.cash.profit, currency),
-            _("Long run"): interval(*value, currency) if answer.money == "long_run" else _("not estimated"),
+            _("Cash in these weeks"): compact_words(*answer.cash.profit, currency),
+            _("Long run"): compact_words(*value, currency) if answer.money == "long_run" else _("not estimated"),
             _("Evidence of the long run"): evidence_label(answer.evidence) if answer.money == "long_run" else "–",
             _("Breaks even"): _break_even_words(answer) if _differ(answer) else "–",
         })  # fmt: skip
@@ -47,7 +47,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
     caption = _(
         "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
         " run, modelled from clicks and opt-outs, in which an opt-out costs what the subscriber would"
-        " have brought. Amounts are for all customers of the arm, compared with the control"
+        " have brought. Amounts are for all customers of the arm, compared with the control, with 95% intervals"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 

@@ -53,7 +53,9 @@ def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
         }
         for row in plan.itertuples()
     ]  # fmt: skip
-    return table(pd.DataFrame(rows), caption=_planner_caption(found, plan, currency), suppress=_("Customers in each"))
+    return table(
+        pd.DataFrame(rows), caption=_planner_caption(found, plan, currency), suppress=_("Customers in each"), fold=True
+    )
 
 
 def practice_table(found: Audience) -> Html:

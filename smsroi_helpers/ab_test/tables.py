@@ -218,7 +218,7 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
         "Customers in two tests at once. As long as the arms of one are spread evenly over the arms of"
         " the other, each difference is valid: an average over the other’s arms"
     )
-    return table(pd.DataFrame(rows), caption=caption, digits=0)
+    return table(pd.DataFrame(rows), caption=caption, digits=0, fold=True)
 
 
 def _effect_rows(each: Evaluated, rows: Sequence[ArmEffect], currency: str, *, looks: bool) -> list[dict[str, object]]:
@@ -380,7 +380,7 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
                 n=number(int(alike.sum()))
             ),
         )
-    return table(pd.DataFrame(rows), caption=caption)
+    return table(pd.DataFrame(rows), caption=caption, fold=True)
 
 
 def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> Html:
@@ -419,7 +419,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
                 lost=compact_words(row.lost, row.lost_low, row.lost_high, currency),
             ),
         )
-    return table(pd.DataFrame(rows), caption=caption, digits=0)
+    return table(pd.DataFrame(rows), caption=caption, digits=0, fold=True)
 
 
 def peeking_note(found: FalseAlarms) -> Html:

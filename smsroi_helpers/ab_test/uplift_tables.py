@@ -13,11 +13,43 @@ from smsroi_helpers.locale import _, listed
 from smsroi_helpers.pages import Html, arm_name, lift_words, note, p_words, table
 
 __all__ = [
+    "described_arms",
     "fifths_table",
     "left_alone_table",
+    "segments_differ_words",
     "segments_table",
     "targeting_table",
 ]
+
+_LEVEL = 0.05
+"""p-values below it are called a difference."""
+
+
+def described_arms(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, str]]:
+    """The valid tests whose metric is made of orders, with the one arm that is shown by segment.
+
+    Args:
+        evaluated: of `ab_test.analyse`.
+    """
+    found = []
+    for each in evaluated:
+        arm = each.decision.arm or (each.experiment.treated[0] if len(each.experiment.treated) == 1 else "")
+        if arm and not each.validity.broken and each.decision.metric in ("profit", "order_rate"):
+            found.append((each, arm))
+    return [(each, arm) for each, arm in found if each.effects.by_segment(each.decision.metric, arm)]
+
+
+def segments_differ_words(each: Evaluated, arm: str) -> str:
+    """Whether segments are shown to differ in what the arm does to them."""
+    p = differ_by_segment(each).set_index("arm")["adjusted_p"].get(arm, float("nan"))
+    words = (
+        _("{test}, {arm}: segments differ by more than chance (p {p})")
+        if p < _LEVEL
+        else _("{test}, {arm}: segments are not shown to differ (p {p})")
+        if p >= _LEVEL
+        else _("{test}, {arm}: by segment")
+    )
+    return words.format(test=each.experiment.name, arm=arm_name(arm), p=p_words(p))
 
 
 def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
@@ -28,17 +60,12 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         currency: the source's.
     """
     rows = []
-    for each in evaluated:
-        if each.validity.broken:
-            continue
-        arm = each.decision.arm or (each.experiment.treated[0] if len(each.experiment.treated) == 1 else "")
-        if not arm or each.decision.metric not in ("profit", "order_rate"):
-            continue
+    for each, arm in described_arms(evaluated):
         apart = differ_by_segment(each).set_index("arm")
         p, p_relative = (apart[name].get(arm, float("nan")) for name in ("adjusted_p", "adjusted_p_relative"))
         for row in each.effects.by_segment(each.decision.metric, arm):
             rows.append({
-                _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm),
+                _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(arm)),
                 _("Segment"): segment_words(row.segment),
                 _("Customers"): row.customers,
                 _("Difference"): difference_words(each.decision.metric, row.interval, currency, row.reason),
@@ -54,7 +81,7 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         "The same difference by segment, as of the assignment. Only where the last columns are small do segments differ"
         " by more than chance: in money, or in percent of what they buy anyway"
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
 def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
@@ -93,7 +120,7 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
         " over treating as many customers chosen at random, per customer of the list, averaged over all shares treated,"
         " with 95% intervals. p is adjusted over all rows (Holm). “Not shown” is a common result"
     )
-    return table(pd.DataFrame(rows), caption=caption)
+    return table(pd.DataFrame(rows), caption=caption, fold=True)
 
 
 def fifths_table(rankings: Sequence[Ranking], currency: str) -> Html:

@@ -33,7 +33,7 @@ def ages_table(triangle: Triangle) -> Html:
         "All cohorts at equal age, with 95% intervals. Higher ages rest on older cohorts alone; cohorts that may hold"
         " old customers are left out where others exist"
     )
-    return table(frame, caption=caption, digits=0)
+    return table(frame, caption=caption, digits=0, fold=True)
 
 
 def triangle_table(triangle: Triangle) -> Html:
@@ -60,7 +60,7 @@ def triangle_table(triangle: Triangle) -> Html:
             ),
             _("Customers"): int(own["customers"].iloc[0]), **found,
         })  # fmt: skip
-    return table(pd.DataFrame(shown), caption=_("Cohorts, with 95% intervals"), suppress=_("Customers"))
+    return table(pd.DataFrame(shown), caption=_("Cohorts, with 95% intervals"), suppress=_("Customers"), fold=True)
 
 
 def periods_table(study: Study, currency: str) -> Html:
@@ -86,7 +86,7 @@ def periods_table(study: Study, currency: str) -> Html:
         ],
     })  # fmt: skip
     caption = _("Two periods: profit before message costs, 95% intervals")
-    return table(frame, caption=joined(caption, hidden_words(hidden)) if hidden else caption)
+    return table(frame, caption=joined(caption, hidden_words(hidden)) if hidden else caption, fold=True)
 
 
 def now_table(study: Study) -> Html:

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_name, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
+from smsroi_helpers.retention.counts import ALL
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
 from smsroi_helpers.retention.wording import gone_words, grouping_words, no_triangle_words, share_words
@@ -24,6 +25,8 @@ __all__ = [
 _COLOURS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
 _MOST_COHORTS = 24
 _FEWEST_SHOWN = 10
+_GROUPINGS = (ALL, "segment", "acquisition_channel", "first_campaign")
+"""In the order of the panels."""
 
 
 def _month(day: object) -> str:
@@ -102,29 +105,55 @@ def _draw(ax: Axes, curve: Curve, colour: str, label: str, *, shade: bool) -> No
         ax.fill_between(days, lines["low"], lines["high"], step="post", color=PALETTE[colour], alpha=0.18, linewidth=0)
 
 
-def survival_figure(study: Study, kind: str, by: str) -> Html:
-    """Kaplan–Meier curves of one kind of ending by one grouping.
+def survival_figure(study: Study, kind: str) -> Html:
+    """Kaplan–Meier curves of one kind of ending: of all customers, and by each grouping that has two groups.
 
     Args:
         study: of `study.analyse`.
         kind: `custom` or `consent`.
-        by: `all`, `segment`, `acquisition_channel` or `first_campaign`.
     """
-    found = study.survival(kind, by)
-    if found is None or (by != "all" and len(found.curves) < 2):
-        return note(_nothing_words(kind, by))
-    ax = plt.subplots(figsize=(8.2, 4.2))[1]
+    found = [one for by in _GROUPINGS if (one := study.survival(kind, by)) is not None]
+    found = [one for one in found if one.by == ALL or len(one.curves) > 1]
+    if not found or found[0].by != ALL:
+        return note(_nothing_words(kind, ALL))
+    drawn, axes = plt.subplots(
+        -(-len(found) // 2), 2, figsize=(9.0, 0.4 + 3.4 * -(-len(found) // 2)), squeeze=False, sharey=True,
+        gridspec_kw={"hspace": 0.5, "wspace": 0.08},
+    )  # fmt: skip
+    described = []
+    for one, ax in zip(found, axes.flat, strict=False):
+        described.append(_panel(one, ax))
+    for ax in axes.flat[len(found) :]:
+        ax.set_visible(False)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(_("still customers, percent") if kind == "custom" else _("still subscribed, percent"))
+    missing = [by for by in _GROUPINGS if by not in {one.by for one in found}]
+    tested = any(len(one.curves) > 1 and np.isfinite(one.p_value) for one in found)
+    caption = joined(
+        _("Kaplan–Meier; bands are 95% intervals, where there are at most four groups."),
+        gone_words(study) if kind == "custom" else "",
+        _("Day 0 of segments and first campaigns: the share of customers who bought again at all.")
+        if kind == "custom" else "",
+        _("p of a log-rank test that all groups are alike, corrected for all groupings on the page.") if tested else "",
+        _("Segments made of purchases differ by definition, so they are not tested.") if kind == "custom" else "",
+        *(_nothing_words(kind, by) for by in missing),
+        _("Shares with intervals are in the table under Checks."),
+    )  # fmt: skip
+    return figure(drawn, alt=joined(*described), caption=caption)
+
+
+def _panel(found: Survival, ax: Axes) -> str:
+    """Draw the curves of one grouping; what is to be seen, in words."""
     shown = found.curves[: len(_COLOURS)]
     for curve, colour in zip(shown, _COLOURS, strict=False):
         _draw(ax, curve, colour, segment_name(curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)
     ax.set_xlim(left=0)
     ax.set_xlabel(_clock_words(found))
-    ax.set_ylabel(_("still customers, percent") if kind == "custom" else _("still subscribed, percent"))
     if len(shown) > 1:
-        ax.legend(loc="lower left", ncols=2)
+        ax.legend(loc="lower left", ncols=2, fontsize=8)
     said = _survival_words(found, shown)
-    ax.set_title(said)
+    ax.set_title(said, fontsize=9.5)
     parts = [
         _("{group}: {share} of {n} after {days} days.").format(
             group=segment_name(curve.group), share=share_words(curve.at(_day_of(shown))),
@@ -132,19 +161,7 @@ def survival_figure(study: Study, kind: str, by: str) -> Html:
         )
         for curve in shown
     ]  # fmt: skip
-    test = ""
-    if len(found.curves) > 1 and np.isfinite(found.p_value):
-        test = _("Log-rank test that all groups are alike: p {p}, corrected for all groupings on the page {adjusted}.")
-        test = test.format(p=p_words(found.p_value), adjusted=p_words(found.adjusted_p))
-    band = _("Kaplan–Meier; the band is the 95% interval.") if len(shown) <= 4 else _("Kaplan–Meier.")
-    described = gone_words(study) if kind == "custom" else ""
-    if kind == "custom" and by in ("segment", "first_campaign"):
-        described = joined(described, _("Day 0: the share of customers who bought again at all."))
-        if by == "segment" and not np.isfinite(found.p_value):
-            described = joined(described, _("Segments made of purchases differ by definition, so they are not tested."))
-    return figure(
-        ax, alt=joined(said + ".", *parts), caption=joined(band, described, test, *(parts if by != "all" else ()))
-    )
+    return joined(said + ".", *parts)
 
 
 def _day_of(curves: Sequence[Curve]) -> int:
@@ -162,25 +179,22 @@ def _clock_words(found: Survival) -> str:
 
 
 def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
-    if len(shown) > 1:
-        if not np.isfinite(found.adjusted_p):
-            return _("Survival by {grouping}").format(grouping=grouping_words(found.by))
-        differ = found.adjusted_p < 0.05
-        words = (
-            _("Survival differs by {grouping}") if differ else _("No difference shown by {grouping}")
-        )  # fmt: skip
-        return words.format(grouping=grouping_words(found.by))
-    after = _day_of(shown)
-    share = percent(shown[0].at(after)[0])
-    if found.kind == "custom":
-        return _("{share} are still customers {days} days after the first purchase").format(
-            share=share, days=number(after)
-        )
-    return _("{share} still consent after {days} days").format(share=share, days=number(after))
+    if len(shown) == 1:
+        after = _day_of(shown)
+        return _("{share} after {days} days").format(share=percent(shown[0].at(after)[0]), days=number(after))
+    grouping, p = grouping_words(found.by), p_words(found.adjusted_p)
+    if not np.isfinite(found.adjusted_p):
+        return _("By {grouping}").format(grouping=grouping)
+    words = (
+        _("By {grouping}: differs (p {p})")
+        if found.adjusted_p < 0.05
+        else _("By {grouping}: no difference shown (p {p})")
+    )
+    return words.format(grouping=grouping, p=p)
 
 
 def _nothing_words(kind: str, by: str) -> str:
-    if by == "all":
+    if by == ALL:
         return (
             _("How long custom lasts is not known: there are no orders, or nobody has been known for long enough.")
             if kind == "custom"

@@ -13,6 +13,7 @@ from smsroi_helpers.retention.wording import (
     grouping_words,
     missing_words,
     plan_words,
+    points_range_words,
     points_words,
     retained_words,
     share_words,
@@ -147,7 +148,7 @@ def retained_table(study: Study) -> Html:
             _("Days"): number(row.days),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),
-            _("Difference, with the limits that decide"): points_words(*row.difference),
+            _("Difference, with the limits that decide"): points_range_words(*row.difference),
         }
         for row in study.retained
         if min(row.customers) >= FEWEST_SHOWN
@@ -196,7 +197,7 @@ def win_back_table(study: Study, currency: str) -> Html:
             _("When assigned"): _("dormant or lost") if row.segment == "inactive" else segment_name(row.segment),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),
-            _("Difference"): points_words(*row.difference),
+            _("Difference"): points_range_words(*row.difference),
             _("Profit per customer"): _("{value} ({low} to {high})").format(
                 value=money(row.deciding[0], currency), low=money(row.deciding[1], currency),
                 high=money(row.deciding[2], currency),

@@ -26,6 +26,7 @@ __all__ = [
     "move_words",
     "no_triangle_words",
     "plan_words",
+    "points_range_words",
     "points_words",
     "retained_words",
     "share_words",
@@ -277,6 +278,13 @@ def _needed_words(plan: WinBackPlan) -> str:
 def points_words(value: float, low: float, high: float) -> str:
     """A difference of shares in percentage points, with its interval."""
     return _("{value} points (95% interval {low} to {high})").format(
+        value=number(100 * value, 1), low=number(100 * low, 1), high=number(100 * high, 1)
+    )
+
+
+def points_range_words(value: float, low: float, high: float) -> str:
+    """`points_words` for a table whose caption or heading says what the range is."""
+    return _("{value} points ({low} to {high})").format(
         value=number(100 * value, 1), low=number(100 * low, 1), high=number(100 * high, 1)
     )
 

@@ -107,9 +107,26 @@ def _silent(table: ir.Table, _decisions: Decisions) -> ir.Table:
     )
 
 
+def _send_hours(table: ir.Table, _decisions: Decisions) -> ir.Table:
+    """The hour of each customer who has one, on the clock of the place where the customer lives."""
+    known = table.filter(table.hour.notnull())
+    reasons = {
+        "personal": _("The hours at which this customer buys and clicks"),
+        "segment": _("The best hours of the customer’s segment"),
+        "all": _("The best hours of all customers"),
+    }
+    hour = known.hour.cast("int64").cast("string")
+    return known.mutate(
+        action=ibis.literal(_("Text at {hour}:00, local time")).replace("{hour}", hour),
+        reason=ibis.cases(*((known.basis == basis, words) for basis, words in reasons.items()), else_=""),
+        value=ibis.null("float64"),
+    )
+
+
 _MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
     "segmentation": _by_segment,
     "cltv": _most_valuable,
+    "timing": _send_hours,
     "retention": _silent,
 }
 

@@ -138,7 +138,7 @@ def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section
             code, shown.source = nbformat.v4.new_code_cell(shown.source), ""
             found[-1].cells.append(shown)
             # The opening has the question and the answer without code; code that finishes the notebook is not shown
-            # either. Elsewhere the code is folded below its output.
+            # either.
             last = any(FINISHED in output.get("data", {}) for output in cell.outputs)
             aside = found[-1] is opening or found[-1].anchor == "decision" or last
             (setup if aside else found[-1]).cells.append(code)
@@ -155,7 +155,19 @@ def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section
     for section in decision:
         answers = [cell for cell in section.cells if cell.cell_type == "code"]
         opening.cells += answers + [cell for cell in section.cells if cell.cell_type != "code"]
-    return opening, [section for section in ordered if section not in decision] + [setup]
+    shown = [section for section in ordered if section not in decision] + [setup]
+    for section in shown:
+        _gather_code(section)
+    return opening, shown
+
+
+def _gather_code(section: _Section) -> None:
+    """Put the code of a section into one cell at its end, so that the page has one “Code” to open a section."""
+    coded = [cell for cell in section.cells if cell.cell_type == "code" and cell.source.strip()]
+    code = "\n\n".join(cell.source.strip("\n") for cell in coded)
+    for cell in coded:
+        cell.source = ""
+    section.cells.append(nbformat.v4.new_code_cell(code))
 
 
 def _section(heading: str, position: int) -> _Section:

@@ -108,4 +108,6 @@ PARAMETERS: dict[str, Any] = {
     "channel": str,
 }
 
-__getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "response_tables", "tables")
+__getattr__ = lazy_submodules(
+    __name__, "criteria_tables", "figures", "profile_figures", "profile_tables", "response_tables", "tables"
+)

@@ -141,4 +141,4 @@ def actionable_table(criteria: list[Criterion], currency: str) -> Html:
         "Treatment by segment, segments as of the day before the first assignment. All treated arms together against"
         " the control; the p-value, by Holm, is of all arms and segments. With many segments some difference is chance"
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)

@@ -12,17 +12,24 @@ from smsroi_helpers.segmentation.wording import range_words
 __all__ = [
     "portraits_table",
     "portraits_text",
+    "segments_in_order",
     "themes_table",
+    "thing_words",
 ]
 
 
-def _thing(row: Any) -> str:
-    """What is over-represented, in words."""
+def thing_words(row: Any) -> str:
+    """What is over-represented, in words; `row` is one of `draw_portraits`."""
     if row.kind == "hour":
         return _("orders at {hours}").format(hours=row.value.replace("-", "–"))
     if row.kind == "creative":
         return _("clicks on “{creative}”").format(creative=row.value)
     return _("{column} {value}").format(column=column_name(str(row.column)), value=row.value)
+
+
+def segments_in_order(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> list[str]:
+    """The segments as on the rest of the page, then those without outcomes."""
+    return [*segment_outcomes["segment"], *sorted(set(portraits["segment"]) - set(segment_outcomes["segment"]))]
 
 
 def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> Html:
@@ -34,8 +41,7 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
     """
     rows = []
     brought = segment_outcomes.set_index("segment")
-    order = [*segment_outcomes["segment"], *sorted(set(portraits["segment"]) - set(segment_outcomes["segment"]))]
-    for name in order:
+    for name in segments_in_order(portraits, segment_outcomes):
         parts = []
         if name in brought.index and brought.loc[name, "customers"] >= FEWEST_SHOWN:
             row = brought.loc[name]
@@ -53,7 +59,7 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
                 _("More than elsewhere: {things}.").format(
                     things=listed(
                         _("{thing} ({times} times, {low} to {high})").format(
-                            thing=_thing(row), times=number(row.times, 2), low=number(row.low, 2),
+                            thing=thing_words(row), times=number(row.times, 2), low=number(row.low, 2),
                             high=number(row.high, 2),
                         )
                         for row in more.itertuples()
@@ -64,7 +70,7 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
             parts.append(
                 _("Less: {things}.").format(
                     things=listed(
-                        _("{thing} ({times} times)").format(thing=_thing(row), times=number(row.times, 2))
+                        _("{thing} ({times} times)").format(thing=thing_words(row), times=number(row.times, 2))
                         for row in less.itertuples()
                     )
                 )
@@ -76,7 +82,7 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
         "Who they are: what is more common in a segment than among all, shrunk for the many comparisons, with 95%"
         " intervals. It describes, and says nothing of why"
     )
-    return table(pd.DataFrame(rows), caption=caption)
+    return table(pd.DataFrame(rows), caption=caption, fold=True)
 
 
 def portraits_table(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> Html:
@@ -89,15 +95,14 @@ def portraits_table(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> 
     beyond = portraits[(portraits["low"] > 1) | (portraits["high"] < 1)]
     if beyond.empty:
         return note(_("Nothing known of customers is more or less common in any segment, beyond chance."))
-    order = [*segment_outcomes["segment"], *sorted(set(portraits["segment"]) - set(segment_outcomes["segment"]))]
-    place = {name: i for i, name in enumerate(order)}
+    place = {name: i for i, name in enumerate(segments_in_order(portraits, segment_outcomes))}
     beyond = beyond.assign(place=beyond["segment"].map(place)).sort_values(
         ["place", "times"], ascending=[True, False], kind="stable"
     )
     shown = pd.DataFrame(
         {
             _("Segment"): [segment_name(str(name)) for name in beyond["segment"]],
-            _("What"): [_thing(row) for row in beyond.itertuples()],
+            _("What"): [thing_words(row) for row in beyond.itertuples()],
             _("Counted"): beyond["people"].astype(int),
             _("There"): [percent(value, 1) for value in beyond["share"]],
             _("Among all"): [percent(value, 1) for value in beyond["overall"]],

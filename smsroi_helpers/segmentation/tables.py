@@ -145,7 +145,7 @@ def moved_cuts_table(moved: pd.DataFrame) -> Html:
         }
     )
     caption = _("Share of customers in each group, were dormant and lost to begin earlier or later")
-    return table(shown, caption=caption, digits=0)
+    return table(shown, caption=caption, digits=0, fold=True)
 
 
 def returns_table(returns: pd.DataFrame) -> Html:
@@ -172,6 +172,7 @@ def returns_table(returns: pd.DataFrame) -> Html:
     return table(
         shown,
         caption=_("After how many silences of so many days customers came back: what a cut-off means in these data"),
+        fold=True,
     )
 
 
@@ -255,7 +256,7 @@ def factors_table(factors: pd.DataFrame) -> Html:
         "Factor analysis with varimax rotation: behaviours that go together, with their loadings. A factor says what"
         " can be told apart, not that there are groups"
     )
-    return table(pd.DataFrame(rows), caption=caption)
+    return table(pd.DataFrame(rows), caption=caption, fold=True)
 
 
 def segments_table(segment_outcomes: pd.DataFrame, currency: str) -> Html:
@@ -284,7 +285,9 @@ def segments_table(segment_outcomes: pd.DataFrame, currency: str) -> Html:
             ],
         }
     )  # fmt: skip
-    return table(shown, caption=_("What each segment did in the period after it was made"), suppress=_("Customers"))
+    return table(
+        shown, caption=_("What each segment did in the period after it was made"), suppress=_("Customers"), fold=True
+    )
 
 
 def comparison_table(explained: pd.DataFrame) -> Html:
@@ -318,7 +321,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
         }
     )
     caption = _("Share explained of what customers did in the next period, in figures (95% intervals)")
-    return table(shown, caption=caption)
+    return table(shown, caption=caption, fold=True)
 
 
 def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.ab_test import figures, tables, uplift_tables
+from smsroi_helpers.ab_test import figures, tables, uplift_figures, uplift_tables
 
 
 def test_all_figures_can_be_drawn(company, evaluated):
@@ -16,7 +16,7 @@ def test_all_figures_can_be_drawn(company, evaluated):
         tables.experiments_table(evaluated), tables.validity_table(evaluated), figures.effects_figure(evaluated, "USD"),
         tables.results_table(evaluated, "USD"), tables.others_table(evaluated, "USD"),
         tables.best_table(evaluated, "USD"),
-        uplift_tables.segments_table(evaluated, "USD"),
+        uplift_tables.segments_table(evaluated, "USD"), uplift_figures.segments_figure(evaluated, "USD"),
         tables.capped_table(ab_test.cap_profit(shop, evaluated), "USD"),
         figures.weeks_figure(ab_test.trace_weeks(shop, evaluated), evaluated, "USD"),
         figures.monthly_profit_figure(monthly, "USD"),
@@ -38,6 +38,23 @@ def test_a_broken_page_draws_nothing(evaluate):
         tables.others_table,
     ):  # fmt: skip
         assert not re.search(r"\d", re.sub(r"<[^>]+>", "", show(found, "USD").markup))
+
+
+def test_the_effects_by_segment_are_drawn_as_they_are_in_the_table(evaluate):
+    """A dot and a bar for each segment with an estimate, and a line for all customers of the test."""
+    found = evaluate("clear")
+    metric, arm = found.decision.metric, found.decision.arm
+    (ax,) = uplift_figures.segments([(found, arm)], "USD").axes
+    rows = [row for row in found.effects.by_segment(metric, arm) if np.isfinite(row.low)]
+    assert rows
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    bars = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 4]
+    scale = 1 if metric == "profit" else 100
+    np.testing.assert_allclose(dots, [scale * row.difference for row in rows])
+    np.testing.assert_allclose(bars, [(scale * row.low, scale * row.high) for row in rows])
+    (dashed,) = [line for line in ax.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(dashed.get_xdata(), scale * found.effects.find(metric, arm).difference)
+    assert uplift_figures.segments_figure([evaluate("other-split")], "USD") is None
 
 
 def test_days_of_a_broken_split(evaluate):

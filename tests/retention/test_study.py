@@ -24,10 +24,7 @@ def show_everything(found):
     )]  # fmt: skip
     shown += [figures.triangle_figure(one) for one in (found.orders, found.consent)]
     shown += [retention.audit_tables.ages_table(found.orders), retention.audit_tables.triangle_table(found.consent)]
-    shown += [
-        figures.survival_figure(found, kind, by)
-        for kind in ("custom", "consent") for by in ("all", "segment", "acquisition_channel", "first_campaign")
-    ]  # fmt: skip
+    shown += [figures.survival_figure(found, kind) for kind in ("custom", "consent")]
     shown += [figures.alive_figure(found), audit.tenths_figure(found), retention.audit_tables.now_table(found)]
     shown += [getattr(audit, name)(found, "USD") for name in (
         "periods_figure", "cohort_figure", "ages_figure", "months_figure",

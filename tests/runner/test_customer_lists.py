@@ -72,6 +72,16 @@ def test_who_is_silent_and_what_is_at_risk(tmp_path):
     assert (row["reason"], float(row["value"])) == ("Silent for 7 weeks", 12.35)
 
 
+def test_the_hour_of_each_customer_who_has_one(tmp_path):
+    save(tmp_path, "customer_send_hour", customer_id=["a", "b", "c"], hour=[16.0, float("nan"), 9.0],
+         basis=["personal", "all", "segment"])  # fmt: skip
+    (file,) = write_lists(tmp_path, [decided("timing")])
+    assert [(row["customer_id"], row["action"], row["reason"], row["value"]) for row in read(file)] == [
+        ("a", "Text at 16:00, local time", "The hours at which this customer buys and clicks", ""),
+        ("c", "Text at 9:00, local time", "The best hours of the customer’s segment", ""),
+    ]
+
+
 def test_without_a_recommendation_or_a_table_there_is_no_list(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
     assert write_lists(tmp_path, [decided("cltv", outcome="dont"), decided("retention")]) == []

@@ -171,6 +171,17 @@ def test_injected_parameters_paths_and_end_mark_stay_off_the_page(tmp_path: Path
     assert ">[8, 9]</td>" in page
 
 
+def test_a_section_has_its_code_in_one_place_at_its_end(tmp_path: Path) -> None:
+    page = _run(tmp_path)["03_timing.html"]
+    parts = re.split(r'<(?:section|details class="section")[ >]', page)[1:]
+    coded = [part for part in parts if '<details class="code">' in part]
+    assert coded
+    for part in coded:
+        assert part.count('<details class="code">') == 1
+        rest = part.split('<details class="code">', 1)[1].split("</details>", 1)[1]
+        assert not re.search(r"<(?:p|table|figure|pre)[ >]", rest.split("</section>")[0].split("</details>")[0])
+
+
 def test_no_code_when_asked(tmp_path: Path) -> None:
     with_code = _run(tmp_path)["03_timing.html"]
     without = _run(tmp_path, show_code=False)["03_timing.html"]

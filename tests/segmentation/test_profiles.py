@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.segmentation import cutoffs, membership, profile_tables
+from smsroi_helpers.segmentation import cutoffs, membership, profile_figures, profile_tables
 from smsroi_helpers.segmentation import profiles as segmentation_profiles
 from tests.segmentation.samples import HEAD
 
@@ -32,6 +32,24 @@ class TestPortraits:
             portraits.reset_index(), pd.DataFrame({"segment": [], "customers": []})
         ).markup
         assert "colour blue" in words
+        ax = profile_figures.portraits(portraits.reset_index(), ["dormant", "growth"])
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == ["colour blue", "colour red"]
+        drawn = {(int(text.get_position()[0]), int(text.get_position()[1])): text.get_text() for text in ax.texts}
+        for column, segment in enumerate(["dormant", "growth"]):
+            for line, colour in enumerate(["blue", "red"]):
+                assert float(drawn[column, line]) == round(portraits.loc[(segment, colour), "times"], 2)
+        blue = {round(patch.get_x()): patch.get_facecolor()[:3] for patch in ax.patches if patch.get_y() == 0}
+        assert blue[0] != blue[1]
+
+    def test_what_is_not_beyond_chance_is_not_drawn(self):
+        columns = ["segment", "kind", "column", "value", "people", "share", "overall", "times", "low", "high"]
+        rows = [("gold", "attribute", "attr_colour", "blue", 50, 0.3, 0.29, 1.03, 0.9, 1.2)]
+        things = pd.DataFrame(rows, columns=columns)
+        outcomes = pd.DataFrame({"segment": ["gold"], "customers": [100]})
+        assert "<svg" not in profile_figures.portraits_figure(things, outcomes).markup
+        few = things.assign(low=1.1, people=9)
+        assert "<svg" not in profile_figures.portraits_figure(few, outcomes).markup
+        assert "<svg" in profile_figures.portraits_figure(things.assign(low=1.01), outcomes).markup
 
     def test_terms_are_words_and_pairs_of_chinese_signs(self):
         assert segmentation_profiles._terms("The delivery took two weeks, 发货慢。") == {

@@ -1,0 +1,93 @@
+"""The figure of `05_ab_test` on who responds: the effect by segment."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.figures import money_ticks
+from smsroi_helpers.ab_test.shared_wording import segment_words
+from smsroi_helpers.ab_test.tables import difference_words
+from smsroi_helpers.ab_test.uplift_tables import described_arms, segments_differ_words
+from smsroi_helpers.locale import _, joined
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, arm_name, figure, metric_words
+
+__all__ = ["segments", "segments_figure"]
+
+
+def segments(described: Sequence[tuple[Evaluated, str]], currency: str) -> Figure:
+    """The effect of an arm in each segment, one panel per test; the dashed line is that of all customers.
+
+    Args:
+        described: of `described_arms`, at least one.
+        currency: the source's.
+    """
+    sizes = [len(each.effects.by_segment(each.decision.metric, arm)) + 1.2 for each, arm in described]
+    drawn, axes = plt.subplots(
+        len(described), 1, figsize=(8.2, 0.9 + sum(0.3 * size + 0.75 for size in sizes)), squeeze=False,
+        gridspec_kw={"height_ratios": sizes, "hspace": 0.9},
+    )  # fmt: skip
+    for (each, arm), ax in zip(described, axes[:, 0], strict=True):
+        _panel(each, arm, currency, ax)
+    return drawn
+
+
+def _panel(each: Evaluated, arm: str, currency: str, ax: Axes) -> None:
+    metric = each.decision.metric
+    scale = 1.0 if is_money(metric) else 100.0
+    rows = each.effects.by_segment(metric, arm)
+    whole = each.effects.find(metric, arm)
+    ax.axvline(0, color=PALETTE["soft"], linewidth=1.0)
+    if whole is not None and np.isfinite(whole.difference):
+        ax.axvline(scale * whole.difference, color=PALETTE["accent"], linewidth=1.2, linestyle="--")
+    for place, row in enumerate(rows):
+        if np.isfinite(row.low) and row.customers >= FEWEST_SHOWN:
+            ax.plot(
+                (scale * row.low, scale * row.high), (place, place), color=PALETTE["accent"], linewidth=4, alpha=0.45
+            )
+            ax.plot(scale * row.difference, place, "o", color=PALETTE["accent"], markersize=6)
+    ax.set_yticks(range(len(rows)), [segment_words(row.segment) for row in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="x")
+    ax.grid(axis="y", visible=False)
+    label = (
+        _("{metric} per customer against {control}")
+        if is_money(metric)
+        else _("{metric} against {control}, percentage points")
+    )
+    ax.set_xlabel(label.format(metric=metric_words(metric), control=arm_name(each.experiment.control)))
+    if is_money(metric):
+        money_ticks(ax.xaxis, currency)
+    ax.set_title(segments_differ_words(each, arm))
+
+
+def segments_figure(evaluated: Sequence[Evaluated], currency: str) -> Html | None:
+    """`segments` with alt text and caption; None where the table has nothing to show either.
+
+    Args:
+        evaluated: of `ab_test.analyse`.
+        currency: the source's.
+    """
+    described = described_arms(evaluated)
+    if not described:
+        return None
+    words = []
+    for each, arm in described:
+        words.append(segments_differ_words(each, arm) + ".")
+        words += [
+            _("{segment}: {difference}.").format(
+                segment=segment_words(row.segment),
+                difference=difference_words(each.decision.metric, row.interval, currency, row.reason),
+            )
+            for row in each.effects.by_segment(each.decision.metric, arm)
+            if row.customers >= FEWEST_SHOWN
+        ]
+    caption = _(
+        "The effect by segment as of the assignment (randomised), with 95% intervals. Dashed: all customers of the"
+        " test. Intervals that overlap the dashed line are no sign of a difference."
+    )
+    return figure(segments(described, currency), alt=joined(*words), caption=caption)
