@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.previous_plans import PreviousPlans
 from smsroi_helpers.statistics import Floats
 
 __all__ = ["plan_rows", "score_rows", "source_tables", "summary_rows"]
@@ -20,14 +21,37 @@ LONG_RUN = "long_run"
 _INSTANT = "timestamp('UTC', 6)"
 
 
-def plan_rows(plan: SendPlan) -> ir.Table:
-    """The table `send_plan`, its times with their zone, so that no reader takes them for local ones."""
-    return plan.messages.mutate(send_at=plan.messages.send_at.cast(_INSTANT))
+def plan_rows(plan: SendPlan, past: PreviousPlans | None = None) -> ir.Table:
+    """The table `send_plan`, its times with their zone, so that no reader takes them for local ones.
+
+    Args:
+        plan: of `make_plan`.
+        past: of `score_plans`. Expected amounts are multiplied by the part of their promise that earlier plans kept;
+            the column `promise_factor` says by what, so that the next run knows the promise before that.
+    """
+    rows = _corrected(plan, past)
+    return rows.mutate(send_at=rows.send_at.cast(_INSTANT))
 
 
-def summary_rows(plan: SendPlan) -> pd.DataFrame:
-    """type, texts_per_week, hour, weekday, variant, role, reason; customers, messages, expected_profit."""
+def _corrected(plan: SendPlan, past: PreviousPlans | None) -> ir.Table:
+    """The messages of a plan, with expected amounts multiplied by `promise_factor`."""
+    factor = past.factor.value if past else 1.0
     rows = plan.messages
+    return rows.mutate(
+        expected_profit=rows.expected_profit * factor,
+        expected_long_run=rows.expected_long_run * factor,
+        promise_factor=ibis.literal(factor, "float64"),
+    )
+
+
+def summary_rows(plan: SendPlan, past: PreviousPlans | None = None) -> pd.DataFrame:
+    """type, texts_per_week, hour, weekday, variant, role, reason; customers, messages, expected_profit.
+
+    Args:
+        plan: of `make_plan`.
+        past: as of `plan_rows`.
+    """
+    rows = _corrected(plan, past)
     by = ("type", "role", "reason", "texts_per_week", "hour", "weekday", "variant")
     counted = rows.group_by(*by).aggregate(
         customers=rows.customer_id.nunique(), messages=rows.count(where=rows.send_at.notnull()),
@@ -65,9 +89,14 @@ def score_rows(plan: SendPlan) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def source_tables(plan: SendPlan) -> dict[str, ir.Table | pd.DataFrame]:
-    """plans, experiments, arms and assignments in the contract's form, for the next run's source."""
-    rows, calendar = plan.messages, plan.calendar
+def source_tables(plan: SendPlan, past: PreviousPlans | None = None) -> dict[str, ir.Table | pd.DataFrame]:
+    """plans, experiments, arms and assignments in the contract's form, for the next run's source.
+
+    Args:
+        plan: of `make_plan`.
+        past: as of `plan_rows`.
+    """
+    rows, calendar = _corrected(plan, past), plan.calendar
     first = rows.group_by("plan_id", "customer_id", "role", "probability").aggregate(
         send_at=rows.send_at.min().cast(_INSTANT),
         variant=rows.variant.min(),

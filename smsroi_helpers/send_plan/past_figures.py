@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from smsroi_helpers.locale import _, day, number
-from smsroi_helpers.pages import PALETTE, Html, figure, note
+from smsroi_helpers.pages import PALETTE, Html, figure
 from smsroi_helpers.send_plan.past_comparison import Comparison
 from smsroi_helpers.send_plan.past_tables import tenths_table
-from smsroi_helpers.send_plan.past_wording import describe_latest, plan_name
+from smsroi_helpers.send_plan.past_wording import plan_name
 from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans
 
 __all__ = [
@@ -16,16 +16,20 @@ __all__ = [
 ]
 
 
-def track_figure(found: PreviousPlans, currency: str) -> Html:
-    """Promise and outcome of every plan with a score, in the order of time.
+_FEWEST_PLANS = 2
+"""Of fewer, the table says as much as a picture."""
+
+
+def track_figure(found: PreviousPlans, currency: str) -> Html | None:
+    """Promise and outcome of every plan with a score, in the order of time; None with fewer than two.
 
     Args:
         found: of `previous_plans.score_plans`.
         currency: the source's.
     """
     shown = [(each, each.main) for each in found.plans if each.main is not None and each.main.measured.known]
-    if not shown:
-        return note(describe_latest(found, currency))
+    if len(shown) < _FEWEST_PLANS:
+        return None
     ax = plt.subplots(figsize=(7.5, 1.4 + 0.5 * len(shown)))[1]
     at = np.arange(len(shown))[::-1]
     measured = [main.measured for _score, main in shown]
@@ -52,13 +56,15 @@ def track_figure(found: PreviousPlans, currency: str) -> Html:
     )  # fmt: skip
 
 
-def calibration_figure(score: PlanScore, currency: str) -> Html:
+def calibration_figure(score: PlanScore | None, currency: str) -> Html | None:
     """Promise against outcome by tenths of the promise; on the line, promises are kept.
 
     Args:
-        score: of `previous_plans.score_plans`.
+        score: of `previous_plans.score_plans`; None: there is none, and nothing to show.
         currency: the source's.
     """
+    if score is None:
+        return None
     rows: tuple[Comparison, ...] = score.tenths
     if not rows:
         return tenths_table(score, currency)  # which says why

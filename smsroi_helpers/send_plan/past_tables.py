@@ -77,13 +77,15 @@ def _period(score: PlanScore) -> str:
     return _("{first} to {last}").format(first=first, last=last)
 
 
-def roles_table(score: PlanScore, currency: str) -> Html:
+def roles_table(score: PlanScore | None, currency: str) -> Html | None:
     """Each role of one plan against the held-out customers.
 
     Args:
-        score: of `previous_plans.score_plans`.
+        score: of `previous_plans.score_plans`; None: there is none, and nothing to show.
         currency: the source's.
     """
+    if score is None:
+        return None
     if not score.roles:
         return note(score_words(score, currency))
     rows = [{_("Customers treated"): role_words(each.role), **_columns(each, currency)} for each in score.roles]
@@ -91,16 +93,18 @@ def roles_table(score: PlanScore, currency: str) -> Html:
         "{plan}: each role less the {n} held-out customers. Profit per customer, 95% intervals; opt-outs in percentage"
         " points; texts per customer, those of held-out customers in brackets"
     ).format(plan=score.plan.plan_id, n=number(score.roles[0].held_out))
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
-def tenths_table(score: PlanScore, currency: str) -> Html:
+def tenths_table(score: PlanScore | None, currency: str) -> Html | None:
     """Calibration: promise and outcome by tenths of the promise.
 
     Args:
-        score: of `previous_plans.score_plans`.
+        score: of `previous_plans.score_plans`; None: there is none, and nothing to show.
         currency: the source's.
     """
+    if score is None:
+        return None
     if not score.tenths:
         return note(_few_words(score, currency))
     rows = [{_("Tenths by promise"): each.label, **_columns(each, currency, p=True)} for each in score.tenths]
@@ -113,16 +117,18 @@ def tenths_table(score: PlanScore, currency: str) -> Html:
         else _("Held-out customers have no promise of their own, so all customers of a group have the group’s mean."),
         _("p is for no difference of promise and outcome, adjusted by Holm."),
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
-def actions_table(score: PlanScore, currency: str) -> Html:
+def actions_table(score: PlanScore | None, currency: str) -> Html | None:
     """Promise and outcome by texts per week and by variant.
 
     Args:
-        score: of `previous_plans.score_plans`.
+        score: of `previous_plans.score_plans`; None: there is none, and nothing to show.
         currency: the source's.
     """
+    if score is None:
+        return None
     if not score.actions:
         words = _(
             "The plan does not record by which groups it chose. Whom it would have sent what among those held out is"
@@ -134,7 +140,7 @@ def actions_table(score: PlanScore, currency: str) -> Html:
         "{plan}: customers by the most common action of their group, compared with held-out customers of the same"
         " groups. p is for no difference of promise and outcome, adjusted by Holm"
     ).format(plan=score.plan.plan_id)
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
 def _few_words(score: PlanScore, currency: str) -> str:

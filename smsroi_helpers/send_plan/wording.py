@@ -8,6 +8,7 @@ from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor
 
 __all__ = ["decide", "grouping_name", "left_out_words", "lever_words", "policy_name", "role_words"]
 
@@ -61,13 +62,14 @@ def role_words(reason: str) -> str:
     }[reason]
 
 
-def decide(plan: SendPlan) -> list[Decision]:
+def decide(plan: SendPlan, past: PreviousPlans | None = None) -> list[Decision]:
     """The decision on the plan.
 
     Args:
         plan: of `plan.make_plan`.
+        past: of `score_plans`; None: no earlier plan is known.
     """
-    found = decide_plan(plan)
+    found = decide_plan(plan, past.factor if past else None)
     weeks = plan.calendar.weeks
     action = {
         "do": _("Send by the plan in the coming {weeks} weeks; the list has every customer’s texts."),
@@ -89,6 +91,8 @@ def decide(plan: SendPlan) -> list[Decision]:
         "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
         " multiply. The exploring share tests this."
     )
+    if found.factor is not None:
+        caveat = joined(_kept_words(found.factor), caveat)
     if not knows_cost(plan.shop):
         caveat = joined(caveat, cost_unknown_words())
     limits = _limits_words(plan)
@@ -115,6 +119,20 @@ def decide(plan: SendPlan) -> list[Decision]:
             if plan.roles.probability("explore") > 0 else "",
         )
     ]  # fmt: skip
+
+
+def _kept_words(factor: PromiseFactor) -> str:
+    """That the amounts have been multiplied by what earlier plans kept of their promise."""
+    kept = factor.estimate
+    part = _("{value} ({low} to {high})").format(
+        value=percent(kept.value), low=percent(kept.low), high=percent(kept.high)
+    )
+    words = (
+        _("The last plan that was measured brought {part} of what it promised; the amounts above are multiplied by it.")
+        if factor.plans == 1
+        else _("Earlier plans brought {part} of what they promised; the amounts above are multiplied by it.")
+    )
+    return words.format(part=part)
 
 
 def _limits_words(plan: SendPlan) -> str:

@@ -6,7 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.send_plan import score_rows, source_tables, summary_rows
+from smsroi_helpers.send_plan import (
+    PreviousPlans,
+    PromiseFactor,
+    decide,
+    plan_rows,
+    score_rows,
+    source_tables,
+    summary_rows,
+)
+from smsroi_helpers.send_plan.decision import correct, decide_plan
+from smsroi_helpers.send_plan.past_comparison import Estimate
+from smsroi_helpers.send_plan.valuation import Estimate as Promise
 from smsroi_helpers.source import load
 from tests.send_plan.planned import add_rows
 
@@ -39,6 +50,54 @@ def test_scores_compare_the_plan_with_today_and_with_nothing(planned):
         assert (found.loc[("nothing", period), ["profit_per_customer", "low", "high"]] == 0).all()
     assert (found["low"] <= found["profit_per_customer"]).all()
     assert (found["profit_per_customer"] <= found["high"]).all()
+
+
+# --- what earlier plans kept of their promise ---
+
+
+def kept(value, low, high):
+    """Earlier plans of which one was measured."""
+    estimate = Estimate(value, low, high)
+    return PreviousPlans((), PromiseFactor(value if estimate.excludes(1.0) else 1.0, estimate, 1), knows_cost=True)
+
+
+def test_promises_are_multiplied_by_what_earlier_plans_kept(second_plan):
+    plan, past = second_plan.plan, kept(0.5, 0.3, 0.7)
+    rows = plan.shop.count(plan_rows(plan, past))
+    assert set(rows["promise_factor"]) == {0.5}
+    assert rows["expected_profit"].sum() == pytest.approx(0.5 * second_plan.messages["expected_profit"].sum())
+    assert summary_rows(plan, past)["expected_profit"].sum() == pytest.approx(rows["expected_profit"].sum())
+    promised = plan.shop.count(source_tables(plan, past)["plans"])["expected_profit"]
+    assert promised.sum() == pytest.approx(rows["expected_profit"].sum())
+    (before,), (after,) = decide(plan), decide(plan, past)
+    assert (after.value, after.cash) == (pytest.approx(0.5 * before.value), pytest.approx(0.5 * before.cash))
+    assert "brought 50% (30% to 70%) of what it promised" in after.caveat
+    assert "promised" not in before.caveat
+
+
+def test_promises_that_may_have_been_kept_are_not_corrected(second_plan):
+    plan, past = second_plan.plan, kept(0.8, 0.5, 1.1)
+    assert decide(plan, past) == decide(plan)
+    assert set(plan.shop.count(plan_rows(plan, past))["promise_factor"]) == {1.0}
+
+
+def test_a_plan_is_not_recommended_where_earlier_ones_kept_nothing(second_plan):
+    plan = second_plan.plan
+    assert plan.gains
+    found = decide_plan(plan, kept(0.02, -0.3, 0.34).factor)
+    assert found.outcome == "not_enough_evidence"
+    assert found.long_run.low < 0 < found.long_run.high
+
+
+def test_the_interval_of_a_corrected_promise_covers_the_truth():
+    """Promise and part kept are estimated independently, with normal errors of 15 and 20 %."""
+    rng, covered, draws = np.random.default_rng(3), 0, 2_000
+    for _ in range(draws):
+        g, f = rng.normal(100.0, 15.0), rng.normal(0.6, 0.12)
+        part = PromiseFactor(f, Estimate(f, f - 1.96 * 0.12, f + 1.96 * 0.12), 1)
+        found = correct(Promise(g, g - 1.96 * 15.0, g + 1.96 * 15.0), part)
+        covered += found.low <= 60.0 <= found.high
+    assert 0.94 <= covered / draws <= 0.965
 
 
 # --- what the next run reads ---

@@ -79,7 +79,9 @@ def test_pages_say_that_the_plan_promised_too_much_and_show_it(found):
     for made in (past_tables.roles_table, past_tables.tenths_table, past_figures.calibration_figure):
         assert "plan-" in made(score, "USD")._repr_html_()
     assert "does not record by which groups" in past_tables.actions_table(score, "USD").text
-    assert "Promise outside the interval: 1 of 1 plans" in past_figures.track_figure(found, "USD").alt
+    assert past_figures.track_figure(found, "USD") is None  # of one plan the table says as much
+    twice = replace(found, plans=(score, score))
+    assert "Promise outside the interval: 2 of 2 plans" in past_figures.track_figure(twice, "USD").alt
 
 
 def test_the_track_record_has_every_comparison(found):
@@ -136,8 +138,11 @@ def test_plans_without_a_score_have_no_numbers_and_correct_nothing(small):
     rows = track_rows(found)
     assert rows[["measured", "gap", "ratio"]].isna().all(axis=None)
     assert set(rows["evidence"]) == {"none"}
-    for made in (past_tables.track_table, past_tables.latest_note, past_figures.track_figure):
+    for made in (past_tables.track_table, past_tables.latest_note):
         assert made(found, "USD")._repr_html_()
+    assert found.latest is None
+    for nothing in (past_tables.roles_table, past_tables.actions_table, past_figures.calibration_figure):
+        assert nothing(found.latest, "USD") is None
 
 
 def test_without_messages_profit_is_not_known(read_once):
