@@ -22,6 +22,7 @@ from smsroi_helpers.errors import NotEnoughData, UsageError
 
 __all__ = [
     "_",
+    "bare_amount",
     "available_languages",
     "day",
     "gap",
@@ -176,8 +177,24 @@ def percent(share: float, digits: int = 0) -> str:
     return _minus(format_percent(round(share, digits + 2) + 0.0, pattern, locale=_locale()))
 
 
+_CHINESE_UNITS = ((1e8, "亿"), (1e4, "万"))
+
+
+def _in_chinese_units(value: float, digits: int) -> tuple[float, str] | None:
+    """A rounded amount in 万 (ten thousands) or 亿 (hundred millions), as Chinese readers expect it.
+
+    None in other languages, for smaller amounts, and for those that are not rounded: they are written out.
+    """
+    if _current != "zh" or digits > 0:
+        return None
+    unit, sign = next(((unit, sign) for unit, sign in _CHINESE_UNITS if abs(value) >= unit), (0.0, ""))
+    return (value / unit, sign) if unit and round(value) % (unit / 10) == 0 else None
+
+
 def money(value: float, currency: str, digits: int | None = None) -> str:
     """Format an amount of money, with `digits` decimals or as many as the currency has.
+
+    In Chinese, rounded amounts from ten thousand on are in 万 or 亿.
 
     >>> money(4596039.58, "USD"), money(-12.3, "CNY", 0)
     ('$4,596,039.58', '−CN¥12')
@@ -185,9 +202,23 @@ def money(value: float, currency: str, digits: int | None = None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     digits = get_currency_precision(currency) if digits is None else digits
+    value = round(value, digits) + 0.0
     pattern = "¤#,##0" + ("." + "0" * digits if digits > 0 else "")
-    shown = format_currency(round(value, digits) + 0.0, currency, pattern, locale=_locale(), currency_digits=False)
-    return _minus(shown)
+    if found := _in_chinese_units(value, digits):
+        value, pattern = found[0], f"¤#,##0.#{found[1]}"
+    return _minus(format_currency(value, currency, pattern, locale=_locale(), currency_digits=False))
+
+
+def bare_amount(value: float, digits: int = 0) -> str:
+    """Format an amount of money without its currency, which stands beside it: the limits of an interval.
+
+    >>> bare_amount(50_000.0), bare_amount(-0.25, 2)
+    ('50,000', '−0.25')
+    """
+    found = _in_chinese_units(round(value, digits) + 0.0, digits) if math.isfinite(value) else None
+    if found is None:
+        return number(value, digits)
+    return _minus(format_decimal(found[0], f"#,##0.#{found[1]}", locale=_locale()))
 
 
 def day(date: dt.date | str) -> str:

@@ -76,8 +76,13 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
             return locale.number(round(x * 100, digits), max(digits, 0))
         if unit == "share":
             return locale.percent(round(x * 100, digits) / 100, max(digits, 0))
-        if unit.startswith("money") and currency and with_currency:
-            return locale.money(round(x, digits), currency, max(digits, 0))
+        if unit.startswith("money") and currency:
+            rounded = round(x, digits)
+            return (
+                locale.money(rounded, currency, max(digits, 0))
+                if with_currency
+                else locale.bare_amount(rounded, max(digits, 0))
+            )
         return locale.number(round(x, digits), max(digits, 0))
 
     is_difference = row.get("kind") in ("gain", "worth") or bool(words)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from smsroi_helpers.locale import _, listed, money, number, percent, rounded_digits
+from smsroi_helpers.locale import _, bare_amount, listed, money, number, percent, rounded_digits
 
 __all__ = [
     "arm_name",
@@ -249,7 +249,7 @@ def compact_words(value: float, low: float, high: float, currency: str = "") -> 
     digits = rounded_digits(low, high)
 
     def show(x: float) -> str:
-        return number(round(x, digits), max(digits, 0))
+        return (bare_amount if currency else number)(round(x, digits), max(digits, 0))
 
     first = money(round(value, digits), currency, max(digits, 0)) if currency else show(value)
     return _("{value} ({low} to {high})").format(value=first, low=show(low), high=show(high))

@@ -14,6 +14,7 @@ from jinja2.nodes import Call, Const, Name
 import smsroi_helpers
 from smsroi_helpers import locale
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.pages import compact_words
 from smsroi_helpers.runner import collect_messages
 from smsroi_helpers.runner.notebook_page import _markdown
 
@@ -76,6 +77,16 @@ def test_paragraphs_are_parted_by_blank_lines_and_put_back():
         (lambda: locale.money(-12.3, "CNY", 0), "−¥12"),
         (lambda: locale.money(1234.5, "USD"), "US$1,234.50"),
         (lambda: locale.money(1234.5, "JPY"), "JP¥1,234"),
+        (lambda: locale.money(130_000.0, "CNY", 0), "¥13万"),
+        (lambda: locale.money(-13_000.0, "USD", 0), "−US$1.3万"),
+        (lambda: locale.money(250_000_000.0, "CNY", 0), "¥2.5亿"),
+        (lambda: locale.money(17_758.0, "CNY", 0), "¥17,758"),
+        (lambda: locale.money(130_000.0, "CNY"), "¥130,000.00"),
+        (lambda: locale.bare_amount(210_000.0), "21万"),
+        (lambda: locale.bare_amount(-9_000.0), "−9,000"),
+        (lambda: locale.bare_amount(0.5, 2), "0.50"),
+        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（5万 至 21万）"),
+        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0), "130,000（50,000 至 210,000）"),
         (lambda: locale.day("1997-09-30"), "1997年9月30日"),
         (lambda: locale.day("2025-01-02"), "2025年1月2日"),
         (lambda: locale.interval(1653.41, 1540.2, 1766.6), "1,650（95% 区间 1,540 至 1,770）"),
