@@ -22,8 +22,8 @@ from smsroi_helpers.errors import NotEnoughData, UsageError
 
 __all__ = [
     "_",
-    "bare_amount",
     "available_languages",
+    "bare_amount",
     "day",
     "gap",
     "heading_parts",

@@ -70,6 +70,8 @@ class Cells:
     """Texts a week planned for each arm; NaN where none are stated."""
     credit: Floats
     """(groups, profiles, texts): profit credited to clicks, see `CREDIT_DAYS`."""
+    credit_days: int
+    """The period that it was counted for."""
     credited_clicks: Floats
     """(groups, profiles, texts)."""
     click_value: tuple[ClickValueSums, ...]
@@ -92,15 +94,16 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     """
     texts = with_profiles(evidence, groupings, evidence.texts)
     people = with_profiles(evidence, groupings, evidence.people)
-    credit = with_profiles(evidence, groupings, _credits(evidence))
+    credited, days = _credits(evidence)
+    credit = with_profiles(evidence, groupings, credited)
     levels = tuple(_campaign_levels(evidence, texts, event) for event in ("clicked", "opted_out"))
-    rows = (texts, people, credit, levels, count_click_value(evidence.shop))
+    rows = (texts, people, credit, days, levels, count_click_value(evidence.shop))
     return [_count(evidence, grouping, f"p{i}", *rows) for i, grouping in enumerate(groupings)]
 
 
 def _count(
     evidence: Evidence, grouping: Grouping, name: str, texts: ir.Table, people: ir.Table, credit: ir.Table,
-    levels: Sequence[ir.Table], value: tuple[ClickValueSums, ...],
+    credit_days: int, levels: Sequence[ir.Table], value: tuple[ClickValueSums, ...],
 ) -> Cells:  # fmt: skip
     size = {"group": GROUPS, "profile": len(grouping.membership)}
 
@@ -149,7 +152,7 @@ def _count(
         by_variant("opted_out", levels[1]),
         arms, by_arm["n"], by_arm["clicks"], by_arm["texts"], by_arm["profit"],
         by_arm["days"].sum(axis=(0, 1)) / 7 / np.maximum(by_arm["n"].sum(axis=(0, 1)), 1.0), _doses_of(evidence, arms),
-        cube(credit_cells, "credit", by_text), cube(credit_cells, "clicks", by_text), value,
+        cube(credit_cells, "credit", by_text), credit_days, cube(credit_cells, "clicks", by_text), value,
     )  # fmt: skip
 
 
@@ -265,8 +268,8 @@ def _doses_of(evidence: Evidence, arms: Sequence[tuple[str, str]]) -> tuple[floa
     return tuple(stated.get(arm, float("nan")) for arm in arms)
 
 
-def _credits(evidence: Evidence) -> ir.Table:
-    """One row per human click on a test's text: group, code, variant, credit (money; see `CREDIT_DAYS`)."""
+def _credits(evidence: Evidence) -> tuple[ir.Table, int]:
+    """One row per human click on a test's text: group, code, variant, credit (money); and the days of `CREDIT_DAYS`."""
     texts = evidence.texts
     clicks = texts.filter(texts.clicked == 1, texts["first"], texts.kind != "holdout", texts.human_click_at.notnull())
     clicks = clicks.mutate(number=ibis.row_number().over(ibis.window(order_by=["person", "sent_at"])))
@@ -294,7 +297,8 @@ def _credits(evidence: Evidence) -> ir.Table:
     by_group = evidence.shop.count(
         rows.group_by("group").aggregate(clicks=rows.count(), **{n: total(rows[n]) for n in names}).order_by("group")
     )
-    return rows.select("group", "code", "variant", credit=rows[_clearest(by_group, tuple(names))])
+    chosen = _clearest(by_group, tuple(names))
+    return rows.select("group", "code", "variant", credit=rows[chosen]), names[chosen]
 
 
 def _clearest(by_group: pd.DataFrame, names: Sequence[str]) -> str:

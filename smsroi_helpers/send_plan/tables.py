@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import pages
-from smsroi_helpers.locale import _, money, number, percent
+from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.pages import Html, compact_words, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
@@ -52,7 +52,12 @@ def tests_note(plan: SendPlan) -> Html:
         tests=number(len(evidence.tests)), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
         texts=number(len(evidence.creatives)),
     )  # fmt: skip
-    return note(words)
+    days = plan.chosen.cells.credit_days
+    credit = _(
+        "How groups and texts differ in what a click brings is told by the orders within {period} after a click, less"
+        " those within as long before the text: of the periods tried, their difference is clearest in this one."
+    ).format(period=_("one day") if days == 1 else _("{n} days").format(n=number(days)))
+    return note(joined(words, credit))
 
 
 def score_table(plan: SendPlan, currency: str) -> Html:
