@@ -10,7 +10,7 @@ from smsroi_helpers.send_plan.plan import SendPlan
 __all__ = ["describe_learning", "learning_note", "learning_table"]
 
 _WHOLE = 100.0
-"""Amounts are shown in whole units of money from here on."""
+"""If any amount is as large, all are shown in whole units of money."""
 
 
 def learning_note(plan: SendPlan, found: Learning, currency: str) -> Html:
@@ -52,7 +52,8 @@ def _own_words(plan: SendPlan, found: Learning, currency: str) -> str:
         )
     return words.format(
         share=percent(own.share, _digits(own.share)), weeks=number(plan.calendar.weeks),
-        net=_amount(abs(own.net), currency), teaches=_amount(own.teaches, currency), cost=_amount(own.cost, currency),
+        net=_amount(abs(own.net), found, currency), teaches=_amount(own.teaches, found, currency),
+        cost=_amount(own.cost, found, currency),
     )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def _best_words(found: Learning, currency: str) -> str:
     if found.best == found.own:
         return joined(_("No other share that was tried is expected to be worth more."), enough)
     words = _("The best of the shares tried is {share}: it is expected to be worth {net} more than it costs.")
-    words = words.format(share=percent(best.share, _digits(best.share)), net=_amount(best.net, currency))
+    words = words.format(share=percent(best.share, _digits(best.share)), net=_amount(best.net, found, currency))
     return joined(words, enough)
 
 
@@ -84,10 +85,10 @@ def learning_table(plan: SendPlan, found: Learning, currency: str) -> Html | Non
         return None
     frame = pd.DataFrame({
         _("Explored with"): [percent(each.share, _digits(each.share)) for each in found.rows],
-        _("What it would teach"): [_amount(each.teaches, currency) for each in found.rows],
-        _("What it costs"): [_amount(each.cost, currency) for each in found.rows],
-        _("Net"): [_amount(each.net, currency) for each in found.rows],
-        _("Error of the computation"): [_amount(each.error, currency) for each in found.rows],
+        _("What it would teach"): [_amount(each.teaches, found, currency) for each in found.rows],
+        _("What it costs"): [_amount(each.cost, found, currency) for each in found.rows],
+        _("Net"): [_amount(each.net, found, currency) for each in found.rows],
+        _("Error of the computation"): [_amount(each.error, found, currency) for each in found.rows],
         _("Chosen"): [each.share == found.own for each in found.rows],
     })  # fmt: skip
     caption = _(
@@ -95,7 +96,9 @@ def learning_table(plan: SendPlan, found: Learning, currency: str) -> Html | Non
         " explored with; long run, forecast by the plan’s model. Knowing every effect exactly would be worth {perfect}."
         " The error is one standard error of the Monte Carlo computation"
     ).format(
-        weeks=number(plan.calendar.weeks), n=number(round(found.customers)), perfect=_amount(found.perfect, currency)
+        weeks=number(plan.calendar.weeks),
+        n=number(round(found.customers)),
+        perfect=_amount(found.perfect, found, currency),
     )
     return table(frame, caption=caption)
 
@@ -104,5 +107,6 @@ def _digits(share: float) -> int:
     return 0 if abs(100 * share - round(100 * share)) < 1e-9 else 1
 
 
-def _amount(value: float, currency: str) -> str:
-    return money(value, currency, 0 if abs(value) >= _WHOLE else None)
+def _amount(value: float, found: Learning, currency: str) -> str:
+    largest = max(max(each.teaches, each.cost) for each in found.rows)
+    return money(value, currency, 0 if largest >= _WHOLE else None)
