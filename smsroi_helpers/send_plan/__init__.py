@@ -2,9 +2,10 @@
 
 `plan.make_plan` learns, chooses, values and schedules. `evidence` and `cells` count what tests say, `response` fits one
 model behind all levers, `policy` and `valuation` choose and value, `budget` and `capacity` keep to the limits of money
-and of the gateway, `schedule` writes the messages. `what_if` chooses again with one thing changed. `hand_over` writes
-the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans, `past_comparison`
-compares one role with those held out, and `previous_plans` compares promise and outcome.
+and of the gateway, `schedule` writes the messages. `what_if` chooses again with one thing changed. `learning` compares
+what exploring would teach and cost. `hand_over` writes the list of a plan, with opt-outs applied last. `past_counts`
+counts what followed earlier plans, `past_comparison` compares one role with those held out, and `previous_plans`
+compares promise and outcome.
 """
 
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.send_plan.hand_over import HandOver, LeftOut, write_list
 from smsroi_helpers.send_plan.hand_over_wording import describe_list
+from smsroi_helpers.send_plan.learning import Learning, size_exploration
 from smsroi_helpers.send_plan.outputs import plan_rows, score_rows, source_tables, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
@@ -26,6 +28,7 @@ __all__ = [
     "PARAMETERS",
     "BudgetCurve",
     "HandOver",
+    "Learning",
     "LeftOut",
     "PreviousPlans",
     "PromiseFactor",
@@ -38,6 +41,7 @@ __all__ = [
     "plan_rows",
     "score_plans",
     "score_rows",
+    "size_exploration",
     "source_tables",
     "summary_rows",
     "track_rows",
@@ -62,5 +66,13 @@ PARAMETERS: dict[str, Any] = {
 }
 
 __getattr__ = lazy_submodules(
-    __name__, "budget_figures", "budget_tables", "figures", "hand_over_tables", "past_figures", "past_tables", "tables"
+    __name__,
+    "budget_figures",
+    "budget_tables",
+    "figures",
+    "hand_over_tables",
+    "learning_tables",
+    "past_figures",
+    "past_tables",
+    "tables",
 )

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers import measures
-from smsroi_helpers.send_plan import score_rows
+from smsroi_helpers.send_plan import score_rows, size_exploration
+from smsroi_helpers.send_plan.learning_tables import describe_learning
 from tests.send_plan.planned import (
     CAPS,
     EXPLORE,
@@ -151,3 +152,14 @@ def test_customers_who_need_care_are_there(second_plan):
     left = second_plan.plan.left_out.set_index("reason")["customers"]
     assert 0 < left["unreachable"] <= len(ids.iloc[UNREACHED])
     assert set(ids.iloc[STOPPED][60:]) & set(second_plan.texts["customer_id"]), "of its other arm some are texted"
+
+
+def test_exploring_is_sized_by_what_it_would_teach(planned):
+    found = size_exploration(planned.plan)
+    teaches = np.array([row.teaches for row in found.rows])
+    assert teaches[0] == found.rows[0].cost == 0.0
+    assert (np.diff(teaches) >= 0).all()
+    assert 0 < teaches[-1] < found.perfect
+    assert found.own == EXPLORE
+    assert found.customers == planned.plan.customers * (1 - round(256 * HOLDOUT) / 256)
+    assert "Exploring with 30% of the customers for 4 weeks" in describe_learning(planned.plan, found, "USD")
