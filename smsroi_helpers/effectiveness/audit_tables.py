@@ -119,4 +119,4 @@ def campaigns_table(audit: Audit | None) -> Html:
     ]
     caption = _("Campaigns with the most texts that break a rule; {n} of {all} shown")
     shown = caption.format(n=number(len(rows)), all=number(len(audit.campaigns)))
-    return table(pd.DataFrame(rows), caption=shown, digits=0)
+    return table(pd.DataFrame(rows), caption=shown, digits=0, fold=True)

@@ -56,8 +56,8 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
         "Test {test}: attributed revenue runs from {least} ({short}, last touch) to {most} ({long}, any touch);"
         " incremental revenue is {incremental}."
     ).format(
-        test=test.experiment, least=money(shortest, currency), short=window_words(hours[0]),
-        most=money(widest, currency), long=window_words(hours[-1]),
+        test=test.experiment, least=money(shortest, currency, 0), short=window_words(hours[0]),
+        most=money(widest, currency, 0), long=window_words(hours[-1]),
         incremental=interval(*_numbers(test.incremental), currency),
     )  # fmt: skip
     return figure(ax, alt=words, caption=words)

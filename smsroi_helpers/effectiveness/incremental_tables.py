@@ -45,7 +45,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
             _("Test"): one.experiment, _("Arm"): arm_name(one.arm),
             _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
-            _("Attributed revenue"): money(rule.revenue, currency),
+            _("Attributed revenue"): money(rule.revenue, currency, 0),
             _("Incremental revenue, before refunds"): _ratio(one.incremental, currency),
             _("Incremental profit"): _ratio(one.profit, currency),
             _("Attributed ROI of the arm"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
@@ -79,7 +79,7 @@ def windows_table(found: Effectiveness, currency: str) -> Html | None:
     frame = pd.DataFrame([
         {
             _("Window"): window_words(rule.hours), _("Credit"): touch_words(rule.touch),
-            _("Attributed revenue"): money(rule.revenue, currency),
+            _("Attributed revenue"): money(rule.revenue, currency, 0),
             _("Inflation factor"): _inflation(rule.inflation),
             _("Calibration factor"): _ratio(rule.calibration),
         }
@@ -117,8 +117,8 @@ def overlap_table(found: Effectiveness, currency: str) -> Html | None:
             _("{n} or more").format(n=number(n)) if n == MOST_CLAIMS else number(n) for n in rows["campaigns"]
         ],
         _("Orders"): rows["orders"].astype(int),
-        _("Revenue"): [money(x, currency) for x in rows["revenue"]],
-        _("Sum of the campaigns’ claims"): [money(x, currency) for x in rows["credits"]],
+        _("Revenue"): [money(x, currency, 0) for x in rows["revenue"]],
+        _("Sum of the campaigns’ claims"): [money(x, currency, 0) for x in rows["credits"]],
     })  # fmt: skip
     revenue = float(claimed["revenue"].sum())
     caption = joined(
@@ -186,7 +186,7 @@ def weights_table(scores: Scores | None) -> Html | None:
             ratio=number(scores.consistency_ratio, 3)
         ) if np.isfinite(scores.consistency_ratio) else "",
     )  # fmt: skip
-    return table(frame, caption=caption)
+    return table(frame, caption=caption, fold=True)
 
 
 def correlations_table(matrix: pd.DataFrame | None) -> Html:
@@ -205,7 +205,9 @@ def correlations_table(matrix: pd.DataFrame | None) -> Html:
     frame = pd.DataFrame({_("Spearman’s correlation"): names})
     for place, name in enumerate(names):
         frame[name] = [number(x, 2) for x in matrix.iloc[:, place]]
-    return table(frame, caption=_("Rank correlations over campaigns: what goes together, not what causes what"))
+    return table(
+        frame, caption=_("Rank correlations over campaigns: what goes together, not what causes what"), fold=True
+    )
 
 
 def regression_table(found: Sequence[Regression | None]) -> Html:

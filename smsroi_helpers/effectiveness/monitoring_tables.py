@@ -97,7 +97,7 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
         caption = joined(caption, _("A day without any text is an alert in {channels}, on weekdays with texts.").format(
             channels=listed([scope_words("channel", name) for name in silence])
         ))  # fmt: skip
-    return table(pd.DataFrame(rows), caption=caption, digits=0)
+    return table(pd.DataFrame(rows), caption=caption, digits=0, fold=True)
 
 
 def _definition(metric: str, monitoring: Monitoring, currency: str) -> str:
@@ -131,4 +131,4 @@ def unwatched_table(monitoring: Monitoring) -> Html:
         for row in rows.itertuples()
     ]
     caption = _("Not watched yet, with what is needed. Events: the rarer of what happened and what did not.")
-    return table(pd.DataFrame(shown), caption=caption, digits=0)
+    return table(pd.DataFrame(shown), caption=caption, digits=0, fold=True)

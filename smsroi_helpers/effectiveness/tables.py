@@ -85,7 +85,7 @@ def definitions_table(found: Effectiveness, currency: str) -> Html:
                 first=day(str(found.campaigns["first"].min())[:10]), last=day(str(found.campaigns["last"].max())[:10])
             ),
         )
-    return table(frame, caption=caption)
+    return table(frame, caption=caption, fold=False)
 
 
 def kpis_table(found: Effectiveness, dimension: str, currency: str) -> Html | None:
@@ -124,7 +124,8 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     caption = _("KPIs by {dimension}, with 95% intervals over customers").format(
         dimension=dimension_words(dimension).lower()
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    in_figure = True if dimension == "month" else None  # the figure below shows the months
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=in_figure)
 
 
 def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
@@ -147,8 +148,8 @@ def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
         }
         rows.append({
             _("Campaign"): row.name, _("Customers"): int(row.customers), _("Messages"): number(row.messages), **cells,
-            _("Cost"): money(row.cost, currency) if np.isfinite(row.cost) else _("not known"),
-            _("Attributed revenue"): money(row.attributed_revenue, currency)
+            _("Cost"): money(row.cost, currency, 0) if np.isfinite(row.cost) else _("not known"),
+            _("Attributed revenue"): money(row.attributed_revenue, currency, 0)
             if np.isfinite(row.attributed_revenue) else _("not known"),
             _("Incremental profit"): _with_kind(row, currency),
         })  # fmt: skip

@@ -62,6 +62,7 @@ def table(
         raise ValueError(
             f"column {min(person_columns)!r} identifies customers, and pages show only groups; write it with save()"
         )
+    shown, ranged = _short_intervals(shown)
     formats = formats or {}
     by_column = digits if isinstance(digits, Mapping) else {}
     named_columns = {*formats, *by_column, *([suppress] if suppress else [])}
@@ -81,8 +82,9 @@ def table(
     ]
     numeric = [_is_numeric(shown.iloc[:, i]) for i in range(len(columns))]
     aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
+    told = "95%" in caption
     head = "".join(
-        f'<th scope="col"{_class(is_number)}>{as_text(_heading(name))}</th>'
+        f'<th scope="col"{_class(is_number)}>{as_text(_heading(name, ranged=name in ranged and not told))}</th>'
         for name, is_number in zip(columns, aligned, strict=True)
     )
     rows = []
@@ -139,11 +141,27 @@ def _class(is_number: bool, *, short: bool = False, long: bool = False) -> str:
     return ' class="n"' if is_number else ' class="range"' if short else ' class="words"' if long else ""
 
 
-def _heading(name: str) -> str:
-    """Return the heading of a column: its translation, else its name with blanks."""
+def _heading(name: str, *, ranged: bool) -> str:
+    """Return the heading of a column: its translation, else its name with blanks; of intervals, it says so."""
     translated = locale.translated(name)
     words = name.replace("_", " ").strip() if translated == name else translated
-    return words[:1].upper() + words[1:]
+    words = words[:1].upper() + words[1:]
+    return _("{heading} (95% interval)").format(heading=words) if ranged and "95%" not in words else words
+
+
+def _short_intervals(frame: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
+    """The frame with `1 (0 to 2)` for `1 (95% interval 0 to 2)`, which the heading says once; and these columns."""
+    long, short = (
+        pattern[pattern.index("{value}") + len("{value}") : pattern.index("{low}")]
+        for pattern in (_("{value} (95% interval {low} to {high})"), _("{value} ({low} to {high})"))
+    )
+    shown, changed = frame.copy(deep=False), set()
+    for name in frame.columns if frame.columns.is_unique else ():
+        column = frame[name]
+        if not _is_numeric(column) and column.map(lambda cell: isinstance(cell, str) and long in cell).any():
+            shown[name] = column.map(lambda cell: cell.replace(long, short) if isinstance(cell, str) else cell)
+            changed.add(str(name))
+    return shown, changed
 
 
 def _is_numeric(column: pd.Series) -> bool:
