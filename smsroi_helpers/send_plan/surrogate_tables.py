@@ -1,0 +1,158 @@
+"""The check of the plan's long run by old tests: a sentence and a table."""
+
+import pandas as pd
+
+from smsroi_helpers.locale import _, joined, money, number
+from smsroi_helpers.pages import Html, arm_name, compact_words, note, table
+from smsroi_helpers.send_plan.surrogate_counts import FEWEST_MEMBERS, LATER_WEEKS
+from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck
+from smsroi_helpers.send_plan.valuation import Estimate
+
+__all__ = ["describe_long_run", "later_table", "verdict_note"]
+
+
+def verdict_note(check: LongRunCheck, currency: str) -> Html:
+    """Whether the plan's long-run figure agrees with what old tests earned later.
+
+    Args:
+        check: of `surrogate_index.check_long_run`.
+        currency: the source's.
+    """
+    return note(describe_long_run(check, currency))
+
+
+def later_table(check: LongRunCheck, currency: str) -> Html:
+    """Later profit of every arm of the tests that are old enough: observed, by the index, by the plan's model.
+
+    Args:
+        check: of `surrogate_index.check_long_run`.
+        currency: the source's.
+    """
+    if not check.effects:
+        return verdict_note(check, currency)
+    rows = [
+        {
+            _("Test"): each.test,
+            _("Arm"): arm_name(each.arm),
+            _("Weeks"): _("{first} to {last}").format(first=number(each.first_week), last=number(each.last_week)),
+            _("Customers"): each.members,
+            _("Observed"): _amount(each.observed, currency),
+            _("By the index"): _amount(each.index, currency),
+            _("Index − observed"): _amount(each.index_gap, currency),
+            _("By the plan’s model"): _amount(each.model, currency),
+            _("Model − observed"): _amount(each.model_gap, currency),
+        }
+        for each in check.effects
+    ]
+    caption = _(
+        "Profit per customer and week in the later weeks of tests, after message costs, over the arm with the fewest"
+        " texts; every arm kept its frequency. Observed: randomised; the others are predictions. 95% intervals"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def _amount(found: Estimate | None, currency: str) -> str:
+    return "–" if found is None else compact_words(found.value, found.low, found.high, currency)
+
+
+def describe_long_run(check: LongRunCheck, currency: str) -> str:
+    """The check in words.
+
+    Args:
+        check: of `surrogate_index.check_long_run`.
+        currency: the source's.
+    """
+    if check.verdict == "not_yet":
+        return _not_yet_words(check)
+    return joined(_model_words(check, currency), _index_words(check, currency))
+
+
+def _not_yet_words(check: LongRunCheck) -> str:
+    needed, weeks = check.needed_weeks, check.longest_weeks
+    if weeks >= needed:
+        return _(
+            "The long run is not checked: tests are old enough, but an arm has fewer than {n} customers who were"
+            " followed for long enough."
+        ).format(n=number(FEWEST_MEMBERS))
+    return _(
+        "The long run is not checked: no test is old enough. A test must treat its customers for {needed} weeks, the"
+        " {horizon} of the plan and {later} more. So far the longest has {weeks}; {missing} are missing."
+    ).format(
+        needed=number(needed), horizon=number(check.horizon_weeks), later=number(LATER_WEEKS), weeks=number(weeks),
+        missing=number(needed - weeks),
+    )  # fmt: skip
+
+
+def _model_words(check: LongRunCheck, currency: str) -> str:
+    if check.model is None or check.model_gap is None:
+        return _(
+            "The tests that are old enough do not state a frequency that the plan considers, so its model has no figure"
+            " to compare."
+        )
+    if check.contradicted:
+        return joined(
+            _("The plan’s long-run figure is contradicted by what tests earned later."),
+            *(_gap_words(effect, gap, currency) for effect, gap in check.contradicted),
+        )
+    words = {
+        "supported": _(
+            "The plan’s long-run figure is not contradicted by what tests earned later: on average over their arms its"
+            " model expects {model} per customer and week, and model − observed is {gap}."
+        ),
+        "imprecise": _(
+            "The tests are too small to check the plan’s long-run figure: on average over their arms its model expects"
+            " {model} per customer and week, and model − observed is {gap}."
+        ),
+    }[check.verdict]
+    return words.format(model=money(check.model.value, currency), gap=_amount(check.model_gap, currency))
+
+
+def _gap_words(effect: LaterEffect, gap: Estimate, currency: str) -> str:
+    """By how much the model is wrong; the limits are those of the comparison of all arms."""
+    expected = effect.model.value if effect.model is not None else float("nan")
+    if gap.value > 0:
+        words = _(
+            "For {arm} (test {test}, weeks {first} to {last}) its model expects {model} per customer and week. That is"
+            " {gap} too high; limits are adjusted for the number of arms."
+        )
+    else:
+        words = _(
+            "For {arm} (test {test}, weeks {first} to {last}) its model expects {model} per customer and week. That is"
+            " {gap} too low; limits are adjusted for the number of arms."
+        )
+    return words.format(
+        arm=arm_name(effect.arm), test=effect.test, first=number(effect.first_week), last=number(effect.last_week),
+        model=money(expected, currency), gap=_size(gap, currency),
+    )  # fmt: skip
+
+
+def _size(gap: Estimate, currency: str) -> str:
+    """A difference without its sign."""
+    low, high = sorted((abs(gap.low), abs(gap.high)))
+    return compact_words(abs(gap.value), low, high, currency)
+
+
+def _index_words(check: LongRunCheck, currency: str) -> str:
+    weeks = number(check.horizon_weeks)
+    found = [
+        (
+            _("For {arm} (test {test}) the index is {gap} too high.")
+            if gap.value > 0
+            else _("For {arm} (test {test}) the index is {gap} too low.")
+        ).format(arm=arm_name(effect.arm), test=effect.test, gap=_size(gap, currency))
+        for effect, gap in check.index_contradicted
+    ]
+    if found:
+        words = joined(
+            *found,
+            _(
+                "So clicks, orders, opt-outs and texts of the first {weeks} weeks do not predict all that followed."
+            ).format(weeks=weeks),
+        )
+    else:
+        words = _(
+            "The index of clicks, orders, opt-outs and texts of the first {weeks} weeks is not distinguishable from"
+            " what followed."
+        ).format(weeks=weeks)
+    two_arms = _("In a test with two arms the index learns from both, so it can hardly fail there.")
+    return joined(words, two_arms if any(each.own_arm for each in check.effects) else "")
