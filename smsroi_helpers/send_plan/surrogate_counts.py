@@ -23,14 +23,13 @@ from smsroi_helpers.statistics import GROUPS, Floats
 
 __all__ = ["BEFORE", "FEWEST_MEMBERS", "LATER_WEEKS", "SURROGATES", "VARIABLES", "TestSums", "Unready", "count_later"]
 
-SURROGATES = ("clicks", "purchase_days", "profit", "opted_out", "texts")
-"""Of the first weeks: human clicks, days with a purchase, profit after message costs (money), opted out (0 or 1),
-texts."""
+SURROGATES = ("clicks", "purchase_days", "order_profit", "opted_out", "texts")
+"""Of the first weeks: human clicks, days with a purchase, profit of orders (money), opted out (0 or 1), texts."""
 BEFORE = ("days_before", "profit_before")
-"""Days with a purchase and profit of the period before the assignment, as long as the follow-up, as far as the log goes
+"""Days with a purchase and profit of orders before the assignment: as long as the follow-up, as far as the log goes
 back."""
 VARIABLES = (*SURROGATES, *BEFORE, "later")
-"""Those of `TestSums`; the last is Y, profit per week of the later weeks."""
+"""Those of `TestSums`; the last is Y, profit of orders per week of the later weeks."""
 LATER_WEEKS = 4
 """Weeks after the horizon that a test must have seen."""
 FEWEST_MEMBERS = 2 * GROUPS
@@ -136,7 +135,7 @@ def _whole_weeks(people: ir.Table) -> ir.IntegerValue:
 
 def _count_moments(evidence: Evidence, weeks: dict[str, int], horizon_weeks: int) -> pd.DataFrame:
     """test, arm, group, n; s_0 … and p_0_0 …: sums and products of `VARIABLES`."""
-    rows = _with_variables(evidence, _followed(evidence, weeks), horizon_weeks)
+    rows = _with_variables(evidence, _followed(evidence, weeks, horizon_weeks), horizon_weeks)
     rows = rows.mutate(group=hash_group(rows.person, PURPOSE, GROUPS))
     columns = [rows[name].cast("float64") for name in VARIABLES]
     sums = {f"s_{i}": total(one) for i, one in enumerate(columns)}
@@ -147,16 +146,17 @@ def _count_moments(evidence: Evidence, weeks: dict[str, int], horizon_weeks: int
     return evidence.shop.count(rows.group_by(*by).aggregate(n=rows.count(), **sums, **products).order_by(*by))
 
 
-def _followed(evidence: Evidence, weeks: dict[str, int]) -> ir.Table:
-    """test, arm, person, start, most (weeks of follow-up), opted_out_at: members who consented, followed so long."""
+def _followed(evidence: Evidence, weeks: dict[str, int], horizon_weeks: int) -> ir.Table:
+    """test, arm, person, start, most (weeks of follow-up), opted_out (by the horizon): members who consented."""
     found = measures.arm_outcomes(evidence.shop, None, "treatment")
     found = found.filter(found.experiment_id.isin(sorted(weeks)), found.consenting.fill_null(1) == 1)
     most = ibis.cases(*((found.experiment_id == name, length) for name, length in sorted(weeks.items())), else_=0)
     found = found.filter(_whole_weeks(found) >= most)
+    left = (found.opted_out == 1) & (found.subscribed_weeks < horizon_weeks)
     return evidence.shop.keep(
         found.select(
             test="experiment_id", arm="arm", person="customer_id", start=found.assigned_at.cast("timestamp(6)"),
-            most=most.cast("int64"), opted_out_at=found.opted_out_at.cast("timestamp(6)"),
+            most=most.cast("int64"), opted_out=left.fill_null(False).cast("int64"),
         )
     )  # fmt: skip
 
@@ -169,20 +169,18 @@ def _with_variables(evidence: Evidence, people: ir.Table, horizon_weeks: int) ->
     def weeks_since(rows: ir.Table, at: ir.TimestampValue) -> ir.FloatingValue:
         return at.cast("timestamp(6)").delta(rows.start, unit="microsecond") / _WEEK
 
-    events = measures.profit_events(shop).rename(of_person="customer_id", of_profit="profit")
-    money = people.join(events, people.person == events.of_person)
-    since, after = weeks_since(money, money["at"]), money.latest_at >= money.start
-    money = money.group_by(*key).aggregate(
-        profit=total(money.of_profit, where=after & (since < horizon_weeks)),
-        profit_before=total(money.of_profit, where=~after & (since >= -money.most)),
-        earned=total(money.of_profit, where=after & (since >= horizon_weeks) & (since < money.most)),
-    )
-    bought = measures.purchases(shop).select("ordered_at", "latest_at", "day", of_person="customer_id")
-    days = people.join(bought, people.person == bought.of_person)
-    since, after = weeks_since(days, days.ordered_at), days.latest_at >= days.start
-    days = days.group_by(*key).aggregate(
-        purchase_days=days.day.nunique(where=after & (since < horizon_weeks)),
-        days_before=days.day.nunique(where=~after & (since >= -days.most)),
+    events = measures.order_events(shop).rename(of_person="customer_id")
+    orders = people.join(events, people.person == events.of_person)
+    since = weeks_since(orders, orders["at"])
+    after = orders.latest_at >= orders.start
+    first, before = after & (since < horizon_weeks), ~after & (since >= -orders.most)
+    day, bought = shop.day(orders["at"]), orders.purchase == 1
+    orders = orders.group_by(*key).aggregate(
+        purchase_days=day.nunique(where=first & bought),
+        order_profit=total(orders.profit, where=first),
+        days_before=day.nunique(where=before & bought),
+        profit_before=total(orders.profit, where=before),
+        earned=total(orders.profit, where=after & (since >= horizon_weeks) & (since < orders.most)),
     )
     sends = measures.local_sends(shop)
     sends = sends.filter(sends.channel == evidence.channel)
@@ -193,15 +191,13 @@ def _with_variables(evidence: Evidence, people: ir.Table, horizon_weeks: int) ->
     clicks = (weeks_since(texts, texts.click_from) < horizon_weeks).fill_null(False)
     texts = texts.group_by(*key).aggregate(texts=texts.count(), clicks=clicks.cast("int64").sum())
     rows = people
-    for each in (money, days, texts):
+    for each in (orders, texts):
         named = each.rename(own_test="test", own_person="person")
         rows = rows.left_join(named, (rows.test == named.own_test) & (rows.person == named.own_person))
         rows = rows.drop("own_test", "own_person")
-    opted_out = weeks_since(rows, measures.earliest_opt_out(shop, rows.opted_out_at)) < horizon_weeks
     counted = {name: rows[name].fill_null(0) for name in VARIABLES if name not in ("opted_out", "later")}
     return rows.select(
-        "test", "arm", "person", opted_out=opted_out.fill_null(False).cast("int64"),
-        later=rows.earned.fill_null(0.0) / (rows.most - horizon_weeks), **counted,
+        "test", "arm", "person", "opted_out", later=rows.earned.fill_null(0.0) / (rows.most - horizon_weeks), **counted,
     )  # fmt: skip
 
 

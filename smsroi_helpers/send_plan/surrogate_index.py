@@ -1,28 +1,33 @@
 """The long run checked: later profit of tests, beside what their first weeks and the plan's model predict.
 
 The plan's long-run value adds up weeks that nobody has seen yet. Tests that are old enough have seen some of them. For
-each arm, against the arm with the fewest texts, three figures of the same later weeks stand side by side, in profit
-after message costs per customer assigned and week:
+each arm, against the arm with the fewest texts, these figures of the same later weeks stand side by side, in profit of
+orders before message costs (which are known and need no prediction), per customer assigned and week:
 
 - observed: the difference of mean later profit Y; randomised, intention to treat.
 - by the index: β'(S̄ − S̄₀), with E[Y | S] = α + β'S the surrogate index (Athey, Chetty, Imbens & Kang 2019, The
   Surrogate Index, NBER 26463; Yang, Eckles, Dhillon & Aral 2020, Targeting for Long-Term Outcomes). S is what the first
   weeks showed (`SURROGATES`) and what was known before the assignment (`BEFORE`: else the index would take customers
-  who buy much anyway for an effect of texts).
-- by the plan's model (`response`): m · sᵗ averaged over the later weeks t, with m the arm's profit a week and s the
-  share that stays, at the tests' own level, hours and texts.
+  who buy much anyway for an effect of texts). β is of customers: who clicked more, earned more later.
+- by clicks: γ(C̄ − C̄₀), with C̄ the mean clicks of the first weeks and γ = Σ n ΔC̄ ΔȲ ÷ Σ n (ΔC̄)² over the other arms: the
+  slope between arms, with the assignment as instrument.
+- by the plan's model (`response`): d · q · v · sᵗ averaged over the later weeks t, with d the arm's texts a week, q
+  clicks per text, v what a click brings and s the share that stays, at the tests' own level, hours and texts.
 
 What is estimated while texts go on. An arm keeps its frequency, so its later profit has two sources: what the first
 texts left behind, and the later texts themselves. The effect here is that of the frequency kept up, as in the plan's
 value; not that of the first weeks' texts alone. Surrogacy (Prentice 1989, Statistics in Medicine 8: treatment acts on Y
 through S only) is not supported for this effect by clicks, orders and opt-outs alone: of two customers with the same
 clicks, the one with more texts to come earns more. It is plausible only because S has the texts of the first weeks,
-which stand for those to come. But texts differ mostly between arms. An index that had learned from the arm's own later
-weeks would repeat them instead of predicting them. So with three or more arms the index of an arm is fitted to the
-other arms: it then predicts a frequency whose later weeks nobody saw, which is what a plan asks of it. It is fitted to
-one half of the customers and applied to the other. With two arms it must be fitted to both, and the difference can show
-little but chance: `LaterEffect.own_arm`. If the index differs from what was observed, there are effects that S does not
-carry, such as fatigue that begins later, or S stands for who buys anyway.
+which stand for those to come. Two difficulties remain. First, a customer's few clicks are a noisy measure of the rate
+at which they click. Their slope is therefore too small, and texts stand in for them, in proportion: the index then
+does not know that a higher frequency tires. The slope between arms does not have this fault, since means of arms have
+little noise. Second, texts differ mostly between arms, and an index that had learned from the arm's own later weeks
+would repeat them instead of predicting them. So with three or more arms everything is fitted to the other arms: it then
+predicts a frequency whose later weeks nobody saw, which is what a plan asks of it; and it is fitted to one half of the
+customers and applied to the other. With two arms the index must be fitted to both, and agreement says little
+(`LaterEffect.own_arm`); by clicks there is then no figure. Where a prediction differs from what was observed, there are
+effects that it does not carry.
 
 Follow-up and variables: `surrogate_counts`. Intervals are those of the delete-a-group jackknife (64 groups).
 """
@@ -33,14 +38,17 @@ from typing import Literal
 
 import numpy as np
 
+from smsroi_helpers.send_plan.mixture_rates import standard_error
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.policy import Economics
-from smsroi_helpers.send_plan.surrogate_counts import LATER_WEEKS, TestSums, Unready, count_later
+from smsroi_helpers.send_plan.surrogate_counts import LATER_WEEKS, VARIABLES, TestSums, Unready, count_later
 from smsroi_helpers.send_plan.valuation import FOLD_OF_GROUP, FOLDS, Candidate, Design, Estimate
 from smsroi_helpers.statistics import ALPHA, GROUPS, Floats, t_quantile
 
 __all__ = ["Later", "LaterEffect", "LongRunCheck", "check_long_run", "estimate_later"]
 
+_STRONG = 4.0
+"""Clicks predict only if those of the other arms differ from the control's by more than so many standard errors."""
 _RIDGE = 1e-8
 """Of each variable's variance: for variables that never vary, or always together."""
 
@@ -49,7 +57,7 @@ Verdict = Literal["contradicted", "supported", "imprecise", "no_frequency", "not
 
 @dataclass(frozen=True)
 class LaterEffect:
-    """One arm against the arm with the fewest texts; money per customer assigned and week of the later weeks."""
+    """One arm against the arm with the fewest texts: profit of orders per customer assigned and week, later weeks."""
 
     test: str
     kind: str
@@ -64,6 +72,10 @@ class LaterEffect:
     index: Estimate
     index_gap: Estimate
     """Index − observed."""
+    by_clicks: Estimate | None
+    """None with two arms, or where clicks hardly differ."""
+    clicks_gap: Estimate | None
+    """By clicks − observed."""
     own_arm: bool
     """Whether the index was fitted to this arm too, because the test has two arms."""
     model: Estimate | None
@@ -94,6 +106,11 @@ class LongRunCheck:
     def index_contradicted(self) -> tuple[tuple[LaterEffect, Estimate], ...]:
         """The same of index − observed."""
         return _excluding_zero([(each, each.index_gap) for each in self.effects])
+
+    @property
+    def clicks_contradicted(self) -> tuple[tuple[LaterEffect, Estimate], ...]:
+        """The same of by clicks − observed."""
+        return _excluding_zero([(each, each.clicks_gap) for each in self.effects if each.clicks_gap is not None])
 
     @property
     def verdict(self) -> Verdict:
@@ -155,10 +172,13 @@ def check_long_run(plan: SendPlan) -> LongRunCheck:
 
 def _effect(chosen: Candidate, sums: TestSums, later: "Later", by_loss: Floats | None) -> LaterEffect:
     gap = None if by_loss is None else by_loss - later.observed[:, None]
+    clicks = None if later.by_clicks is None else Estimate.of_replicates(later.by_clicks)
+    clicks_gap = None if later.by_clicks is None else Estimate.of_replicates(later.by_clicks - later.observed)
     return LaterEffect(
         sums.test, sums.kind, sums.arms[later.arm], sums.arms[sums.control], sums.horizon_weeks + 1, sums.weeks,
         int(sums.members[later.arm]), int(sums.members[sums.control]), Estimate.of_replicates(later.observed),
-        Estimate.of_replicates(later.index), Estimate.of_replicates(later.index - later.observed), later.own_arm,
+        Estimate.of_replicates(later.index), Estimate.of_replicates(later.index - later.observed), clicks, clicks_gap,
+        later.own_arm,
         None if by_loss is None else chosen.estimate(by_loss), None if gap is None else chosen.estimate(gap),
     )  # fmt: skip
 
@@ -175,6 +195,7 @@ class Later:
     """(1 + 64,)."""
     index: Floats
     """(1 + 64,)."""
+    by_clicks: Floats | None
     own_arm: bool
 
 
@@ -195,8 +216,27 @@ def estimate_later(found: TestSums) -> list[Later]:
         slopes = _fit(*(each[:, :, known].sum(axis=2) for each in (n, sums, products)))
         # Each half's effects, by the slopes of the other half.
         index = np.einsum("rhv,rhv->r", slopes[:, ::-1], effects[:, :, arm, :-1]) / FOLDS
-        estimates.append(Later(int(arm), effects[:, :, arm, -1].mean(axis=1), index, own_arm))
+        others = known[(known != found.control) & (known != arm)]
+        clicks = _by_clicks(n[:, :, others], effects[:, :, others], effects[:, :, arm]) if len(others) else None
+        estimates.append(Later(int(arm), effects[:, :, arm, -1].mean(axis=1), index, clicks, own_arm))
     return estimates
+
+
+def _by_clicks(n: Floats, others: Floats, own: Floats) -> Floats | None:
+    """(1 + 64,): the arm's clicks, at the later profit per click of the other arms in the other half of the customers.
+
+    Args:
+        n: (1 + 64, halves, arms): members of the other arms.
+        others: (1 + 64, halves, arms, V): their effects.
+        own: (1 + 64, halves, V): the arm's.
+    """
+    at = VARIABLES.index("clicks")
+    clicks, later = others[..., at], others[..., -1]
+    together = (n * clicks).sum(axis=(1, 2)) / n.sum(axis=(1, 2))
+    if not together[0] > _STRONG * standard_error(together):
+        return None
+    slope = (n * clicks * later).sum(axis=2) / (n * clicks**2).sum(axis=2)
+    return np.asarray((slope[:, ::-1] * own[..., at]).mean(axis=1))
 
 
 def _by_half(each: Floats) -> Floats:
@@ -239,10 +279,9 @@ def _predict_dose(chosen: Candidate, design: Design, sums: TestSums, dose: float
     members = chosen.cells.people[..., own].sum(axis=2)
     members = np.concatenate([members.sum(axis=0)[None], members.sum(axis=0) - members])
     rows = members / members.sum(axis=1, keepdims=True) @ chosen.cells.grouping.membership
-    cost = float(design.economics.cost @ design.text_mix)
-    m = dose * (response.clicks[..., d] * response.click_profit - cost)
+    earned = dose * response.clicks[..., d] * response.click_profit
     stays = (1 - response.natural_opt_outs[:, None]) * (1 - np.clip(response.opt_outs[..., d], 0.0, 1.0))
-    return np.einsum("rk,rkl->rl", m * rows, _mean_share(stays, design.economics, sums.horizon_weeks, sums.weeks))
+    return np.einsum("rk,rkl->rl", earned * rows, _mean_share(stays, design.economics, sums.horizon_weeks, sums.weeks))
 
 
 def _mean_share(stays: Floats, economics: Economics, start: int, end: int) -> Floats:

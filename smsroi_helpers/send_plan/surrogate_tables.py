@@ -34,19 +34,22 @@ def later_table(check: LongRunCheck, currency: str) -> Html:
         {
             _("Test"): each.test,
             _("Arm"): arm_name(each.arm),
-            _("Weeks"): _("{first} to {last}").format(first=number(each.first_week), last=number(each.last_week)),
+            _("Later weeks"): _("{first} to {last}").format(first=number(each.first_week), last=number(each.last_week)),
             _("Customers"): each.members,
             _("Observed"): _amount(each.observed, currency),
             _("By the index"): _amount(each.index, currency),
-            _("Index − observed"): _amount(each.index_gap, currency),
+            _("By clicks"): _amount(each.by_clicks, currency),
             _("By the plan’s model"): _amount(each.model, currency),
+            _("Index − observed"): _amount(each.index_gap, currency),
+            _("Clicks − observed"): _amount(each.clicks_gap, currency),
             _("Model − observed"): _amount(each.model_gap, currency),
         }
         for each in check.effects
     ]
     caption = _(
-        "Profit per customer and week in the later weeks of tests, after message costs, over the arm with the fewest"
-        " texts; every arm kept its frequency. Observed: randomised; the others are predictions. 95% intervals"
+        "Profit of orders per customer and week in the later weeks of tests, before message costs, over the arm with"
+        " the fewest texts; every arm kept its frequency. Observed: randomised; the others are predictions. 95%"
+        " intervals"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -89,22 +92,27 @@ def _model_words(check: LongRunCheck, currency: str) -> str:
             "The tests that are old enough do not state a frequency that the plan considers, so its model has no figure"
             " to compare."
         )
+    last = max(each.last_week for each in check.effects if each.model is not None)
+    unseen = _("These tests end with week {last}; the long run goes on after it.").format(last=number(last))
     if check.contradicted:
         return joined(
             _("The plan’s long-run figure is contradicted by what tests earned later."),
             *(_gap_words(effect, gap, currency) for effect, gap in check.contradicted),
+            unseen,
         )
     words = {
         "supported": _(
             "The plan’s long-run figure is not contradicted by what tests earned later: on average over their arms its"
-            " model expects {model} per customer and week, and model − observed is {gap}."
+            " model expects a profit of orders of {model} per customer and week, and model − observed is {gap}."
         ),
         "imprecise": _(
             "The tests are too small to check the plan’s long-run figure: on average over their arms its model expects"
-            " {model} per customer and week, and model − observed is {gap}."
+            " a profit of orders of {model} per customer and week, and model − observed is {gap}."
         ),
     }[check.verdict]
-    return words.format(model=money(check.model.value, currency), gap=_amount(check.model_gap, currency))
+    return joined(
+        words.format(model=money(check.model.value, currency), gap=_amount(check.model_gap, currency)), unseen
+    )
 
 
 def _gap_words(effect: LaterEffect, gap: Estimate, currency: str) -> str:
@@ -112,13 +120,13 @@ def _gap_words(effect: LaterEffect, gap: Estimate, currency: str) -> str:
     expected = effect.model.value if effect.model is not None else float("nan")
     if gap.value > 0:
         words = _(
-            "For {arm} (test {test}, weeks {first} to {last}) its model expects {model} per customer and week. That is"
-            " {gap} too high; limits are adjusted for the number of arms."
+            "For {arm} (test {test}, weeks {first} to {last}) its model expects a profit of orders of"
+            " {model} per customer and week. That is {gap} too high; limits are adjusted for the number of arms."
         )
     else:
         words = _(
-            "For {arm} (test {test}, weeks {first} to {last}) its model expects {model} per customer and week. That is"
-            " {gap} too low; limits are adjusted for the number of arms."
+            "For {arm} (test {test}, weeks {first} to {last}) its model expects a profit of orders of"
+            " {model} per customer and week. That is {gap} too low; limits are adjusted for the number of arms."
         )
     return words.format(
         arm=arm_name(effect.arm), test=effect.test, first=number(effect.first_week), last=number(effect.last_week),
@@ -134,25 +142,28 @@ def _size(gap: Estimate, currency: str) -> str:
 
 def _index_words(check: LongRunCheck, currency: str) -> str:
     weeks = number(check.horizon_weeks)
-    found = [
-        (
-            _("For {arm} (test {test}) the index is {gap} too high.")
-            if gap.value > 0
-            else _("For {arm} (test {test}) the index is {gap} too low.")
-        ).format(arm=arm_name(effect.arm), test=effect.test, gap=_size(gap, currency))
-        for effect, gap in check.index_contradicted
-    ]
-    if found:
+    wrong = [_wrong_words(effect, gap, currency, clicks=False) for effect, gap in check.index_contradicted]
+    wrong += [_wrong_words(effect, gap, currency, clicks=True) for effect, gap in check.clicks_contradicted]
+    if wrong:
         words = joined(
-            *found,
-            _(
-                "So clicks, orders, opt-outs and texts of the first {weeks} weeks do not predict all that followed."
-            ).format(weeks=weeks),
+            *wrong,
+            _("So what the first {weeks} weeks showed does not predict all that followed.").format(weeks=weeks),
         )
     else:
         words = _(
-            "The index of clicks, orders, opt-outs and texts of the first {weeks} weeks is not distinguishable from"
-            " what followed."
+            "Predictions from clicks, orders, opt-outs and texts of the first {weeks} weeks are not distinguishable"
+            " from what followed."
         ).format(weeks=weeks)
-    two_arms = _("In a test with two arms the index learns from both, so it can hardly fail there.")
+    two_arms = _("In a test with two arms the index has learned from both, so agreement there says little.")
     return joined(words, two_arms if any(each.own_arm for each in check.effects) else "")
+
+
+def _wrong_words(effect: LaterEffect, gap: Estimate, currency: str, *, clicks: bool) -> str:
+    if clicks:
+        high = _("For {arm} (test {test}) the prediction by clicks is {gap} too high.")
+        low = _("For {arm} (test {test}) the prediction by clicks is {gap} too low.")
+    else:
+        high = _("For {arm} (test {test}) the index is {gap} too high.")
+        low = _("For {arm} (test {test}) the index is {gap} too low.")
+    words = high if gap.value > 0 else low
+    return words.format(arm=arm_name(effect.arm), test=effect.test, gap=_size(gap, currency))

@@ -12,14 +12,15 @@ from smsroi_helpers.send_plan.valuation import Estimate
 from smsroi_helpers.statistics import t_quantile
 
 
-def an_effect(gap, model=1.0, index_gap=(-0.1, 0.3), arm="2_a_week", own_arm=False):
+def an_effect(gap, model=1.0, index_gap=(-0.1, 0.3), clicks_gap=(-0.3, 0.2), arm="2_a_week", own_arm=False):
     def estimate(low, high):
         return Estimate((low + high) / 2, low, high)
 
     middle = (gap[0] + gap[1]) / 2
     return LaterEffect(
         "how-often", "frequency", arm, "none", 5, 10, 400, 420, estimate(model - middle - 0.1, model - middle + 0.1),
-        estimate(0.5, 0.7), estimate(*index_gap), own_arm, estimate(model - 0.2, model + 0.2), estimate(*gap),
+        estimate(0.5, 0.7), estimate(*index_gap), estimate(0.3, 0.9), estimate(*clicks_gap), own_arm,
+        estimate(model - 0.2, model + 0.2), estimate(*gap),
     )  # fmt: skip
 
 
@@ -38,10 +39,16 @@ def test_a_contradiction_says_by_how_much():
     assert (gap.low, gap.high) == pytest.approx((0.6 - wider, 0.6 + wider))
     words = describe_long_run(check, "USD")
     assert "is contradicted" in words
-    assert "For 2 a week (test how-often, weeks 5 to 10) its model expects $1.00" in words
+    assert "For 2 a week (test how-often, weeks 5 to 10) its model expects a profit of orders of $1.00" in words
     assert "$0.60 (0.37 to 0.83) too high" in words
     low = describe_long_run(check_of(an_effect((-0.8, -0.4))), "USD")
     assert "$0.60 (0.40 to 0.80) too low" in low
+
+
+def test_what_no_test_has_seen_is_said():
+    long = dataclasses.replace(an_effect((-0.2, 0.2)), model=None, model_gap=None, kind="holdout", last_week=38)
+    check = dataclasses.replace(check_of(an_effect((-0.2, 0.2))), effects=(an_effect((-0.2, 0.2)), long))
+    assert "end with week 10;" in describe_long_run(check, "USD")
 
 
 def test_limits_are_adjusted_for_the_number_of_arms():
@@ -62,6 +69,8 @@ def test_the_index_is_judged_too():
     words = describe_long_run(check_of(an_effect((-0.2, 0.2), index_gap=(0.2, 0.6), own_arm=True)), "USD")
     assert "the index is $0.40 (0.20 to 0.60) too high" in words
     assert "two arms" in words
+    words = describe_long_run(check_of(an_effect((-0.2, 0.2), clicks_gap=(-0.6, -0.2))), "USD")
+    assert "the prediction by clicks is $0.40 (0.20 to 0.60) too low" in words
     words = describe_long_run(check_of(an_effect((-0.2, 0.2))), "USD")
     assert "not distinguishable" in words
     assert "two arms" not in words
@@ -85,6 +94,9 @@ def test_every_old_test_of_a_plan_is_checked(second_plan):
         assert each.first_week == plan.calendar.weeks + 1
         assert each.last_week >= found.needed_weeks
         assert each.index_gap.value == pytest.approx(each.index.value - each.observed.value)
+        assert (each.by_clicks is None) == each.own_arm
+        if each.clicks_gap is not None:
+            assert each.clicks_gap.value == pytest.approx(each.by_clicks.value - each.observed.value)
         assert (each.model is None) == (each.kind == "holdout" or "dose-4" in each.arm)
         if each.model_gap is not None:
             assert each.model_gap.value == pytest.approx(each.model.value - each.observed.value)
