@@ -88,6 +88,12 @@ def _not_yet_words(check: LongRunCheck) -> str:
 
 def _model_words(check: LongRunCheck, currency: str) -> str:
     if check.model is None or check.model_gap is None:
+        needed, weeks = check.needed_weeks, check.longest_weeks
+        if 0 < weeks < needed:
+            return _(
+                "No test of frequencies is old enough to check the plan’s model. It must treat its customers for"
+                " {needed} weeks. So far the longest has {weeks}; {missing} are missing."
+            ).format(needed=number(needed), weeks=number(weeks), missing=number(needed - weeks))
         return _(
             "The tests that are old enough do not state a frequency that the plan considers, so its model has no figure"
             " to compare."

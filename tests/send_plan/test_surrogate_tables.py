@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.send_plan import check_long_run
+from smsroi_helpers.send_plan.surrogate_counts import Unready
 from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck
 from smsroi_helpers.send_plan.surrogate_tables import describe_long_run, later_table
 from smsroi_helpers.send_plan.valuation import Estimate
@@ -82,6 +83,8 @@ def test_the_table_has_a_dash_where_the_model_has_no_figure():
     assert check.verdict == "no_frequency"
     assert "no figure" in describe_long_run(check, "USD")
     assert later_table(check, "USD").markup.count("–") >= 2
+    young = dataclasses.replace(check, unready=(Unready("how-often", 6, "young"),))
+    assert "8 weeks. So far the longest has 6; 2 are missing" in describe_long_run(young, "USD")
 
 
 def test_every_old_test_of_a_plan_is_checked(second_plan):
