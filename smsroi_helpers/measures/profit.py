@@ -125,12 +125,14 @@ def order_events(shop: Shop) -> ir.Table:
     """Profit of orders and refunds by time, before message costs.
 
     Returns:
-        customer_id, at (UTC), profit = margin × (amount + discount) − discount, purchase (1; of a refund 0).
+        customer_id, at (UTC), latest_at (UTC: the end of the day of an order whose date has no time, else `at`),
+        profit = margin × (amount + discount) − discount, purchase (1; of a refund 0).
     """
     orders = valued_orders(shop)
     return orders.select(
         "customer_id",
         at=orders.ordered_at.cast("timestamp"),
+        latest_at=latest_instant(shop, orders.ordered_at, "orders", "ordered_at").cast("timestamp"),
         profit=orders.order_profit,
         purchase=(orders.amount >= 0).cast("int64"),
     )

@@ -3,9 +3,9 @@
 `plan.make_plan` learns, chooses, values and schedules. `evidence` and `cells` count what tests say, `response` fits one
 model behind all levers, `policy` and `valuation` choose and value, `budget` and `capacity` keep to the limits of money
 and of the gateway, `schedule` writes the messages. `what_if` chooses again with one thing changed. `learning` compares
-what exploring would teach and cost. `hand_over` writes the list of a plan, with opt-outs applied last. `past_counts`
-counts what followed earlier plans, `past_comparison` compares one role with those held out, and `previous_plans`
-compares promise and outcome.
+what exploring would teach and cost, `surrogate_index` compares the long run with the later weeks of old tests.
+`hand_over` writes the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans,
+`past_comparison` compares one role with those held out, and `previous_plans` compares promise and outcome.
 """
 
 from typing import Annotated, Any
@@ -20,6 +20,7 @@ from smsroi_helpers.send_plan.outputs import plan_rows, score_rows, source_table
 from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
 from smsroi_helpers.send_plan.spending import BudgetCurve, find_curve
+from smsroi_helpers.send_plan.surrogate_index import LongRunCheck, check_long_run
 from smsroi_helpers.send_plan.what_if import WhatIf, what_if
 from smsroi_helpers.send_plan.wording import decide
 
@@ -30,10 +31,12 @@ __all__ = [
     "HandOver",
     "Learning",
     "LeftOut",
+    "LongRunCheck",
     "PreviousPlans",
     "PromiseFactor",
     "SendPlan",
     "WhatIf",
+    "check_long_run",
     "decide",
     "describe_list",
     "find_curve",
@@ -74,5 +77,6 @@ __getattr__ = lazy_submodules(
     "learning_tables",
     "past_figures",
     "past_tables",
+    "surrogate_tables",
     "tables",
 )

@@ -1,0 +1,175 @@
+"""The check of the plan's long run by old tests: a sentence and a table."""
+
+import pandas as pd
+
+from smsroi_helpers.locale import _, joined, money, number
+from smsroi_helpers.pages import Html, arm_name, compact_words, note, table
+from smsroi_helpers.send_plan.surrogate_counts import FEWEST_MEMBERS, LATER_WEEKS
+from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck
+from smsroi_helpers.send_plan.valuation import Estimate
+
+__all__ = ["describe_long_run", "later_table", "verdict_note"]
+
+
+def verdict_note(check: LongRunCheck, currency: str) -> Html:
+    """Whether the plan's long-run figure agrees with what old tests earned later.
+
+    Args:
+        check: of `surrogate_index.check_long_run`.
+        currency: the source's.
+    """
+    return note(describe_long_run(check, currency))
+
+
+def later_table(check: LongRunCheck, currency: str) -> Html:
+    """Later profit of every arm of the tests that are old enough: observed, by the index, by the plan's model.
+
+    Args:
+        check: of `surrogate_index.check_long_run`.
+        currency: the source's.
+    """
+    if not check.effects:
+        return verdict_note(check, currency)
+    rows = [
+        {
+            _("Test"): each.test,
+            _("Arm"): arm_name(each.arm),
+            _("Later weeks"): _("{first} to {last}").format(first=number(each.first_week), last=number(each.last_week)),
+            _("Customers"): each.members,
+            _("Observed"): _amount(each.observed, currency),
+            _("By the index"): _amount(each.index, currency),
+            _("By clicks"): _amount(each.by_clicks, currency),
+            _("By the plan’s model"): _amount(each.model, currency),
+            _("Index − observed"): _amount(each.index_gap, currency),
+            _("Clicks − observed"): _amount(each.clicks_gap, currency),
+            _("Model − observed"): _amount(each.model_gap, currency),
+        }
+        for each in check.effects
+    ]
+    caption = _(
+        "Profit of orders per customer and week in the later weeks of tests, before message costs, over the arm with"
+        " the fewest texts; every arm kept its frequency. Observed: randomised; the others are predictions. 95%"
+        " intervals"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def _amount(found: Estimate | None, currency: str) -> str:
+    return "–" if found is None else compact_words(found.value, found.low, found.high, currency)
+
+
+def describe_long_run(check: LongRunCheck, currency: str) -> str:
+    """The check in words.
+
+    Args:
+        check: of `surrogate_index.check_long_run`.
+        currency: the source's.
+    """
+    if check.verdict == "not_yet":
+        return _not_yet_words(check)
+    return joined(_model_words(check, currency), _index_words(check, currency))
+
+
+def _not_yet_words(check: LongRunCheck) -> str:
+    needed, weeks = check.needed_weeks, check.longest_weeks
+    if weeks >= needed:
+        return _(
+            "The long run is not checked: tests are old enough, but an arm has fewer than {n} customers who were"
+            " followed for long enough."
+        ).format(n=number(FEWEST_MEMBERS))
+    return _(
+        "The long run is not checked: no test is old enough. A test must treat its customers for {needed} weeks, the"
+        " {horizon} of the plan and {later} more. So far the longest has {weeks}; {missing} are missing."
+    ).format(
+        needed=number(needed), horizon=number(check.horizon_weeks), later=number(LATER_WEEKS), weeks=number(weeks),
+        missing=number(needed - weeks),
+    )  # fmt: skip
+
+
+def _model_words(check: LongRunCheck, currency: str) -> str:
+    if check.model is None or check.model_gap is None:
+        needed, weeks = check.needed_weeks, check.longest_weeks
+        if 0 < weeks < needed:
+            return _(
+                "No test of frequencies is old enough to check the plan’s model. It must treat its customers for"
+                " {needed} weeks. So far the longest has {weeks}; {missing} are missing."
+            ).format(needed=number(needed), weeks=number(weeks), missing=number(needed - weeks))
+        return _(
+            "The tests that are old enough do not state a frequency that the plan considers, so its model has no figure"
+            " to compare."
+        )
+    last = max(each.last_week for each in check.effects if each.model is not None)
+    unseen = _("These tests end with week {last}; the long run goes on after it.").format(last=number(last))
+    if check.contradicted:
+        return joined(
+            _("The plan’s long-run figure is contradicted by what tests earned later."),
+            *(_gap_words(effect, gap, currency) for effect, gap in check.contradicted),
+            unseen,
+        )
+    words = {
+        "supported": _(
+            "The plan’s long-run figure is not contradicted by what tests earned later: on average over their arms its"
+            " model expects a profit of orders of {model} per customer and week, and model − observed is {gap}."
+        ),
+        "imprecise": _(
+            "The tests are too small to check the plan’s long-run figure: on average over their arms its model expects"
+            " a profit of orders of {model} per customer and week, and model − observed is {gap}."
+        ),
+    }[check.verdict]
+    return joined(
+        words.format(model=money(check.model.value, currency), gap=_amount(check.model_gap, currency)), unseen
+    )
+
+
+def _gap_words(effect: LaterEffect, gap: Estimate, currency: str) -> str:
+    """By how much the model is wrong; the limits are those of the comparison of all arms."""
+    expected = effect.model.value if effect.model is not None else float("nan")
+    if gap.value > 0:
+        words = _(
+            "For {arm} (test {test}, weeks {first} to {last}) its model expects a profit of orders of"
+            " {model} per customer and week. That is {gap} too high; limits are adjusted for the number of arms."
+        )
+    else:
+        words = _(
+            "For {arm} (test {test}, weeks {first} to {last}) its model expects a profit of orders of"
+            " {model} per customer and week. That is {gap} too low; limits are adjusted for the number of arms."
+        )
+    return words.format(
+        arm=arm_name(effect.arm), test=effect.test, first=number(effect.first_week), last=number(effect.last_week),
+        model=money(expected, currency), gap=_size(gap, currency),
+    )  # fmt: skip
+
+
+def _size(gap: Estimate, currency: str) -> str:
+    """A difference without its sign."""
+    low, high = sorted((abs(gap.low), abs(gap.high)))
+    return compact_words(abs(gap.value), low, high, currency)
+
+
+def _index_words(check: LongRunCheck, currency: str) -> str:
+    weeks = number(check.horizon_weeks)
+    wrong = [_wrong_words(effect, gap, currency, clicks=False) for effect, gap in check.index_contradicted]
+    wrong += [_wrong_words(effect, gap, currency, clicks=True) for effect, gap in check.clicks_contradicted]
+    if wrong:
+        words = joined(
+            *wrong,
+            _("So what the first {weeks} weeks showed does not predict all that followed.").format(weeks=weeks),
+        )
+    else:
+        words = _(
+            "Predictions from clicks, orders, opt-outs and texts of the first {weeks} weeks are not distinguishable"
+            " from what followed."
+        ).format(weeks=weeks)
+    two_arms = _("In a test with two arms the index has learned from both, so agreement there says little.")
+    return joined(words, two_arms if any(each.own_arm for each in check.effects) else "")
+
+
+def _wrong_words(effect: LaterEffect, gap: Estimate, currency: str, *, clicks: bool) -> str:
+    if clicks:
+        high = _("For {arm} (test {test}) the prediction by clicks is {gap} too high.")
+        low = _("For {arm} (test {test}) the prediction by clicks is {gap} too low.")
+    else:
+        high = _("For {arm} (test {test}) the index is {gap} too high.")
+        low = _("For {arm} (test {test}) the index is {gap} too low.")
+    words = high if gap.value > 0 else low
+    return words.format(arm=arm_name(effect.arm), test=effect.test, gap=_size(gap, currency))
