@@ -60,7 +60,7 @@ def _own_words(plan: SendPlan, found: Learning, currency: str) -> str:
 def _best_words(found: Learning, currency: str) -> str:
     best = found.row(found.best)
     if not best.share or best.net <= 0:
-        return _("No share that was tried is expected to pay.")
+        return _("No share that was tried is expected to pay; what exploring would show of change is not counted.")
     enough = ""
     if found.enough != found.best:
         enough = _("A share of {share} is as good within the error of the computation.").format(

@@ -51,7 +51,7 @@ def later_table(check: LongRunCheck, currency: str) -> Html:
         " the fewest texts; every arm kept its frequency. Observed: randomised; the others are predictions. 95%"
         " intervals"
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
 def _amount(found: Estimate | None, currency: str) -> str:

@@ -3,12 +3,12 @@
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.measures import knows_cost
-from smsroi_helpers.pages import cost_unknown_words, names_of
+from smsroi_helpers.pages import compact_words, cost_unknown_words, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
-from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor
+from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans, PromiseFactor
 
 __all__ = ["decide", "grouping_name", "left_out_words", "lever_words", "policy_name", "role_words"]
 
@@ -93,6 +93,8 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None) -> list[Decision]:
     )
     if found.factor is not None:
         caveat = joined(_kept_words(found.factor), caveat)
+    elif past is not None and past.latest is not None:
+        caveat = joined(_missed_words(past.latest, plan.shop.settings.currency), caveat)
     if not knows_cost(plan.shop):
         caveat = joined(caveat, cost_unknown_words())
     limits = _limits_words(plan)
@@ -133,6 +135,27 @@ def _kept_words(factor: PromiseFactor) -> str:
         else _("Earlier plans brought {part} of what they promised; the amounts above are multiplied by it.")
     )
     return words.format(part=part)
+
+
+def _missed_words(latest: PlanScore, currency: str) -> str:
+    """That the last plan missed its promise, where too little is known to correct by; empty if it did not."""
+    main = latest.main
+    if main is None or not main.gap.excludes(0.0):
+        return ""
+    words = _(
+        "The plan before promised {promised} per customer and brought {measured}. The amounts above are not corrected"
+        " by that: it takes {needed} buyers among those held out, and there were {n}."
+    )
+    measured = compact_words(main.measured.value, main.measured.low, main.measured.high, currency)
+    if main.enough_to_correct:
+        words = _(
+            "The last plan promised {promised} per customer and brought {measured}. All plans together do not show that"
+            " promises are missed, so the amounts above are not corrected."
+        )
+    return words.format(
+        promised=money(main.promised, currency), measured=measured, needed=number(main.buyers_needed),
+        n=number(main.buyers_held_out),
+    )  # fmt: skip
 
 
 def _limits_words(plan: SendPlan) -> str:
