@@ -5,6 +5,9 @@ model behind all levers, `policy` and `valuation` choose and value, `budget` and
 and of the gateway, `schedule` writes the messages. `what_if` chooses again with one thing changed. `hand_over` writes
 the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans, `past_comparison`
 compares one role with those held out, and `previous_plans` compares promise and outcome.
+
+Where no test of frequencies is there, `recipients` says who should get one mailing; `recipient_means` and
+`recipient_rules` learn and value its rules.
 """
 
 from typing import Annotated, Any
@@ -17,6 +20,8 @@ from smsroi_helpers.send_plan.hand_over_wording import describe_list
 from smsroi_helpers.send_plan.outputs import plan_rows, score_rows, source_tables, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
+from smsroi_helpers.send_plan.recipient_wording import decide_recipients
+from smsroi_helpers.send_plan.recipients import RecipientPlan, list_recipients, plan_recipients, rule_rows
 from smsroi_helpers.send_plan.spending import BudgetCurve, find_curve
 from smsroi_helpers.send_plan.what_if import WhatIf, what_if
 from smsroi_helpers.send_plan.wording import decide
@@ -29,13 +34,18 @@ __all__ = [
     "LeftOut",
     "PreviousPlans",
     "PromiseFactor",
+    "RecipientPlan",
     "SendPlan",
     "WhatIf",
     "decide",
+    "decide_recipients",
     "describe_list",
     "find_curve",
+    "list_recipients",
     "make_plan",
+    "plan_recipients",
     "plan_rows",
+    "rule_rows",
     "score_plans",
     "score_rows",
     "source_tables",
@@ -62,5 +72,13 @@ PARAMETERS: dict[str, Any] = {
 }
 
 __getattr__ = lazy_submodules(
-    __name__, "budget_figures", "budget_tables", "figures", "hand_over_tables", "past_figures", "past_tables", "tables"
+    __name__,
+    "budget_figures",
+    "budget_tables",
+    "figures",
+    "hand_over_tables",
+    "past_figures",
+    "past_tables",
+    "recipient_tables",
+    "tables",
 )

@@ -39,7 +39,15 @@ from smsroi_helpers.send_plan.valuation import Estimate
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, Floats
 
-__all__ = ["PURPOSE", "TRAITS", "RecipientPlan", "find_mailing_test", "list_recipients", "plan_recipients"]
+__all__ = [
+    "PURPOSE",
+    "TRAITS",
+    "RecipientPlan",
+    "find_mailing_test",
+    "list_recipients",
+    "plan_recipients",
+    "rule_rows",
+]
 
 PURPOSE = "recipients"
 """The hash purpose of the groups of customers; halves of them learn and value."""
@@ -230,3 +238,20 @@ def list_recipients(plan: RecipientPlan) -> ir.Table:
     table = pd.DataFrame({"of_code": plan.codes.to_numpy(str), "arm": names})
     table = ibis.memtable(table, schema={"of_code": "string", "arm": "string"})
     return plan.people.join(table, plan.people.code == table.of_code).select("customer_id", "arm")
+
+
+def rule_rows(plan: RecipientPlan) -> pd.DataFrame:
+    """policy, arm, share, profit_per_customer, low, high, snipw, doubly_robust, chosen, evidence, period.
+
+    Profit is the gain over messaging nobody by plain weighting; arm is that of a rule for everybody, else empty.
+    """
+    rows = []
+    for rule in plan.rules:
+        gain = plan.estimate(rule.ips)
+        rows.append({
+            "policy": rule.name, "arm": plan.arms[int(rule.policy[0].argmax())] if rule.parameters < 2 else "",
+            "share": rule.share, "profit_per_customer": gain.value, "low": gain.low, "high": gain.high,
+            "snipw": float(rule.snipw[0]), "doubly_robust": float(rule.doubly_robust[0]),
+            "chosen": rule is plan.chosen, "evidence": "randomised", "period": f"{plan.weeks:.3g} weeks",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
