@@ -231,7 +231,7 @@ def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> N
         (name, _parameter_words(value), locale.translated(meanings.get(name, "")))
         for name, value in effective.items()
         # Folders of results differ between runs and do not matter to a reader.
-        if name not in ("run_dir", "previous_run")
+        if name not in ("run_dir", "previous_run") and name in meanings
     ]
     if not rows:
         return None
