@@ -24,7 +24,7 @@ def mailing_note(plan: RecipientPlan) -> Html:
 def rules_table(plan: RecipientPlan, currency: str) -> Html:
     """Every rule that was tried, with what it gains over messaging nobody."""
     rows = []
-    for rule in sorted(plan.rules, key=lambda each: -each.ips[0]):
+    for rule in sorted(plan.rules, key=lambda each: (-each.ips[0].round(9), each.parameters)):
 
         def shown(replicates: np.ndarray) -> str:
             found = plan.estimate(replicates)
@@ -51,6 +51,10 @@ def rules_table(plan: RecipientPlan, currency: str) -> Html:
 def traits_table(plan: RecipientPlan) -> Html:
     """Whom the plan gives what today, by each attribute."""
     levels, given = read_codes(plan.codes), plan.given * plan.today[:, None]
+    if (given.sum(axis=0) > 0).sum() < 2:
+        return note(
+            _("Every customer gets the same: {what}.").format(what=arm_name(plan.arms[int(plan.given[0].argmax())]))
+        )
     rows = []
     for name in (*plan.types.values, *([RFM_GROUP] if plan.types.cuts is not None else [])):
         own, names = levels[:, plan.types.place(name)], plan.types.names(name)

@@ -25,8 +25,8 @@ def rule_name(plan: RecipientPlan, rule: Rule) -> str:
 
 def window_words(plan: RecipientPlan) -> str:
     """The mean time for which the test counted outcomes."""
-    shown = number(plan.weeks, 1)
-    return _("one week") if shown == number(1, 1) else _("{weeks} weeks").format(weeks=shown)
+    weeks = round(plan.weeks, 1)
+    return _("one week") if weeks == 1 else _("{weeks} weeks").format(weeks=number(weeks, int(weeks % 1 > 0)))
 
 
 def decide_recipients(plan: RecipientPlan) -> list[Decision]:
@@ -38,15 +38,17 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
     customers, gain = float(plan.today.sum()), plan.gain
     currency = plan.shop.settings.currency
     if plan.gains:
-        outcome = "do"
         learned = _(
-            "By the test {test}, each customer brings {gain} more than without a message, within {time}. Who gets one is"
-            " chosen by one half of the {n} customers and valued on the other half, by inverse probability weighting."
+            "By the test {test} it brings {gain} per customer within {time} more than sending nothing. The rule was"
+            " learned from one half of the {n} customers and valued on the other half, by inverse probability"
+            " weighting."
         )
+        if plan.chosen.name == ALL:
+            learned = _(
+                "By the test {test} with {n} customers it brings {gain} per customer within {time} more than sending"
+                " nothing."
+            )
     else:
-        # Every message for everybody is shown to lose, or it is open whether one gains.
-        alike = [plan.estimate(rule.ips).high for rule in plan.rules if rule.name == ALL]
-        outcome = "dont" if plan.chosen.name == NOBODY and max(alike) < 0 else "not_enough_evidence"
         learned = _(
             "By the test {test} with {n} customers, no way of choosing who gets a message is shown to bring more than"
             " sending none, within {time}. Each was learned from one half of the customers and valued on the other."
@@ -58,20 +60,21 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
     caveat = _(
         "Counted is profit within {time} of the mailing. How often to send, opt-outs and later profit are not in it."
     ).format(time=window_words(plan))
-    amount = {"value": customers * gain.value, "low": customers * gain.low, "high": customers * gain.high}
-    if plan.chosen.name == NOBODY:
-        amount = {}
+    valued = plan.chosen.name != NOBODY  # the money of nobody's messages is none
+    value, low, high = (customers * each if valued else float("nan") for each in (gain.value, gain.low, gain.high))
     return [
         Decision(
-            stage="send_plan", question=_("Who gets the mailing?"), outcome=outcome, action=_action(plan), text=text,
-            evidence="modelled" if amount else "randomised", customers=round(customers if amount else plan.members),
-            evidence_customers=plan.members, unit="money" if amount else "", period=f"{plan.weeks:.3g} weeks",
-            kind="worth" if amount else "fact", money="cash" if amount else "",
+            stage="send_plan", question=_("Who gets the mailing?"), outcome=plan.outcome, action=_action(plan),
+            text=text, evidence="modelled" if valued else "randomised",
+            customers=round(customers if valued else plan.members),
+            evidence_customers=plan.members, value=value, low=low, high=high, unit="money" if valued else "",
+            period=f"{plan.weeks:.3g} weeks" if valued else "", kind="worth" if valued else "fact",
+            money="cash" if valued else "",
             caveat=joined(caveat, "" if knows_cost(plan.shop) else cost_unknown_words()),
             next_test=_(
                 "A test of how many texts to send, with an arm without texts: it also shows opt-outs and how often to"
                 " send. Page 05 plans one."
-            ), **amount,
+            ),
         )
     ]  # fmt: skip
 

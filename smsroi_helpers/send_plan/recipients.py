@@ -7,6 +7,7 @@ rules. No frequency is claimed, and no value after the window.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -26,8 +27,9 @@ from smsroi_helpers.experiments import (
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types, read_codes
 from smsroi_helpers.send_plan.evidence import cube
-from smsroi_helpers.send_plan.groupings import Grouping, find_groupings
+from smsroi_helpers.send_plan.groupings import ALL, Grouping, find_groupings
 from smsroi_helpers.send_plan.recipient_rules import (
+    NOBODY,
     Rule,
     Sums,
     choose_rule,
@@ -99,6 +101,14 @@ class RecipientPlan:
     def gains(self) -> bool:
         """Whether the interval of the gain lies above 0."""
         return self.gain.low > 0
+
+    @property
+    def outcome(self) -> Literal["do", "dont", "not_enough_evidence"]:
+        """`do` where a rule is shown to gain; `dont` where each message for everybody is shown to lose; else open."""
+        if self.gains:
+            return "do"
+        alike = [self.estimate(rule.ips).high for rule in self.rules if rule.name == ALL]
+        return "dont" if self.chosen.name == NOBODY and max(alike) < 0 else "not_enough_evidence"
 
     @property
     def given(self) -> Floats:

@@ -3,24 +3,33 @@
 import datetime as dt
 import hashlib
 import io
+import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from smsroi_helpers.contract import OUTPUTS
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.pages import compact_words
 from smsroi_helpers.send_plan.customer_types import read_codes
 from smsroi_helpers.send_plan.groupings import ALL
 from smsroi_helpers.send_plan.recipient_rules import NOBODY
+from smsroi_helpers.send_plan.recipient_tables import rules_table, traits_table
+from smsroi_helpers.send_plan.recipient_wording import decide_recipients, rule_name
 from smsroi_helpers.send_plan.recipients import (
     PURPOSE,
     TRAITS,
     find_mailing_test,
     list_recipients,
     plan_recipients,
+    rule_rows,
 )
 from smsroi_helpers.statistics import GROUPS
 from tests.experiment_sources import public
+from tests.faults.bad_data import Project
+from tests.faults.tiny import PACKAGE_HOME
 
 START, END = dt.datetime(2024, 3, 4), dt.datetime(2024, 3, 18)
 COST, MARGIN, AMOUNT = 0.4, 0.5, 20.0
@@ -43,7 +52,7 @@ def source_files(rates, *, sent=("mail",), shares="0.5", kind="content", columns
         "arms": f"experiment_id,arm,share\nt,none,{1 - float(shares):g}\nt,mail,{shares}\n",
         "assignments": "experiment_id,customer_id,arm,assigned_at\n",
         "customers": "customer_id,attr_place,attr_odd\n",
-        "messages": "message_id,customer_id,campaign_id,sent_at,cost\n",
+        "messages": f"message_id,customer_id,campaign_id,sent_at,cost\nold,z,k,{START - dt.timedelta(days=9)},{COST}\n",
         "orders": f"order_id,customer_id,ordered_at,amount\nold,c0,{START - dt.timedelta(days=30)},1\n",
         "source": f"currency: USD\nmargin: {MARGIN}\n",
     }
@@ -222,3 +231,65 @@ def test_starbucks_loses_by_mailing_everybody_and_gains_by_a_rule(plan_public):
     for other in (plan.chosen.snipw, plan.chosen.doubly_robust):
         assert plan.estimate(other).low > 0
         assert plan.gain.low < other[0] < plan.gain.high
+
+
+# --- its page ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_report_has_this_page_in_place_of_the_send_plan(tmp_path, monkeypatch):
+    """The source has no test of frequencies: the page's answer and its table are those of the recipients."""
+    project = Project(tmp_path)
+    (tmp_path / "notebooks" / "00_alpha.ipynb").unlink()
+    for folder in (".", "instead"):
+        (tmp_path / "notebooks" / folder).mkdir(exist_ok=True)
+        shutil.copy(PACKAGE_HOME / "notebooks" / folder / "09_send_plan.ipynb", tmp_path / "notebooks" / folder)
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path))
+    suffix = {"source": "source.yml"}
+    project.fill({suffix.get(name, f"{name}.csv"): text for name, text in source_files(KNOWN).items()})
+    code, _stdout, stderr = project.run()
+    assert code == 0, stderr
+    manifest = project.manifest()
+    assert manifest["notebooks"]["09_send_plan"]["status"] == "ok"
+    run = tmp_path / "reports" / "tiny" / manifest["run"]
+    page = (run / "09_send_plan.html").read_text(encoding="utf-8")
+    assert "Who gets the mailing?" in page
+    assert "chosen by place" in page
+    assert "capacity_per_hour" not in page
+    listed = pd.read_parquet(run / "tables" / "recipients.parquet")
+    assert listed["arm"].value_counts().to_dict() == {"mail": CUSTOMERS * 3 // 5, "none": CUSTOMERS * 2 // 5}
+    decisions = pd.read_parquet(run / "tables" / "decisions" / "09_send_plan.parquet")
+    assert decisions[["outcome", "evidence", "money"]].iloc[0].tolist() == ["do", "modelled", "cash"]
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_decision_counts_todays_customers_and_says_what_was_learned(known):
+    (decision,) = decide_recipients(known)
+    assert decision.outcome == "do"
+    assert decision.action == "Send “mail” to 2,400 of 4,000 customers (60%), chosen by place."
+    assert decision.value == pytest.approx(CUSTOMERS * known.gain.value)
+    assert (decision.customers, decision.evidence_customers) == (CUSTOMERS, CUSTOMERS)
+    assert "4,000 customers" in decision.text
+
+
+def test_where_no_rule_gains_the_decision_says_that_choosing_does_not_beat_sending_nothing(read_once):
+    (decision,) = decide_recipients(plan_recipients(read_once(**source_files(dict.fromkeys(KNOWN, 0.08)))))
+    assert decision.outcome in ("dont", "not_enough_evidence")
+    assert decision.action == "Send nothing: choosing who gets a message is not shown to beat sending none."
+    assert np.isnan(decision.value)
+
+
+def test_the_tables_show_every_rule_with_all_three_estimates(known):
+    shown = re.sub("<[^>]*>", "", rules_table(known, "USD").markup)
+    for rule in known.rules:
+        assert rule_name(known, rule) in shown
+        if rule.name != NOBODY:
+            for replicates in (rule.ips, rule.snipw, rule.doubly_robust):
+                found = known.estimate(replicates)
+                assert compact_words(found.value, found.low, found.high, "USD") in shown
+    rows = rule_rows(known)
+    assert rows["chosen"].sum() == 1
+    assert set(OUTPUTS["plan_score"]) <= set(rows.columns)
+    assert "land" in traits_table(known).markup
