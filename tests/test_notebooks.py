@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+INSTEAD = sorted((ROOT / "notebooks" / "instead").glob("*.ipynb"))
+"""They run in the place of those of the same name where these have too few data."""
 HEADINGS = [
     "## Data and exclusions",
     "## Method and assumptions",
@@ -25,7 +27,7 @@ _READING = (
 """Methods that bring rows into Python."""
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=[*NOTEBOOKS, *INSTEAD], ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix())
 def notebook(request):
     return nbformat.read(request.param, as_version=4)
 
@@ -44,6 +46,11 @@ def test_each_notebook_has_a_stage_and_tests():
         stage = path.stem[3:]
         assert (ROOT / "smsroi_helpers" / stage / "__init__.py").is_file()
         assert list((ROOT / "tests" / stage).glob("test_*.py"))
+
+
+def test_a_notebook_instead_of_another_has_its_name():
+    assert INSTEAD
+    assert {path.name for path in INSTEAD} <= {path.name for path in NOTEBOOKS}
 
 
 def test_a_notebook_is_valid_and_committed_without_outputs(notebook):
@@ -148,6 +155,6 @@ def test_rows_are_loaded_into_memory_only_in_listed_functions():
 
 
 def test_notebooks_query_the_engine_only_through_the_package():
-    for path in NOTEBOOKS:
+    for path in [*NOTEBOOKS, *INSTEAD]:
         for source in code(nbformat.read(path, as_version=4)):
             assert not re.search(r"\.(execute|to_pandas|to_pyarrow)\(|read_(csv|parquet)|\bpd\.", source), source

@@ -12,7 +12,7 @@ from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiErro
 from smsroi_helpers.locale import _
 from smsroi_helpers.runner import execute, publish
 from smsroi_helpers.runner.alerts import count_alerts
-from smsroi_helpers.runner.parameters import RunPlan, stage_module
+from smsroi_helpers.runner.parameters import Notebook, RunPlan, stage_module
 from smsroi_helpers.runner.publish import ReportFolder
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Attempt:
         self._data = plan.run_wide("data", "")
         self._latest = folder.latest()
         self._run_notebooks = [notebook for notebook in plan.notebooks if notebook.name in plan.selected]
-        self._code = publish.code_identity(root, [notebook.file for notebook in self._run_notebooks])
+        self._code = publish.code_identity(root, _files(self._run_notebooks))
         self._versions = publish.versions()
         self._inputs: dict[str, str] = {}
         self._key_id = ""
@@ -198,7 +198,8 @@ class Attempt:
                 parameters = parameters | {"run_dir": run_dir.as_posix()}
             output = run_dir / "notebooks" / notebook.file.name
             source_file = notebook.file.relative_to(self._root)
-            jobs.append(execute.Job(notebook.name, notebook.stage, source_file, output, parameters))
+            instead = notebook.instead and notebook.instead.relative_to(self._root)
+            jobs.append(execute.Job(notebook.name, notebook.stage, source_file, output, parameters, instead))
         outcomes = execute.execute_notebooks(
             _longest_first(jobs, self._latest),
             root=self._root,
@@ -284,6 +285,11 @@ def _entry(
         "seconds": round(seconds, 1),
         "peak_memory_mb": peak_memory_mb,
     }
+
+
+def _files(notebooks: Sequence[Notebook]) -> list[Path]:
+    """Return the files of notebooks, with those that run in their place."""
+    return [file for notebook in notebooks for file in (notebook.file, notebook.instead) if file]
 
 
 def _uses_key(of: Mapping[str, Any]) -> bool:

@@ -72,13 +72,13 @@ def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
         found.setdefault(text, []).append(("smsroi_helpers/contract/rules.py", 0))
     for sending in measures.RULES.values():
         found.setdefault(sending.source, []).append(("smsroi_helpers/measures/sending_rules.py", 0))
-    for file in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
+    for file in sorted([*notebooks.glob("[0-9][0-9]_*.ipynb"), *notebooks.glob("instead/*.ipynb")]):
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         for number, cell in enumerate(cells, start=1):
             if cell["cell_type"] == "markdown":
                 for paragraph in paragraphs("".join(cell["source"])):
                     _mark, words = heading_parts(paragraph)
-                    found.setdefault(words, []).append((f"notebooks/{file.name}", number))
+                    found.setdefault(words, []).append((f"notebooks/{file.relative_to(notebooks)}", number))
     for notebook in find_notebooks(notebooks.parent):
         for parameter in notebook.parameters.values():
             if parameter.meaning:

@@ -8,6 +8,7 @@ notebook is complete if every non-empty code cell ran without error and the last
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import queue
@@ -76,6 +77,8 @@ class Job:
     notebook: Path
     output: Path
     parameters: dict[str, Any]
+    instead: Path | None = None
+    """The notebook that is executed in its place, under the same name, where it has too few data."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,8 @@ def execute_notebooks(
     """
     logs.mkdir(parents=True, exist_ok=True)
     outcomes: dict[str, Outcome] = {}
+    first: dict[str, Outcome] = {}
+    """Of notebooks that had too few data, in whose place another is executed."""
     waiting, running = list(jobs), dict[str, _Child]()
     events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
     environment = _environment(root, max_parallel)
@@ -165,14 +170,22 @@ def execute_notebooks(
                 break
             while waiting and len(running) < max_parallel:
                 running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, events, server)
-                progress.started(waiting.pop(0).name)
+                if waiting[0].name not in first:
+                    progress.started(waiting[0].name)
+                del waiting[0]
             name, event = _next_event(events, deadline)
             if event is not None:
                 _handle_event(running[name], event, progress)
             elif name:
-                outcomes[name] = _outcome_of(running[name], root)
-                progress.ended(name, outcomes[name])
+                job, outcome = running[name].job, _outcome_of(running[name], root)
                 del running[name]
+                if outcome.status == "skipped" and job.instead:
+                    first[name] = outcome
+                    waiting.insert(0, dataclasses.replace(job, notebook=job.instead, instead=None))
+                    continue
+                # Where both have too few data, the reason is the first one's.
+                outcomes[name] = first.get(name, outcome) if outcome.status == "skipped" else outcome
+                progress.ended(name, outcomes[name])
             for child in running.values():
                 if time.monotonic() - child.reported_at >= _SECONDS_BETWEEN_REPORTS:
                     _report_progress(child, progress)

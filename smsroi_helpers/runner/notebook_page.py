@@ -235,6 +235,7 @@ def _first_heading(opening: _Section) -> str:
 def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> NotebookNode | None:
     """Return a cell with the parameters of the run: name, value, and meaning from the comment; None without any."""
     declared = next((c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), None)
+    known = set(re.findall(r"^(\w+) *[:=]", declared.source, re.MULTILINE)) if declared else set(effective)
     meanings = {}
     for token in tokenize.generate_tokens(io.StringIO(declared.source if declared else "").readline):
         if token.type == tokenize.COMMENT and (name := re.match(r"\w+", token.line)):
@@ -243,7 +244,7 @@ def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> N
         (name, _parameter_words(value), locale.translated(meanings.get(name, "")))
         for name, value in effective.items()
         # Folders of results differ between runs and do not matter to a reader.
-        if name not in ("run_dir", "previous_run")
+        if name not in ("run_dir", "previous_run") and name in known
     ]
     if not rows:
         return None

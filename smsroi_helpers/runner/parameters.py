@@ -49,6 +49,8 @@ class Notebook:
     stage: str
     file: Path
     parameters: dict[str, Parameter]
+    instead: Path | None = None
+    """The notebook of the same name in `notebooks/instead`, which runs where this one has too few data."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def read_notebook(file: Path) -> Notebook:
     for name, default, meaning, annotation in read_literals(source, f"notebooks/{file.name}, parameters cell"):
         declared = COMMON.get(name, stage_parameters.get(name, annotation))
         parameters[name] = Parameter(name, default, meaning, declared)
-    return Notebook(file.stem, match["stage"], file, parameters)
+    instead = file.parent / "instead" / file.name
+    return Notebook(file.stem, match["stage"], file, parameters, instead if instead.is_file() else None)
 
 
 def find_notebooks(root: Path) -> tuple[Notebook, ...]:

@@ -108,7 +108,7 @@ def code_identity(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
         for file in package.rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
-    files |= {f"notebooks/{file.name}": file for file in notebooks}
+    files |= {f"{file.parent.name}/{file.name}": file for file in notebooks}
     hashes = {name: sha256(file) for name, file in sorted(files.items())}
     lock = root / "requirements.lock"
     return {

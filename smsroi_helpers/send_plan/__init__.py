@@ -6,6 +6,9 @@ and of the gateway, `schedule` writes the messages. `what_if` chooses again with
 what exploring would teach and cost, `surrogate_index` compares the long run with the later weeks of old tests.
 `hand_over` writes the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans,
 `past_comparison` compares one role with those held out, and `previous_plans` compares promise and outcome.
+
+Where no test of frequencies is there, `recipients` says who should get one mailing; `recipient_means` and
+`recipient_rules` learn and value its rules.
 """
 
 from typing import Annotated, Any
@@ -19,6 +22,8 @@ from smsroi_helpers.send_plan.learning import Learning, size_exploration
 from smsroi_helpers.send_plan.outputs import plan_rows, score_rows, source_tables, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
+from smsroi_helpers.send_plan.recipient_wording import decide_recipients
+from smsroi_helpers.send_plan.recipients import RecipientPlan, list_recipients, plan_recipients, rule_rows
 from smsroi_helpers.send_plan.spending import BudgetCurve, find_curve
 from smsroi_helpers.send_plan.surrogate_index import LongRunCheck, check_long_run
 from smsroi_helpers.send_plan.what_if import WhatIf, what_if
@@ -34,14 +39,19 @@ __all__ = [
     "LongRunCheck",
     "PreviousPlans",
     "PromiseFactor",
+    "RecipientPlan",
     "SendPlan",
     "WhatIf",
     "check_long_run",
     "decide",
+    "decide_recipients",
     "describe_list",
     "find_curve",
+    "list_recipients",
     "make_plan",
+    "plan_recipients",
     "plan_rows",
+    "rule_rows",
     "score_plans",
     "score_rows",
     "size_exploration",
@@ -77,6 +87,7 @@ __getattr__ = lazy_submodules(
     "learning_tables",
     "past_figures",
     "past_tables",
+    "recipient_tables",
     "surrogate_tables",
     "tables",
 )

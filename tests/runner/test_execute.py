@@ -1,6 +1,7 @@
 """Notebooks executed under supervision: each way to fail has its own error, and nothing outlives the parent."""
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -303,3 +304,30 @@ def test_a_truncated_notebook_is_not_taken_for_finished(tmp_path: Path) -> None:
     file = tmp_path / "00_alpha.ipynb"
     file.write_text('{"cells": [', encoding="utf-8")
     assert "cannot be read back" in why_incomplete(file, "alpha")
+
+
+# --- another notebook in its place -----------------------------------------------------------------------------------
+
+TOO_FEW = "from smsroi_helpers.errors import NotEnoughData\nraise NotEnoughData('{reason}')"
+
+
+def test_where_a_notebook_has_too_few_data_another_runs_in_its_place(tmp_path: Path) -> None:
+    """Under the same name and into the same file; if that has too few as well, the reason is the first one's."""
+    jobs = []
+    for name, second in {"00_sound": [], "01_other": ["1"], "02_neither": [TOO_FEW.format(reason="second")]}.items():
+        first = job(tmp_path, name, ["1"] if name == "00_sound" else [TOO_FEW.format(reason=f"first of {name}")])
+        write_notebook(tmp_path / "notebooks" / "instead" / f"{name}.ipynb", ["'in its place'", *second])
+        jobs.append(dataclasses.replace(first, instead=Path("notebooks", "instead", f"{name}.ipynb")))
+    outcomes, told = execute(tmp_path, jobs)
+    assert {name: each.status for name, each in outcomes.items()} == {
+        "00_sound": "ok", "01_other": "ok", "02_neither": "skipped",
+    }  # fmt: skip
+    assert outcomes["02_neither"].reason == "first of 02_neither"
+    written = {name: (tmp_path / "out" / "notebooks" / f"{name}.ipynb") for name in outcomes}
+    assert [name for name, file in written.items() if file.exists()] == ["00_sound", "01_other"]
+    assert "in its place" in written["01_other"].read_text(encoding="utf-8")
+    assert "in its place" not in written["00_sound"].read_text(encoding="utf-8")
+    for name in outcomes:
+        assert [event for event, of in told.events if of == name and "cell" not in event] == [
+            "started", outcomes[name].status,
+        ]  # fmt: skip

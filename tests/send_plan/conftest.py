@@ -1,12 +1,14 @@
-"""Small simulated companies whose plan promises too much, opened once for the tests of this stage."""
+"""Companies opened once for the tests of this stage: small simulated ones, and public experiments."""
 
+import functools
 import shutil
 
 import pytest
 
+from smsroi_helpers.send_plan.recipients import plan_recipients
 from smsroi_helpers.simulation import chunk, texting
 from smsroi_helpers.simulation.write import write_company
-from tests.experiment_sources import open_folder
+from tests.experiment_sources import ROOT, open_folder, public
 from tests.send_plan.planned import CAPS, plan_company, write_source
 
 ROLES = (("plan", 0.5), ("explore", 0.1), ("holdout", 0.4))
@@ -56,3 +58,16 @@ def second_plan(tmp_path_factory):
     place = tmp_path_factory.mktemp("second_plan")
     write_source("second", place / "source")
     return plan_company(place / "source", place, CAPS["second"], ("all", "rfm_group"))
+
+
+@pytest.fixture(scope="session")
+def plan_public(tmp_path_factory):
+    """A function: who should get the mailing of a public experiment, through its mapping under data/."""
+
+    @functools.cache
+    def planned(name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(*public(name))
+            return plan_recipients(open_folder(ROOT / "data" / name, tmp_path_factory.mktemp(name)))
+
+    return planned
