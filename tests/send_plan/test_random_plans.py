@@ -24,6 +24,8 @@ from smsroi_helpers.statistics import GROUPS
 from tests.send_plan.test_policy import WINDOWS, economics, random_response
 
 COMPANIES = 4
+"""`python -m benchmarks.plan_rules` tries 2,000."""
+ORDERS = "order_id,customer_id,ordered_at,amount\n1,a,2026-10-01,1\n"
 CUSTOMERS = 400
 PLACES = (("Europe/Paris", "FR"), ("America/New_York", "US"), ("America/Chicago", "US-TX"), ("Asia/Shanghai", "CN"),
           ("Australia/Lord_Howe", "careful"), ("Asia/Kathmandu", "careful"), ("", "US"))  # fmt: skip
@@ -36,7 +38,7 @@ TEXTS = ("ask", "gift")
 
 @pytest.fixture(scope="module")
 def shop(read_once):
-    return read_once(orders="order_id,customer_id,ordered_at,amount\n1,a,2026-10-01,1\n")
+    return read_once(orders=ORDERS)
 
 
 def random_scene(shop, rng):
