@@ -38,6 +38,7 @@ from smsroi_helpers.runner.frame import (
     template,
 )
 from smsroi_helpers.runner.glossary import link_words
+from smsroi_helpers.runner.parameters import INSTEAD
 
 __all__ = ["notebook_page", "page_question"]
 
@@ -235,7 +236,10 @@ def _first_heading(opening: _Section) -> str:
 def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> NotebookNode | None:
     """Return a cell with the parameters of the run: name, value, and meaning from the comment; None without any."""
     declared = next((c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), None)
-    known = set(re.findall(r"^(\w+) *[:=]", declared.source, re.MULTILINE)) if declared else set(effective)
+    known = set(effective)
+    if declared and Path(notebook.metadata.get("papermill", {}).get("input_path") or "").parent.name == INSTEAD:
+        # The run was asked with the parameters of the notebook in whose place this one was executed.
+        known = set(re.findall(r"^(\w+) *[:=]", declared.source, re.MULTILINE))
     meanings = {}
     for token in tokenize.generate_tokens(io.StringIO(declared.source if declared else "").readline):
         if token.type == tokenize.COMMENT and (name := re.match(r"\w+", token.line)):

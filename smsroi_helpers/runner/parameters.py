@@ -29,7 +29,19 @@ from smsroi_helpers.runner.parameter_types import (
 )
 from smsroi_helpers.source import EXAMPLES, parse_yaml
 
-__all__ = ["Notebook", "RunPlan", "check_name", "find_notebooks", "plan_run", "read_notebook", "stage_module"]
+__all__ = [
+    "INSTEAD",
+    "Notebook",
+    "RunPlan",
+    "check_name",
+    "find_notebooks",
+    "plan_run",
+    "read_notebook",
+    "stage_module",
+]
+
+INSTEAD = "instead"
+"""Folder, beside the notebooks, of those that run where the notebook of the same name has too few data."""
 
 _NOTEBOOK_FILE = re.compile(r"(?P<number>\d\d)_(?P<stage>[a-z][a-z0-9_]*)\.ipynb")
 _REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -114,7 +126,7 @@ def read_notebook(file: Path) -> Notebook:
     for name, default, meaning, annotation in read_literals(source, f"notebooks/{file.name}, parameters cell"):
         declared = COMMON.get(name, stage_parameters.get(name, annotation))
         parameters[name] = Parameter(name, default, meaning, declared)
-    instead = file.parent / "instead" / file.name
+    instead = file.parent / INSTEAD / file.name
     return Notebook(file.stem, match["stage"], file, parameters, instead if instead.is_file() else None)
 
 
