@@ -184,7 +184,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "plan_score": ("policy", "profit_per_customer", "low", "high", "evidence", "period"),
     "plan_left_out": ("reason", "customers"),
-    "recipients": ("customer_id", "arm"),
+    "recipients": ("customer_id", "arm", "message"),
     "plan_track_record": ("plan_id", "status"),
     "plan_source/plans": ("plan_id", "customer_id", "role", "probability", "send_at", "variant", "expected_profit"),
     "plan_source/experiments": ("experiment_id", "kind", "control_arm", "started_at", "ended_at"),

@@ -129,7 +129,8 @@ TABLES: dict[str, Table] = {
         _table(
             "plans",
             "plan_id customer_id",
-            "plan_id* customer_id* role* probability:float*[0,1] send_at:timestamp variant expected_profit:float",
+            "plan_id* customer_id* role* probability:float*[0,1] send_at:timestamp variant expected_profit:float"
+            " promise_factor:float[0,]",
         ),
         _table(
             "external_metrics",

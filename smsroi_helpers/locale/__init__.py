@@ -10,7 +10,7 @@ import datetime as dt
 import functools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from babel import Locale
@@ -23,7 +23,6 @@ from smsroi_helpers.errors import NotEnoughData, UsageError
 __all__ = [
     "_",
     "available_languages",
-    "bare_amount",
     "day",
     "gap",
     "heading_parts",
@@ -32,6 +31,7 @@ __all__ = [
     "language",
     "listed",
     "money",
+    "money_range",
     "month",
     "number",
     "page_language",
@@ -180,15 +180,17 @@ def percent(share: float, digits: int = 0) -> str:
 _CHINESE_UNITS = ((1e8, "亿"), (1e4, "万"))
 
 
-def _in_chinese_units(value: float, digits: int) -> tuple[float, str] | None:
-    """A rounded amount in 万 (ten thousands) or 亿 (hundred millions), as Chinese readers expect it.
+def _chinese_unit(values: Sequence[float], digits: int) -> tuple[float, str] | None:
+    """万 (ten thousand) or 亿 (a hundred million), in which Chinese readers expect rounded amounts.
 
-    None in other languages, for smaller amounts, and for those that are not rounded: they are written out.
+    None in other languages, for smaller amounts, and where one amount is not rounded: they are written out.
     """
-    if _current != "zh" or digits > 0:
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    found = next(((unit, sign) for unit, sign in _CHINESE_UNITS if largest >= unit), None)
+    if _current != "zh" or digits > 0 or found is None:
         return None
-    unit, sign = next(((unit, sign) for unit, sign in _CHINESE_UNITS if abs(value) >= unit), (0.0, ""))
-    return (value / unit, sign) if unit and round(value) % (unit / 10) == 0 else None
+    large = [value for value in values if math.isfinite(value) and abs(value) >= _CHINESE_UNITS[-1][0]]
+    return found if all(round(value) % (found[0] / 10) == 0 for value in large) else None
 
 
 def money(value: float, currency: str, digits: int | None = None) -> str:
@@ -202,23 +204,30 @@ def money(value: float, currency: str, digits: int | None = None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     digits = get_currency_precision(currency) if digits is None else digits
-    value = round(value, digits) + 0.0
-    pattern = "¤#,##0" + ("." + "0" * digits if digits > 0 else "")
-    if found := _in_chinese_units(value, digits):
-        value, pattern = found[0], f"¤#,##0.#{found[1]}"
-    return _minus(format_currency(value, currency, pattern, locale=_locale(), currency_digits=False))
+    return _amount(value, currency, digits, _chinese_unit([round(value, digits)], digits))
 
 
-def bare_amount(value: float, digits: int = 0) -> str:
-    """Format an amount of money without its currency, which stands beside it: the limits of an interval.
+def money_range(value: float, low: float, high: float, currency: str, digits: int = 0) -> tuple[str, str, str]:
+    """Format an amount of money, and the limits of its interval without the currency; all in the same unit.
 
-    >>> bare_amount(50_000.0), bare_amount(-0.25, 2)
-    ('50,000', '−0.25')
+    >>> money_range(130_000.0, 50_000.0, 210_000.0, "USD")
+    ('$130,000', '50,000', '210,000')
     """
-    found = _in_chinese_units(round(value, digits) + 0.0, digits) if math.isfinite(value) else None
-    if found is None:
-        return number(value, digits)
-    return _minus(format_decimal(found[0], f"#,##0.#{found[1]}", locale=_locale()))
+    unit = _chinese_unit([round(x, digits) if math.isfinite(x) else x for x in (value, low, high)], digits)
+    return _amount(value, currency, digits, unit), _amount(low, "", digits, unit), _amount(high, "", digits, unit)
+
+
+def _amount(value: float, currency: str, digits: int, unit: tuple[float, str] | None) -> str:
+    """An amount with its currency, if any; in a Chinese unit, if any and it is as large."""
+    if not math.isfinite(value):
+        return "–"
+    value = round(value, digits) + 0.0
+    pattern = "#,##0" + ("." + "0" * digits if digits > 0 else "")
+    if unit and abs(value) >= _CHINESE_UNITS[-1][0]:
+        value, pattern = value / unit[0], f"#,##0.#{unit[1]}"
+    if not currency:
+        return _minus(format_decimal(value, pattern, locale=_locale()))
+    return _minus(format_currency(value, currency, f"¤{pattern}", locale=_locale(), currency_digits=False))
 
 
 def day(date: dt.date | str) -> str:

@@ -71,26 +71,22 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     else:
         digits = 0 if abs(value) * scale >= 100 or float(value).is_integer() else 2
 
-    def show(x: float, with_currency: bool = True) -> str:
+    def show(x: float) -> str:
         if unit == "share" and words:  # they name the percentage points
             return locale.number(round(x * 100, digits), max(digits, 0))
         if unit == "share":
             return locale.percent(round(x * 100, digits) / 100, max(digits, 0))
-        if unit.startswith("money") and currency:
-            rounded = round(x, digits)
-            return (
-                locale.money(rounded, currency, max(digits, 0))
-                if with_currency
-                else locale.bare_amount(rounded, max(digits, 0))
-            )
         return locale.number(round(x, digits), max(digits, 0))
 
+    shown = (show(value), show(low), show(high))
+    if unit.startswith("money") and currency:
+        shown = locale.money_range(value, low, high, currency, digits)
     is_difference = row.get("kind") in ("gain", "worth") or bool(words)
     sign = "+" if is_difference and round(value * scale, digits) > 0 else ""
     return Amount(
-        sign + show(value),
+        sign + shown[0],
         words or {"money_per_week": _("a week"), "orders_per_week": _("purchases a week")}.get(unit, ""),
-        _("{low} to {high}").format(low=show(low, False), high=show(high, False)) if has_interval else "",
+        _("{low} to {high}").format(low=shown[1], high=shown[2]) if has_interval else "",
     )
 
 

@@ -82,7 +82,7 @@ def table(
     ]
     numeric = [_is_numeric(shown.iloc[:, i]) for i in range(len(columns))]
     aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
-    told = "95%" in caption
+    told = "95%" in caption and _("interval") in caption
     head = "".join(
         f'<th scope="col"{_class(is_number)}>{as_text(_heading(name, ranged=name in ranged and not told))}</th>'
         for name, is_number in zip(columns, aligned, strict=True)
@@ -157,9 +157,9 @@ def _short_intervals(frame: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
     )
     shown, changed = frame.copy(deep=False), set()
     for name in frame.columns if frame.columns.is_unique else ():
-        column = frame[name]
-        if not _is_numeric(column) and column.map(lambda cell: isinstance(cell, str) and long in cell).any():
-            shown[name] = column.map(lambda cell: cell.replace(long, short) if isinstance(cell, str) else cell)
+        cells = [] if _is_numeric(frame[name]) else list(frame[name])
+        if any(isinstance(cell, str) and long in cell for cell in cells):
+            shown[name] = [cell.replace(long, short) if isinstance(cell, str) else cell for cell in cells]
             changed.add(str(name))
     return shown, changed
 

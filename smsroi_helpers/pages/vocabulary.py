@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from smsroi_helpers.locale import _, bare_amount, listed, money, number, percent, rounded_digits
+from smsroi_helpers.locale import _, listed, money_range, number, percent, rounded_digits
 
 __all__ = [
     "arm_name",
@@ -249,10 +249,10 @@ def compact_words(value: float, low: float, high: float, currency: str = "") -> 
     digits = rounded_digits(low, high)
 
     def show(x: float) -> str:
-        return (bare_amount if currency else number)(round(x, digits), max(digits, 0))
+        return number(round(x, digits), max(digits, 0))
 
-    first = money(round(value, digits), currency, max(digits, 0)) if currency else show(value)
-    return _("{value} ({low} to {high})").format(value=first, low=show(low), high=show(high))
+    shown = money_range(value, low, high, currency, digits) if currency else (show(value), show(low), show(high))
+    return _("{value} ({low} to {high})").format(**dict(zip(("value", "low", "high"), shown, strict=True)))
 
 
 def lift_words(value: float, low: float, high: float) -> str:

@@ -27,7 +27,11 @@ _TABLES = {
     "retention": "churn_warnings",
 }
 """Stage → the table of its customers."""
+_RECIPIENTS = "recipients"
+"""The table of the stage `send_plan` where it has no plan of texts. The list of a plan is written by `smsroi list`."""
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
+
+_EVERY_DAY = "0 1 2 3 4 5 6"
 
 Decisions = Sequence[Mapping[str, Any]]
 
@@ -47,7 +51,7 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
         con = connect(Path(place))
         try:
             for stage, make in _MAKERS.items():
-                file = run_dir / "tables" / f"{_TABLES[stage]}.parquet"
+                file = run_dir / "tables" / f"{_RECIPIENTS if stage == 'send_plan' else _TABLES[stage]}.parquet"
                 own = [row for row in decisions if row["stage"] == stage and row["outcome"] == "do"]
                 if not own or not file.is_file():
                     continue
@@ -108,17 +112,29 @@ def _silent(table: ir.Table, _decisions: Decisions) -> ir.Table:
 
 
 def _send_hours(table: ir.Table, _decisions: Decisions) -> ir.Table:
-    """The hour of each customer who has one, on the clock of the place where the customer lives."""
-    known = table.filter(table.hour.notnull())
+    """The hour of each customer whose texts should move to it, on the clock of the place where the customer lives."""
+    known = table.filter(table.hour.notnull(), table.outcome == "do")
     reasons = {
         "personal": _("The hours at which this customer buys and clicks"),
         "segment": _("The best hours of the customer’s segment"),
         "all": _("The best hours of all customers"),
     }
     hour = known.hour.cast("int64").cast("string")
+    daily = ibis.literal(_("Text at {hour}:00, local time"))
+    limited = ibis.literal(_("Text at {hour}:00, local time, on the days of customer_send_hour.weekdays"))
     return known.mutate(
-        action=ibis.literal(_("Text at {hour}:00, local time")).replace("{hour}", hour),
+        action=ibis.ifelse(known.weekdays == _EVERY_DAY, daily, limited).replace("{hour}", hour),
         reason=ibis.cases(*((known.basis == basis, words) for basis, words in reasons.items()), else_=""),
+        value=ibis.null("float64"),
+    )
+
+
+def _mailing(table: ir.Table, _decisions: Decisions) -> ir.Table:
+    """Who gets which message of one mailing, where there is no plan of texts."""
+    texted = table.filter(table.message)
+    return texted.mutate(
+        action=ibis.literal(_("Send “{arm}”")).replace("{arm}", texted.arm),
+        reason=ibis.literal(_("By the rule of the page on who gets the mailing")),
         value=ibis.null("float64"),
     )
 
@@ -128,6 +144,7 @@ _MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
     "cltv": _most_valuable,
     "timing": _send_hours,
     "retention": _silent,
+    "send_plan": _mailing,
 }
 
 
@@ -143,12 +160,15 @@ def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str]
         run: report/run.
     """
     stage = row["stage"]
-    table = f"tables/{_TABLES.get(stage, '')}.parquet"
-    if not (row["outcome"] == "do" or stage == "send_plan") or not (run_dir / table).is_file():
+    mailing = stage == "send_plan" and (run_dir / f"tables/{_RECIPIENTS}.parquet").is_file()
+    table = f"tables/{_RECIPIENTS if mailing else _TABLES.get(stage, '')}.parquet"
+    if not (row["outcome"] == "do" or (stage == "send_plan" and not mailing)) or not (run_dir / table).is_file():
         return None
     if stage == "retention" and row["question"] != _("Can we see early who is leaving?"):
         return None  # the table is of this answer, not of those about everybody who is inactive
-    command = f"smsroi list {run} --to FOLDER" if stage == "send_plan" else ""
+    if stage == "timing" and row["question"] != _("When should a text go out?"):
+        return None
+    command = f"smsroi list {run} --to FOLDER" if stage == "send_plan" and not mailing else ""
     csv = _csv(run_dir, stage)
     if csv.is_file():
         return {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": command}

@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 _PLAN = "tables/send_plan.parquet"
+_RECIPIENTS = "tables/recipients.parquet"
 _DECISIONS = "tables/decisions/09_send_plan.parquet"
 _EVERYTHING = "9998-12-31"
 """A last day observed by which everything that the source records is seen: an opt-out counts whatever its date."""
@@ -60,6 +61,11 @@ def hand_over(
 
     folder = publish.find_run(source.project_root(), run)
     publish.verify_run(folder)
+    if not (folder / _PLAN).is_file() and (folder / _RECIPIENTS).is_file():
+        raise UsageError(
+            f"run {folder.name} says who gets one mailing ({_RECIPIENTS}: customer_id, arm), and has no plan of texts;"
+            " opt-outs since its last day have to be taken out of that table before sending"
+        )
     if not (folder / _PLAN).is_file():
         raise UsageError(f"run {folder.name} has no send plan ({_PLAN}); run the notebook send_plan")
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

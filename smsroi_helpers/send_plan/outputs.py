@@ -101,6 +101,7 @@ def source_tables(plan: SendPlan, past: PreviousPlans | None = None) -> dict[str
         send_at=rows.send_at.min().cast(_INSTANT),
         variant=rows.variant.min(),
         expected_profit=rows.expected_profit.sum(),
+        promise_factor=rows.promise_factor.max(),
     )
     start, end = (
         plan.shop.start_of(calendar.first_day + dt.timedelta(weeks=k)).replace(tzinfo=dt.UTC)

@@ -165,17 +165,23 @@ def _rows_of_source(shop: Shop, plan_id: str, more: ir.Table | None) -> ir.Table
     rows = shop.plans.filter(shop.plans.plan_id == plan_id)
     columns = {
         name: rows[name].cast(kind) if name in rows.columns else ibis.null(kind)
-        for name, kind in (("send_at", "timestamp"), ("variant", "string"), ("expected_profit", "float64"))
+        for name, kind in (
+            ("send_at", "timestamp"),
+            ("variant", "string"),
+            ("expected_profit", "float64"),
+            (_FACTOR, "float64"),
+        )
     }
     rows = rows.select(
         "plan_id", "customer_id", "role", "probability", first_at=columns["send_at"],
-        promise=columns["expected_profit"], variant=columns["variant"],
+        promise=columns["expected_profit"], factor=columns[_FACTOR], variant=columns["variant"],
     )  # fmt: skip
-    kinds = {"texts_per_week": "float64", "grouping": "string", "score": "float64", "factor": "float64"}
+    kinds = {"texts_per_week": "float64", "grouping": "string", "score": "float64"}
     if more is None:
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    more = more.select("texts_per_week", "grouping", "score", "factor", member="customer_id")
-    return rows.left_join(more, rows.customer_id == more.member).drop("member")
+    more = more.select("texts_per_week", "grouping", "score", of_run="factor", member="customer_id")
+    rows = rows.left_join(more, rows.customer_id == more.member)
+    return rows.mutate(factor=rows.factor.coalesce(rows.of_run)).drop("member", "of_run")
 
 
 def _plan(shop: Shop, plan_id: str, rows: ir.Table, horizon_days: int, origin: str) -> EarlierPlan:

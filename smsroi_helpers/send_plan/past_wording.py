@@ -3,7 +3,7 @@
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent
 from smsroi_helpers.pages import cost_unknown_words, p_words, plan_result_words
 from smsroi_helpers.send_plan.past_comparison import Comparison, Estimate
-from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans, PromiseFactor
+from smsroi_helpers.send_plan.previous_plans import SMALLEST_FACTOR, PlanScore, PreviousPlans, PromiseFactor
 
 __all__ = [
     "caveats",
@@ -161,14 +161,14 @@ def describe_factor(factor: PromiseFactor) -> str:
             "Promises are not corrected: the part of the promise that was kept is {ratio} in {plans}, and the interval"
             " includes 1."
         ).format(ratio=ratio, plans=plans)
-    if factor.value == 0:
+    if factor.value == SMALLEST_FACTOR:
         return _(
-            "Multiply promises by 0, that is, promise nothing: the part of the promise that was kept is {ratio} in"
-            " {plans}."
-        ).format(ratio=ratio, plans=plans)
-    return _("Multiply promises by {factor}: the part of the promise that was kept is {ratio} in {plans}.").format(
-        factor=number(factor.value, 2), ratio=ratio, plans=plans
-    )
+            "Promises are multiplied by {factor}, that is, hardly anything is promised: the part of the promise that"
+            " was kept is {ratio} in {plans}."
+        ).format(factor=number(factor.value, 2), ratio=ratio, plans=plans)
+    return _(
+        "Promises are multiplied by {factor}: the part of the promise that was kept is {ratio} in {plans}."
+    ).format(factor=number(factor.value, 2), ratio=ratio, plans=plans)
 
 
 def caveats(score: PlanScore, found: PreviousPlans) -> list[str]:

@@ -41,6 +41,9 @@ __all__ = [
     "track_rows",
 ]
 
+SMALLEST_FACTOR = 0.01
+"""Promises are not multiplied by less: the next run could not tell what had been promised before."""
+
 BINS = 10
 """Bins of the calibration, with about as many customers each."""
 _NAN = float("nan")
@@ -102,7 +105,7 @@ class PromiseFactor:
 
     value: float
     """The factor to use: 1 where the interval includes 1, so that nothing contradicts the promises, or where no plan
-    has a score; else the estimate, at least 0."""
+    has a score; else the estimate, at least `SMALLEST_FACTOR`."""
     estimate: Estimate
     """The pooled ratio; unknown where no plan has a score."""
     plans: int
@@ -294,7 +297,7 @@ def estimate_factor(scores: Sequence[PlanScore]) -> PromiseFactor:
         pooled = combine_effects(ratios, variances, method_re="dl")
         middle, half = float(pooled.mean_effect_re), float(norm.ppf(0.975) * pooled.sd_eff_w_re)
         estimate = Estimate(middle, middle - half, middle + half)
-    value = max(estimate.value, 0.0) if estimate.excludes(1.0) else 1.0
+    value = max(estimate.value, SMALLEST_FACTOR) if estimate.excludes(1.0) else 1.0
     return PromiseFactor(value, estimate, len(used))
 
 

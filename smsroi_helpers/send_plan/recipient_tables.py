@@ -28,7 +28,7 @@ def rules_table(plan: RecipientPlan, currency: str) -> Html:
 
         def shown(replicates: np.ndarray) -> str:
             found = plan.estimate(replicates)
-            if found.low == found.high:
+            if np.isclose(found.low, found.high, rtol=1e-9, atol=1e-9):
                 return money(found.value, currency)
             return compact_words(found.value, found.low, found.high, currency)
 

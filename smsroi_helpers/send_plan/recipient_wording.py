@@ -2,7 +2,7 @@
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, number, percent
-from smsroi_helpers.measures import knows_cost
+from smsroi_helpers.measures import knows_clicks, knows_cost, opt_outs
 from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words
 from smsroi_helpers.send_plan.groupings import ALL
 from smsroi_helpers.send_plan.recipient_rules import NOBODY, Rule
@@ -35,7 +35,7 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
     Args:
         plan: of `plan_recipients`.
     """
-    customers, gain = float(plan.today.sum()), plan.gain
+    customers, gain, worth = float(plan.today.sum()), plan.gain, plan.worth
     currency = plan.shop.settings.currency
     if plan.gains:
         learned = _(
@@ -61,7 +61,7 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
         "Counted is profit within {time} of the mailing. How often to send, opt-outs and later profit are not in it."
     ).format(time=window_words(plan))
     valued = plan.chosen.name != NOBODY  # the money of nobody's messages is none
-    value, low, high = (customers * each if valued else float("nan") for each in (gain.value, gain.low, gain.high))
+    value, low, high = (each if valued else float("nan") for each in (worth.value, worth.low, worth.high))
     return [
         Decision(
             stage="send_plan", question=_("Who gets the mailing?"), outcome=plan.outcome, action=_action(plan),
@@ -70,13 +70,47 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
             evidence_customers=plan.members, value=value, low=low, high=high, unit="money" if valued else "",
             period=f"{plan.weeks:.3g} weeks" if valued else "", kind="worth" if valued else "fact",
             money="cash" if valued else "",
-            caveat=joined(caveat, "" if knows_cost(plan.shop) else cost_unknown_words()),
-            next_test=_(
-                "A test of how many texts to send, with an arm without texts: it also shows opt-outs and how often to"
-                " send. Page 05 plans one."
+            caveat=joined(
+                caveat, _untried_words(plan), _consent_words(plan),
+                "" if knows_cost(plan.shop) else cost_unknown_words(),
             ),
+            next_test=_next_words(plan),
         )
     ]  # fmt: skip
+
+
+def _next_words(plan: RecipientPlan) -> str:
+    """What it takes for a plan of how often to text."""
+    if opt_outs(plan.shop) is None or not knows_clicks(plan.shop):
+        return _(
+            "Record clicks and opt-outs (messages.clicked_at, messages.opted_out_at). With them, and a test of how many"
+            " texts to send that has an arm without texts, this page plans how often to send."
+        )
+    return _(
+        "A test of how many texts to send, with an arm without texts: it also shows opt-outs and how often to"
+        " send. Page 05 plans one."
+    )
+
+
+def _consent_words(plan: RecipientPlan) -> str:
+    """That nobody is left out for having opted out, where the source does not record it."""
+    if opt_outs(plan.shop) is not None:
+        return ""
+    return _("The source records no opt-outs: take out of the list who has opted out.")
+
+
+def _untried_words(plan: RecipientPlan) -> str:
+    """That some of today's customers have traits that nobody in the test had; empty where none have."""
+    untried = float(plan.today[plan.untried].sum())
+    if not untried or not plan.gains:
+        return ""
+    words = _("{n} of today’s customers have an attribute value that nobody in the test had; they get no message.")
+    if plan.chosen.name == ALL:
+        words = _(
+            "{n} of today’s customers have an attribute value that nobody in the test had: how they answer is not"
+            " known."
+        )
+    return words.format(n=number(untried))
 
 
 def _action(plan: RecipientPlan) -> str:

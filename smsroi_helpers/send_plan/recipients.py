@@ -28,6 +28,7 @@ from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types, read_codes
 from smsroi_helpers.send_plan.evidence import cube
 from smsroi_helpers.send_plan.groupings import ALL, Grouping, find_groupings
+from smsroi_helpers.send_plan.policy import Flags
 from smsroi_helpers.send_plan.recipient_rules import (
     NOBODY,
     Rule,
@@ -74,6 +75,8 @@ class RecipientPlan:
     chosen: Rule
     quantile: float
     """Standard errors on each side of an interval: all rules' intervals hold together."""
+    tested: Floats = field(repr=False)
+    """(codes,): members of the test."""
     today: Floats = field(repr=False)
     """(codes,): customers who may be messaged on the last day."""
     people: ir.Table = field(repr=False)
@@ -111,10 +114,35 @@ class RecipientPlan:
         return "dont" if self.chosen.name == NOBODY and max(alike) < 0 else "not_enough_evidence"
 
     @property
+    def untried(self) -> Flags:
+        """(codes,): whether customers have a value of some attribute that nobody in the test had."""
+        levels = read_codes(self.codes)[:, [self.types.place(name) for name in self.types.values]]
+        seen = [np.isin(own, np.unique(own[self.tested > 0])) for own in levels.T]
+        return ~np.logical_and.reduce(seen) if seen else np.zeros(len(self.codes), bool)
+
+    @property
     def given(self) -> Floats:
-        """(codes, arms): 1 for the arm that the plan gives; the one without messages where no gain is shown."""
+        """(codes, arms): 1 for the arm that the plan gives; the one without messages where no gain is shown.
+
+        A rule that chooses among customers gives no message to those of whom the test says nothing.
+        """
         by_code = self.chosen.policy[self.chosen.grouping.profile]
-        return by_code if self.gains else np.eye(len(self.arms))[np.zeros(len(by_code), int)]
+        silent = np.eye(len(self.arms))[np.zeros(len(by_code), int)]
+        if not self.gains:
+            return silent
+        return by_code if self.chosen.name == ALL else np.where(self.untried[:, None], silent, by_code)
+
+    @property
+    def worth(self) -> Estimate:
+        """Money of messaging today's customers by the rule.
+
+        The gain is that of a customer of the test. It comes from those who get a message, so it is counted for as many
+        customers of the test's mix as there have to be for today's number of messages.
+        """
+        messaged = 1 - self.given[:, 0]
+        share = float(self.tested @ messaged) / max(float(self.tested.sum()), 1.0)
+        customers = float(self.today @ messaged) / share if share > 0 else 0.0
+        return Estimate(customers * self.gain.value, customers * self.gain.low, customers * self.gain.high)
 
     def estimate(self, replicates: Floats) -> Estimate:
         """A gain per customer (1 + 64,) with its interval."""
@@ -156,8 +184,8 @@ def plan_recipients(shop: Shop) -> RecipientPlan:
         shop: the company, with orders, messages, experiments, arms and assignments.
 
     Raises:
-        NotEnoughData: no valid test has an arm without messages, the source does not know profit, or hardly anybody in
-            the test has ordered.
+        NotEnoughData: no valid test has an arm without messages, the source does not know profit, hardly anybody in
+            the test has ordered, or nobody may be messaged on the last day.
     """
     found = find_mailing_test(shop)
     if found is None:
@@ -174,6 +202,8 @@ def plan_recipients(shop: Shop) -> RecipientPlan:
                             least=FEW_EVENTS)  # fmt: skip
     people = _label_today(shop, types)
     now = shop.count(people.group_by("code").aggregate(customers=people.count()).order_by("code"))
+    if now.empty:
+        raise NotEnoughData("No customer may be texted on the last day, so there is nobody to plan for.")
     codes = pd.Series(sorted({*members["code"], *now["code"]}), dtype=object)
     sums = _as_sums(members, codes, arms)
     customers = sums.members.sum(axis=(0, 2))
@@ -182,7 +212,7 @@ def plan_recipients(shop: Shop) -> RecipientPlan:
     rules = value_rules(sums, (*groupings, traits) if traits else groupings)
     today = now.set_index("code")["customers"].reindex(codes).fillna(0).to_numpy(float)
     return RecipientPlan(
-        shop, types, test, arms, codes, rules, choose_rule(rules), common_quantile(rules), today, people
+        shop, types, test, arms, codes, rules, choose_rule(rules), common_quantile(rules), customers, today, people
     )
 
 
@@ -239,7 +269,7 @@ def _add_traits(types: CustomerTypes, codes: pd.Series, customers: Floats) -> Gr
 
 
 def list_recipients(plan: RecipientPlan) -> ir.Table:
-    """customer_id, arm: everybody who may be messaged on the last day, with what the plan gives them.
+    """customer_id, arm, message: everybody who may be messaged on the last day, with what the plan gives them.
 
     Args:
         plan: of `plan_recipients`.
@@ -247,7 +277,8 @@ def list_recipients(plan: RecipientPlan) -> ir.Table:
     names = np.array(plan.arms, dtype=object)[plan.given.argmax(axis=1)]
     table = pd.DataFrame({"of_code": plan.codes.to_numpy(str), "arm": names})
     table = ibis.memtable(table, schema={"of_code": "string", "arm": "string"})
-    return plan.people.join(table, plan.people.code == table.of_code).select("customer_id", "arm")
+    rows = plan.people.join(table, plan.people.code == table.of_code)
+    return rows.select("customer_id", "arm", message=rows.arm != plan.arms[0])
 
 
 def rule_rows(plan: RecipientPlan) -> pd.DataFrame:

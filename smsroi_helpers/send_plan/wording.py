@@ -130,11 +130,11 @@ def _kept_words(factor: PromiseFactor) -> str:
         value=percent(kept.value), low=percent(kept.low), high=percent(kept.high)
     )
     words = (
-        _("The last plan that was measured brought {part} of what it promised; the amounts above are multiplied by it.")
+        _("The last plan that was measured brought {part} of its promise. The amounts above are multiplied by {by}.")
         if factor.plans == 1
-        else _("Earlier plans brought {part} of what they promised; the amounts above are multiplied by it.")
+        else _("Earlier plans brought {part} of their promises. The amounts above are multiplied by {by}.")
     )
-    return words.format(part=part)
+    return words.format(part=part, by=number(factor.value, 2))
 
 
 def _missed_words(latest: PlanScore, currency: str) -> str:

@@ -35,6 +35,15 @@ def test_the_frame_given_is_not_changed(frame):
     pd.testing.assert_frame_equal(frame, before)
 
 
+def test_a_categorical_column_of_one_category_is_shown():
+    made = table(pd.DataFrame({"a": pd.Categorical(["x"]), "b": [1]}), caption="Effects")
+    assert ">x</th>" in made.markup
+
+
+def test_a_caption_with_another_95_percent_says_nothing_of_intervals(frame):
+    assert headings(table(frame, caption="Of 95% of customers")) == ["Arm", "Gain (95% interval)", "N"]
+
+
 def test_words_with_brackets_stay_as_they_are():
     made = table(pd.DataFrame({"Arm": ["a"], "Why": ["late (by 95% of days)"]}), caption="Reasons")
     assert headings(made) == ["Arm", "Why"]

@@ -73,13 +73,27 @@ def test_who_is_silent_and_what_is_at_risk(tmp_path):
 
 
 def test_the_hour_of_each_customer_who_has_one(tmp_path):
-    save(tmp_path, "customer_send_hour", customer_id=["a", "b", "c"], hour=[16.0, float("nan"), 9.0],
-         basis=["personal", "all", "segment"])  # fmt: skip
+    save(tmp_path, "customer_send_hour", customer_id=["a", "b", "c", "d"], hour=[16.0, float("nan"), 9.0, 10.0],
+         basis=["personal", "all", "segment", "all"], outcome=["do", "do", "do", "not_enough_evidence"],
+         weekdays=["0 1 2 3 4 5 6", "", "0 1 2 3 4", "0 1 2 3 4 5 6"])  # fmt: skip
     (file,) = write_lists(tmp_path, [decided("timing")])
     assert [(row["customer_id"], row["action"], row["reason"], row["value"]) for row in read(file)] == [
         ("a", "Text at 16:00, local time", "The hours at which this customer buys and clicks", ""),
-        ("c", "Text at 9:00, local time", "The best hours of the customer’s segment", ""),
-    ]
+        ("c", "Text at 9:00, local time, on the days of customer_send_hour.weekdays",
+         "The best hours of the customer’s segment", ""),
+    ]  # fmt: skip
+    row = {"stage": "timing", "question": "When should a text go out?", "outcome": "do"}
+    assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer-list-timing.csv"
+    assert find_list(tmp_path, row | {"question": "On which weekday should a text go out?"}, "shop/run") is None
+
+
+def test_who_gets_the_mailing(tmp_path):
+    save(tmp_path, "recipients", customer_id=["a", "b"], arm=["none", "=mail"], message=[False, True])
+    (file,) = write_lists(tmp_path, [decided("send_plan")])
+    assert [(row["customer_id"], row["action"]) for row in read(file)] == [("b", "Send “=mail”")]
+    found = find_list(tmp_path, {"stage": "send_plan", "question": "Who?", "outcome": "do"}, "shop/run")
+    assert (found["href"], found["command"]) == ("tables/customer-list-send_plan.csv", "")
+    assert find_list(tmp_path, {"stage": "send_plan", "question": "Who?", "outcome": "dont"}, "shop/run") is None
 
 
 def test_without_a_recommendation_or_a_table_there_is_no_list(tmp_path):

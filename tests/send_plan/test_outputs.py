@@ -67,11 +67,12 @@ def test_promises_are_multiplied_by_what_earlier_plans_kept(second_plan):
     assert set(rows["promise_factor"]) == {0.5}
     assert rows["expected_profit"].sum() == pytest.approx(0.5 * second_plan.messages["expected_profit"].sum())
     assert summary_rows(plan, past)["expected_profit"].sum() == pytest.approx(rows["expected_profit"].sum())
-    promised = plan.shop.count(source_tables(plan, past)["plans"])["expected_profit"]
-    assert promised.sum() == pytest.approx(rows["expected_profit"].sum())
+    promised = plan.shop.count(source_tables(plan, past)["plans"])
+    assert promised["expected_profit"].sum() == pytest.approx(rows["expected_profit"].sum())
+    assert set(promised["promise_factor"]) == {0.5}
     (before,), (after,) = decide(plan), decide(plan, past)
     assert (after.value, after.cash) == (pytest.approx(0.5 * before.value), pytest.approx(0.5 * before.cash))
-    assert "brought 50% (30% to 70%) of what it promised" in after.caveat
+    assert "brought 50% (30% to 70%) of its promise. The amounts above are multiplied by 0.50" in after.caveat
     assert "promised" not in before.caveat
 
 

@@ -12,7 +12,13 @@ from statsmodels.stats.meta_analysis import combine_effects
 from smsroi_helpers.send_plan import past_figures, past_tables, score_plans, track_rows
 from smsroi_helpers.send_plan.past_counts import EarlierPlan
 from smsroi_helpers.send_plan.past_wording import describe_factor, describe_latest, score_words
-from smsroi_helpers.send_plan.previous_plans import PreviousPlans, estimate_factor, score_cells, split_p
+from smsroi_helpers.send_plan.previous_plans import (
+    SMALLEST_FACTOR,
+    PreviousPlans,
+    estimate_factor,
+    score_cells,
+    split_p,
+)
 from tests.send_plan.test_past_comparison import cells_of
 
 PLAN = EarlierPlan("plan-20240304", dt.date(2024, 3, 4), 28, 500, 1_000, "run", 1.0, True, None)
@@ -73,7 +79,7 @@ def test_without_an_effect_no_gain_is_claimed(null):
 def test_pages_say_that_the_plan_promised_too_much_and_show_it(found):
     words = describe_latest(found, "USD")
     assert "which is above the interval: too much by $" in words
-    assert describe_factor(found.factor).startswith("Multiply promises by 0.")
+    assert describe_factor(found.factor).startswith("Promises are multiplied by 0.")
     score = found.plans[0]
     assert "promised too much" in past_tables.track_table(found, "USD").markup
     for made in (past_tables.roles_table, past_tables.tenths_table, past_figures.calibration_figure):
@@ -143,6 +149,14 @@ def test_plans_without_a_score_have_no_numbers_and_correct_nothing(small):
     assert found.latest is None
     for nothing in (past_tables.roles_table, past_tables.actions_table, past_figures.calibration_figure):
         assert nothing(found.latest, "USD") is None
+
+
+def test_the_source_alone_says_by_what_a_promise_was_multiplied(read_once):
+    """The run that made the plan is gone; its table `plans` is in the source."""
+    header, *rows = plans_of(["plan-20240201"]).splitlines()
+    corrected = "\n".join([f"{header},promise_factor", *(f"{row},0.25" for row in rows)]) + "\n"
+    (score,) = score_plans(read_once(orders=ORDERS, messages=MESSAGES, plans=corrected)).plans
+    assert score.plan.corrected_by == 0.25
 
 
 def test_without_messages_profit_is_not_known(read_once):
@@ -271,8 +285,8 @@ def test_promises_are_corrected_only_where_the_interval_excludes_them():
     assert (kept.value, kept.corrects) == (1.0, False)
     assert kept.estimate.low < 1 < kept.estimate.high
     lost = estimate_factor([scored(rng, 1.0, gain=-1.0)])
-    assert (lost.value, lost.estimate.high < 0) == (0.0, True)
-    assert "promise nothing" in describe_factor(lost)
+    assert (lost.value, lost.estimate.high < 0) == (SMALLEST_FACTOR, True)
+    assert "hardly anything is promised" in describe_factor(lost)
     low = estimate_factor([scored(rng, 0.4)])
     assert low.value > 1
 

@@ -100,6 +100,22 @@ def test_the_list_gives_each_customer_what_the_rule_says(known):
     assert known.today @ known.given == pytest.approx(rows["arm"].value_counts()[["none", "mail"]].to_numpy())
 
 
+def test_money_is_that_of_todays_messages(read_once):
+    """As many again in the country, who get nothing, and as many from a place that the test had nobody of."""
+    files = source_files(KNOWN)
+    more = "".join(f"l{i},land,no\n" for i in range(CUSTOMERS)) + "".join(f"x{i},moon,no\n" for i in range(CUSTOMERS))
+    plan = plan_recipients(read_once(**{**files, "customers": files["customers"] + more}))
+    town = sum(i % 5 >= 2 for i in range(CUSTOMERS))
+    assert plan.today.sum() == 3 * CUSTOMERS
+    assert plan.today @ plan.given[:, 1] == town
+    assert plan.worth.value == pytest.approx(CUSTOMERS * plan.gain.value)
+    (found,) = decide_recipients(plan)
+    assert found.value == plan.worth.value
+    assert f"{CUSTOMERS:,} of today’s customers have an attribute value that nobody in the test had" in found.caveat
+    rows = plan.shop.count(list_recipients(plan))
+    assert set(rows.loc[rows["customer_id"].str.startswith(("l", "x")), "arm"]) == {"none"}
+
+
 def test_profit_is_counted_after_the_cost_of_messages_in_the_window(known):
     """The mean profit by arm, from the written rows."""
     files = source_files(KNOWN)
