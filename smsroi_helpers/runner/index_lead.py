@@ -95,7 +95,7 @@ def find_lead(
         worth = _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
         return _("What to expect"), _together(limit, _action_sentence(forecasts[0]["action"]), worth)
     if rows:
-        return _("Observational findings"), Markup.escape(_("No question about money could be answered in this run."))
+        return _("Findings"), Markup.escape(_("No question about money could be answered in this run."))
     return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons are below."))
 
 

@@ -435,7 +435,7 @@ def test_broken_experiment_shows_no_value(tmp_path: Path) -> None:
         ([], "No answer yet"),
         (
             [_decision(kind="fact", unit="", value=float("nan"), low=float("nan"), high=float("nan"))],
-            "Observational findings",
+            "Findings",
         ),
         ([_decision(kind="forecast", unit="money", evidence="forecast")], "What to expect"),
         ([_decision(outcome="dont")], "Nothing to change yet"),
