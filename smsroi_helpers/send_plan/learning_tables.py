@@ -36,22 +36,22 @@ def describe_learning(plan: SendPlan, found: Learning, currency: str) -> str:
     if plan.limits.budget or plan.limits.capacity_per_hour:
         limits = _("Limits of money and of the gateway are left out of this comparison.")
     forecast = _("This is a forecast by the plan’s model, not a measurement.")
-    return joined(nobody or _own_words(plan, found, currency), _best_words(found, currency), forecast, limits)
+    return joined(nobody or _own_words(found, currency), _best_words(found, currency), forecast, limits)
 
 
-def _own_words(plan: SendPlan, found: Learning, currency: str) -> str:
+def _own_words(found: Learning, currency: str) -> str:
     own = found.row(found.own)
     words = _(
-        "Exploring with {share} of the customers for {weeks} weeks is expected to be worth {net} more than it costs:"
+        "Exploring with {share} of the customers in the plan’s weeks is expected to be worth {net} more than it costs:"
         " it teaches {teaches} and costs {cost}."
     )
     if own.net < 0:
         words = _(
-            "Exploring with {share} of the customers for {weeks} weeks is expected to be worth {net} less than it"
+            "Exploring with {share} of the customers in the plan’s weeks is expected to be worth {net} less than it"
             " costs: it teaches {teaches} and costs {cost}."
         )
     return words.format(
-        share=percent(own.share, _digits(own.share)), weeks=number(plan.calendar.weeks),
+        share=percent(own.share, _digits(own.share)),
         net=_amount(abs(own.net), found, currency), teaches=_amount(own.teaches, found, currency),
         cost=_amount(own.cost, found, currency),
     )  # fmt: skip
@@ -66,6 +66,8 @@ def _best_words(found: Learning, currency: str) -> str:
         enough = _("A share of {share} is as good within the error of the computation.").format(
             share=percent(found.enough, _digits(found.enough))
         )
+    if best.share == found.rows[-1].share:
+        enough = joined(enough, _("Larger shares were not tried."))
     if found.best == found.own:
         return joined(_("No other share that was tried is expected to be worth more."), enough)
     words = _("The best of the shares tried is {share}: it is expected to be worth {net} more than it costs.")
@@ -73,11 +75,10 @@ def _best_words(found: Learning, currency: str) -> str:
     return joined(words, enough)
 
 
-def learning_table(plan: SendPlan, found: Learning, currency: str) -> Html | None:
+def learning_table(found: Learning, currency: str) -> Html | None:
     """Every share with what it would teach and cost; None where `learning_note` says why there is none.
 
     Args:
-        plan: of `plan.make_plan`.
         found: of `learning.size_exploration`.
         currency: the source's.
     """
@@ -92,11 +93,10 @@ def learning_table(plan: SendPlan, found: Learning, currency: str) -> Html | Non
         _("Chosen"): [each.share == found.own for each in found.rows],
     })  # fmt: skip
     caption = _(
-        "What exploring for {weeks} weeks would teach and cost, by the share of the {n} customers not held out who are"
-        " explored with; long run, forecast by the plan’s model. Knowing every effect exactly would be worth {perfect}."
-        " The error is one standard error of the Monte Carlo computation"
+        "What exploring in the plan’s weeks would teach and cost, by the share of the {n} customers not held out who"
+        " are explored with; long run, forecast by the plan’s model. Knowing every effect exactly would be worth"
+        " {perfect}. The error is one standard error of the Monte Carlo computation"
     ).format(
-        weeks=number(plan.calendar.weeks),
         n=number(round(found.customers)),
         perfect=_amount(found.perfect, found, currency),
     )

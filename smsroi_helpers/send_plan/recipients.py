@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
+from smsroi_helpers.ab_test import FEWEST_BUYERS_UNEQUAL, UNEQUAL
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import (
@@ -196,10 +197,7 @@ def plan_recipients(shop: Shop) -> RecipientPlan:
     arms = (untreated, *(arm for arm in test.arms if arm != untreated))
     types = find_types(shop)
     members = _count_members(shop, types, test)
-    buyers = int(members["buyers"].sum())
-    if buyers < FEW_EVENTS:
-        raise NotEnoughData("Only {n} customers of the test have ordered; a rule needs {least}.", n=buyers,
-                            least=FEW_EVENTS)  # fmt: skip
+    _check_buyers(members, arms)
     people = _label_today(shop, types)
     now = shop.count(people.group_by("code").aggregate(customers=people.count()).order_by("code"))
     if now.empty:
@@ -214,6 +212,19 @@ def plan_recipients(shop: Shop) -> RecipientPlan:
     return RecipientPlan(
         shop, types, test, arms, codes, rules, choose_rule(rules), common_quantile(rules), customers, today, people
     )
+
+
+def _check_buyers(members: pd.DataFrame, arms: tuple[str, ...]) -> None:
+    """Refuse arms with too few buyers: their mean profit is too skewed for its interval, as on the page on tests."""
+    sums = members.groupby("arm")[["n", "buyers"]].sum().reindex(list(arms)).fillna(0.0)
+    for arm, own in sums.iterrows():
+        others = float(sums["n"].drop(arm).max())
+        least = FEWEST_BUYERS_UNEQUAL if others >= UNEQUAL * float(own["n"]) else FEW_EVENTS
+        if own["buyers"] < least:
+            raise NotEnoughData(
+                "Only {n} customers in the arm {arm} of the test have ordered; a rule needs {least}.",
+                n=int(own["buyers"]), arm=str(arm), least=least,
+            )  # fmt: skip
 
 
 def _count_members(shop: Shop, types: CustomerTypes, test: Experiment) -> pd.DataFrame:

@@ -147,19 +147,18 @@ def _size(gap: Estimate, currency: str) -> str:
 
 
 def _index_words(check: LongRunCheck, currency: str) -> str:
-    weeks = number(check.horizon_weeks)
     wrong = [_wrong_words(effect, gap, currency, clicks=False) for effect, gap in check.index_contradicted]
     wrong += [_wrong_words(effect, gap, currency, clicks=True) for effect, gap in check.clicks_contradicted]
     if wrong:
         words = joined(
             *wrong,
-            _("So what the first {weeks} weeks showed does not predict all that followed.").format(weeks=weeks),
+            _("So what the first weeks showed does not predict all that followed."),
         )
     else:
         words = _(
-            "Predictions from clicks, orders, opt-outs and texts of the first {weeks} weeks are not distinguishable"
+            "Predictions from clicks, orders, opt-outs and texts of the first weeks are not distinguishable"
             " from what followed."
-        ).format(weeks=weeks)
+        )
     two_arms = _("In a test with two arms the index has learned from both, so agreement there says little.")
     return joined(words, two_arms if any(each.own_arm for each in check.effects) else "")
 

@@ -6,6 +6,7 @@ from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import compact_words, cost_unknown_words, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
+from smsroi_helpers.send_plan.learning import Learning
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans, PromiseFactor
@@ -62,12 +63,13 @@ def role_words(reason: str) -> str:
     }[reason]
 
 
-def decide(plan: SendPlan, past: PreviousPlans | None = None) -> list[Decision]:
+def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning | None = None) -> list[Decision]:
     """The decision on the plan.
 
     Args:
         plan: of `plan.make_plan`.
         past: of `score_plans`; None: no earlier plan is known.
+        learning: of `size_exploration`; None: what exploring is worth was not computed.
     """
     found = decide_plan(plan, past.factor if past else None)
     weeks = plan.calendar.weeks
@@ -95,6 +97,11 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None) -> list[Decision]:
         caveat = joined(_kept_words(found.factor), caveat)
     elif past is not None and past.latest is not None:
         caveat = joined(_missed_words(past.latest, plan.shop.settings.currency), caveat)
+    if learning is not None and learning.rows and learning.row(learning.own).net < 0:
+        caveat = joined(caveat, _(
+            "Better choices alone do not pay for the exploring share, by the plan’s model. It is there to show whether"
+            " the plan is worth more than today’s practice, and whether responses change; neither is counted."
+        ))  # fmt: skip
     if not knows_cost(plan.shop):
         caveat = joined(caveat, cost_unknown_words())
     limits = _limits_words(plan)

@@ -224,7 +224,7 @@ def cells_of(**sizes):
 
 
 def test_information_is_counted_by_lever():
-    """50 customers for 4 weeks, at 0 or 3 texts a week: 300 texts, 150 in each window and of each text."""
+    """50 customers in the plan’s weeks, at 0 or 3 texts a week: 300 texts, 150 in each window and of each text."""
     found = learnt_shares(cells_of(), Exploration((0.0, 3.0), (0, 2), ("one", "two")), 50.0, 4)
 
     def added(kept):
@@ -405,12 +405,12 @@ def test_the_best_share_has_the_highest_net_amount(found):
 
 def test_the_page_states_what_the_share_teaches_and_costs(plan, found):
     words = describe_learning(plan, found, "USD")
-    assert "Exploring with 10% of the customers for 4 weeks" in words
+    assert "Exploring with 10% of the customers in the plan’s weeks" in words
     assert "forecast" in words
     assert "Limits" not in words
     limited = SimpleNamespace(**{**vars(plan), "limits": Limits(budget=5.0)})
     assert "Limits of money" in describe_learning(limited, found, "USD")
-    table = learning_table(plan, found, "USD")
+    table = learning_table(found, "USD")
     assert table.markup.count("<tr") == 1 + len(found.rows)
     assert money(found.row(0.1).teaches, "USD", 0) in table.markup
 
@@ -436,7 +436,7 @@ def test_a_plan_without_texts_says_so(plan):
     result = size_exploration(plan)
     assert result.rows == ()
     assert "sends no texts" in learning_note(plan, result, "USD").markup
-    assert learning_table(plan, result, "USD") is None
+    assert learning_table(result, "USD") is None
 
 
 def test_words_for_shares_that_do_not_pay(plan, found):

@@ -162,4 +162,4 @@ def test_exploring_is_sized_by_what_it_would_teach(planned):
     assert 0 < teaches[-1] < found.perfect
     assert found.own == EXPLORE
     assert found.customers == planned.plan.customers * (1 - round(256 * HOLDOUT) / 256)
-    assert "Exploring with 30% of the customers for 4 weeks" in describe_learning(planned.plan, found, "USD")
+    assert "Exploring with 30% of the customers in the plan’s weeks" in describe_learning(planned.plan, found, "USD")

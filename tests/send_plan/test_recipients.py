@@ -1,5 +1,6 @@
 """Who should get one mailing: a small source with a known best rule, and two public experiments."""
 
+import contextlib
 import datetime as dt
 import hashlib
 import io
@@ -21,6 +22,7 @@ from smsroi_helpers.send_plan.recipient_wording import decide_recipients, rule_n
 from smsroi_helpers.send_plan.recipients import (
     PURPOSE,
     TRAITS,
+    _check_buyers,
     find_mailing_test,
     list_recipients,
     plan_recipients,
@@ -157,6 +159,18 @@ def test_where_a_mailing_only_costs_nobody_gets_it(read_once):
 def test_a_source_that_cannot_say_whom_to_mail_says_so(changes, said, read_once):
     with pytest.raises(NotEnoughData, match=said):
         plan_recipients(read_once(**source_files(KNOWN, **changes)))
+
+
+@pytest.mark.parametrize(
+    ("customers", "buyers", "refused"),
+    [((1_000, 1_000), (19, 40), True), ((1_000, 1_000), (20, 40), False), ((1_000, 5_000), (99, 500), True),
+     ((1_000, 5_000), (100, 500), False), ((5_000, 1_000), (500, 99), True)],
+)  # fmt: skip
+def test_each_arm_needs_buyers_and_a_small_one_beside_a_large_one_more(customers, buyers, refused):
+    """The smaller arm of a holdout has a skewed mean: with 50 buyers a tenth of null tests would be a “do”."""
+    members = pd.DataFrame({"arm": ["none", "mail"], "n": customers, "buyers": buyers})
+    with pytest.raises(NotEnoughData) if refused else contextlib.nullcontext():
+        _check_buyers(members, ("none", "mail"))
 
 
 def test_hardly_any_orders_are_too_few(read_once):
