@@ -113,21 +113,34 @@ def read_notebook(file: Path) -> Notebook:
     match = _NOTEBOOK_FILE.fullmatch(file.name)
     if match is None:
         raise UsageError(f"notebooks/{file.name}: a notebook is named like 02_cltv.ipynb")
-    try:
-        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"notebooks/{file.name} cannot be read as a notebook") from None
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
-    if len(tagged) != 1:
-        raise UsageError(f"notebooks/{file.name}: one cell must be tagged 'parameters', {len(tagged)} are")
-    source = "".join(tagged[0]["source"])
+    source = _parameters_cell(file, f"notebooks/{file.name}")
     stage_parameters = getattr(stage_module(match["stage"]), "PARAMETERS", {})
     parameters = {}
     for name, default, meaning, annotation in read_literals(source, f"notebooks/{file.name}, parameters cell"):
         declared = COMMON.get(name, stage_parameters.get(name, annotation))
         parameters[name] = Parameter(name, default, meaning, declared)
-    instead = file.parent / INSTEAD / file.name
-    return Notebook(file.stem, match["stage"], file, parameters, instead if instead.is_file() else None)
+    instead: Path | None = file.parent / INSTEAD / file.name
+    if instead and instead.is_file():
+        _parameters_cell(instead, f"notebooks/{INSTEAD}/{file.name}")  # without it, a run would not reach the notebook
+    else:
+        instead = None
+    return Notebook(file.stem, match["stage"], file, parameters, instead)
+
+
+def _parameters_cell(file: Path, name: str) -> str:
+    """Return the source of the one cell that is tagged `parameters`.
+
+    Raises:
+        UsageError: the file is not a notebook, or not one cell is tagged so.
+    """
+    try:
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{name} cannot be read as a notebook") from None
+    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+    if len(tagged) != 1:
+        raise UsageError(f"{name}: one cell must be tagged 'parameters', {len(tagged)} are")
+    return "".join(tagged[0]["source"])
 
 
 def find_notebooks(root: Path) -> tuple[Notebook, ...]:

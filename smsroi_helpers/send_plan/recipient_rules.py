@@ -7,6 +7,10 @@ rules within one standard error of the best, the simplest is chosen (Breiman and
 everybody, then the rule with the fewest groups. Because it is chosen among several, its interval is one of intervals
 that cover all their gains together: the multiple of the standard error is the quantile of the largest |t| (Dunnett
 1955, JASA 50), simulated from the rules' joint covariance.
+
+Where the arm without messages is small, a sample that happens to lack large orders shows a gain and a small error at
+once: a tenth of null tests would be called a gain. So an error is at least the one with the second moment of all arms
+together, which the large arm determines.
 """
 
 from collections.abc import Sequence
@@ -68,6 +72,9 @@ class Rule:
     """(1 + groups,): gain over nobody by plain weighting: the estimate, then without each group."""
     snipw: Floats
     doubly_robust: Floats
+    least_error: float
+    """Standard error of plain weighting by the second moment of all arms together: √(Σ_a s_a (1/p_a + 1/p₀) E[y²] / n)
+    with s_a the share of members who get arm a by the rule, p the arms' shares of the members, n members."""
 
     @property
     def parameters(self) -> int:
@@ -110,7 +117,17 @@ def _value(sums: Sums, grouping: Grouping, arm: int | None = None) -> Rule:
     return Rule(
         NOBODY if arm == 0 else grouping.name, grouping, learn(np.arange(GROUPS)), learned, float(1 - given), found,
         found.ips - none.ips, found.snipw - none.snipw, found.doubly_robust - none.doubly_robust,
+        _least_error(own, policy),
     )  # fmt: skip
+
+
+def _least_error(sums: Sums, policy: Floats) -> float:
+    """See `Rule.least_error`; policy is (groups, profiles, arms)."""
+    members = sums.members.sum()
+    arms = sums.members.sum(axis=(0, 1)) / members
+    given = (policy * sums.members.sum(axis=2, keepdims=True)).sum(axis=(0, 1)) / members
+    weight = (given[1:] * (1 / arms[1:] + 1 / arms[0])).sum()
+    return float(np.sqrt(weight * sums.squares.sum() / members / members))
 
 
 def choose_rule(rules: Sequence[Rule]) -> Rule:
@@ -141,7 +158,13 @@ def common_quantile(rules: Sequence[Rule]) -> float:
     return float(np.quantile(largest, 0.95))
 
 
-def estimate_gain(replicates: Floats, quantile: float) -> Estimate:
-    """A gain (1 + groups,) with the interval of so many standard errors."""
-    half = quantile * float(standard_error(replicates))
+def estimate_gain(replicates: Floats, quantile: float, least_error: float = 0.0) -> Estimate:
+    """A gain (1 + groups,) with the interval of so many standard errors.
+
+    Args:
+        replicates: the estimate, then without each group of customers.
+        quantile: of `common_quantile`.
+        least_error: of the rule.
+    """
+    half = quantile * max(float(standard_error(replicates)), least_error)
     return Estimate(float(replicates[0]), float(replicates[0]) - half, float(replicates[0]) + half)

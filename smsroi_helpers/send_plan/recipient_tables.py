@@ -6,6 +6,7 @@ import pandas as pd
 from smsroi_helpers.locale import _, money, number, percent
 from smsroi_helpers.pages import Html, arm_name, column_name, compact_words, note, segment_name, table
 from smsroi_helpers.send_plan.customer_types import RFM_GROUP, read_codes
+from smsroi_helpers.send_plan.recipient_rules import Rule
 from smsroi_helpers.send_plan.recipient_wording import rule_name, window_words
 from smsroi_helpers.send_plan.recipients import RecipientPlan
 
@@ -26,8 +27,8 @@ def rules_table(plan: RecipientPlan, currency: str) -> Html:
     rows = []
     for rule in sorted(plan.rules, key=lambda each: (-each.ips[0].round(9), each.parameters)):
 
-        def shown(replicates: np.ndarray) -> str:
-            found = plan.estimate(replicates)
+        def shown(replicates: np.ndarray, rule: Rule = rule) -> str:
+            found = plan.estimate(rule, replicates)
             if np.isclose(found.low, found.high, rtol=1e-9, atol=1e-9):
                 return money(found.value, currency)
             return compact_words(found.value, found.low, found.high, currency)

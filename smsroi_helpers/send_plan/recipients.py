@@ -99,7 +99,7 @@ class RecipientPlan:
 
         0 where the chosen rule messages nobody.
         """
-        return self.estimate(self.chosen.ips)
+        return self.estimate(self.chosen, self.chosen.ips)
 
     @property
     def gains(self) -> bool:
@@ -111,7 +111,7 @@ class RecipientPlan:
         """`do` where a rule is shown to gain; `dont` where each message for everybody is shown to lose; else open."""
         if self.gains:
             return "do"
-        alike = [self.estimate(rule.ips).high for rule in self.rules if rule.name == ALL]
+        alike = [self.estimate(rule, rule.ips).high for rule in self.rules if rule.name == ALL]
         return "dont" if self.chosen.name == NOBODY and max(alike) < 0 else "not_enough_evidence"
 
     @property
@@ -145,9 +145,9 @@ class RecipientPlan:
         customers = float(self.today @ messaged) / share if share > 0 else 0.0
         return Estimate(customers * self.gain.value, customers * self.gain.low, customers * self.gain.high)
 
-    def estimate(self, replicates: Floats) -> Estimate:
+    def estimate(self, rule: Rule, replicates: Floats) -> Estimate:
         """A gain per customer (1 + 64,) with its interval."""
-        return estimate_gain(replicates, self.quantile)
+        return estimate_gain(replicates, self.quantile, rule.least_error)
 
 
 def find_mailing_test(shop: Shop) -> tuple[Experiment, str] | None:
@@ -299,7 +299,7 @@ def rule_rows(plan: RecipientPlan) -> pd.DataFrame:
     """
     rows = []
     for rule in plan.rules:
-        gain = plan.estimate(rule.ips)
+        gain = plan.estimate(rule, rule.ips)
         rows.append({
             "policy": rule.name, "arm": plan.arms[int(rule.policy[0].argmax())] if rule.parameters < 2 else "",
             "share": rule.share, "profit_per_customer": gain.value, "low": gain.low, "high": gain.high,

@@ -87,6 +87,18 @@ def test_refuses_a_project_without_notebooks_or_with_one_stage_twice(tmp_path: P
         find_notebooks(tmp_path)
 
 
+def test_a_notebook_that_runs_instead_needs_the_tag_too(file: Path) -> None:
+    """Without it the run's parameters would not reach it: it would read the source named in its own cell."""
+    folder = file.parents[2] / "notebooks"
+    (folder / "instead").mkdir()
+    instead = folder / "instead" / "00_alpha.ipynb"
+    write_notebook(instead, ["1"])
+    assert read_notebook(folder / "00_alpha.ipynb").instead == instead
+    instead.write_text(instead.read_text(encoding="utf-8").replace('"parameters"', '"params"'), encoding="utf-8")
+    with pytest.raises(UsageError, match="notebooks/instead/00_alpha.ipynb: one cell must be tagged 'parameters'"):
+        read_notebook(folder / "00_alpha.ipynb")
+
+
 def test_a_stage_module_narrows_its_own_parameters(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("smsroi_helpers.beta")
     module.PARAMETERS = {  # type: ignore[attr-defined]

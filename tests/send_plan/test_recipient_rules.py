@@ -88,7 +88,7 @@ def valued(name, gains, groups=1):
     replicates = np.append(gains.mean(), (gains.sum() - gains) / (GROUPS - 1))
     grouping = Grouping(name, np.zeros(1, int), np.ones((1, groups)) / groups, tuple(map(str, range(groups))))
     empty = np.zeros((1, 2))
-    return Rule(name, grouping, empty, empty[None], 1.0, None, replicates, replicates, replicates)
+    return Rule(name, grouping, empty, empty[None], 1.0, None, replicates, replicates, replicates, 0.0)
 
 
 def test_the_simplest_rule_within_one_standard_error_of_the_best_is_chosen():
@@ -129,8 +129,31 @@ def test_where_messages_bring_nothing_no_rule_is_shown_to_gain():
     gained = 0
     for seed in range(120):
         rules = value_rules(draw(np.random.default_rng([7, seed]), np.zeros(8), people=15), GROUPINGS)
-        gained += estimate_gain(choose_rule(rules).ips, common_quantile(rules)).low > 0
+        chosen = choose_rule(rules)
+        gained += estimate_gain(chosen.ips, common_quantile(rules), chosen.least_error).low > 0
     assert gained <= 0.05 * 120
+
+
+def draw_spending(rng, untreated, customers=40_000, buying=0.04, spread=1.3):
+    """Members of a test in which messages do nothing; a share of them gets none. Amounts are log-normal."""
+    at = rng.integers(GROUPS, size=customers), rng.integers(8, size=customers), rng.random(customers) >= untreated
+    spent = np.where(rng.random(customers) < buying, rng.lognormal(0.0, spread, customers), 0.0)
+    sums = np.zeros((3, GROUPS, 8, 2))
+    for each, values in zip(sums, (np.ones(customers), spent, spent**2), strict=True):
+        np.add.at(each, (at[0], at[1], at[2].astype(int)), values)
+    return Sums(*sums)
+
+
+def test_a_small_arm_without_messages_shows_no_gain_by_lacking_large_orders():
+    """200 worlds with 80 buyers among those without messages; by the jackknife alone a tenth would show a gain."""
+    gained, alone = 0, 0
+    for seed in range(200):
+        rules = value_rules(draw_spending(np.random.default_rng([9, seed]), untreated=0.05), GROUPINGS)
+        chosen, quantile = choose_rule(rules), common_quantile(rules)
+        gained += estimate_gain(chosen.ips, quantile, chosen.least_error).low > 0
+        alone += estimate_gain(chosen.ips, quantile).low > 0
+    assert gained <= 0.05 * 200
+    assert alone > 0.05 * 200
 
 
 def test_the_best_rule_is_found_and_its_interval_covers_what_it_gains():
@@ -140,7 +163,7 @@ def test_the_best_rule_is_found_and_its_interval_covers_what_it_gains():
     for seed in range(60):
         rules = value_rules(draw(np.random.default_rng([8, seed]), effect, people=60), GROUPINGS)
         chosen = choose_rule(rules)
-        gain = estimate_gain(chosen.ips, common_quantile(rules))
+        gain = estimate_gain(chosen.ips, common_quantile(rules), chosen.least_error)
         true = [float((each[chosen.grouping.profile, 1] * effect).mean()) for each in (*chosen.learned, chosen.policy)]
         covered.append(gain.low <= np.mean(true[:2]) <= gain.high)
         reached.append(true[2] / np.maximum(effect, 0).mean())

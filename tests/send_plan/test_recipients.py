@@ -257,9 +257,9 @@ def test_starbucks_loses_by_mailing_everybody_and_gains_by_a_rule(plan_public):
     everybody = next(rule for rule in plan.rules if rule.name == ALL)
     assert 42_364 * everybody.ips[0] == pytest.approx(-2_349.28, abs=0.01)
     assert plan.gains
-    assert plan.gain.value > 0 > plan.estimate(everybody.ips).high
+    assert plan.gain.value > 0 > plan.estimate(everybody, everybody.ips).high
     for other in (plan.chosen.snipw, plan.chosen.doubly_robust):
-        assert plan.estimate(other).low > 0
+        assert plan.estimate(plan.chosen, other).low > 0
         assert plan.gain.low < other[0] < plan.gain.high
 
 
@@ -317,7 +317,7 @@ def test_the_tables_show_every_rule_with_all_three_estimates(known):
         assert rule_name(known, rule) in shown
         if rule.name != NOBODY:
             for replicates in (rule.ips, rule.snipw, rule.doubly_robust):
-                found = known.estimate(replicates)
+                found = known.estimate(rule, replicates)
                 assert compact_words(found.value, found.low, found.high, "USD") in shown
     rows = rule_rows(known)
     assert rows["chosen"].sum() == 1
