@@ -14,6 +14,8 @@ from smsroi_helpers.segmentation.profile_tables import segments_in_order, thing_
 __all__ = ["portraits", "portraits_figure"]
 
 _MOST_ROWS = 18
+_MOST_LEVEL = 7
+"""Names of more segments are slanted, so that they do not overlap."""
 _DEEPEST = np.log(2.0)
 """A cell has its full colour from twice, or half, as common on."""
 _THING = ["kind", "column", "value"]
@@ -46,6 +48,8 @@ def portraits(things: pd.DataFrame, segments: list[str], ax: Axes | None = None)
     ax.set_ylim(len(rows), 0)
     ax.xaxis.tick_top()
     ax.set_xticks(np.arange(len(segments)) + 0.5, [segment_name(name) for name in segments])
+    if len(segments) > _MOST_LEVEL:
+        plt.setp(ax.get_xticklabels(), rotation=30, ha="left")
     ax.set_yticks(np.arange(len(rows)) + 0.5, [thing_words(own.iloc[0]) for own in rows])
     ax.grid(visible=False)
     ax.set_title(_title(things))

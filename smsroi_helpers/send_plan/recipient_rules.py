@@ -131,14 +131,30 @@ def _least_error(sums: Sums, policy: Floats) -> float:
 
 
 def choose_rule(rules: Sequence[Rule]) -> Rule:
-    """The simplest of the rules that are worth as much as the best one but for a standard error of the difference."""
+    """The simplest of the rules that are worth as much as the best one but for a standard error of the difference.
+
+    Where that one is not shown to gain, and others are, the simplest of these: intervals cover all rules together.
+    """
+    simplest, quantile = _simplest(rules), common_quantile(rules)
+
+    def gains(each: Rule) -> bool:
+        return estimate_gain(each.ips, quantile, each.least_error).low > 0
+
+    return simplest if gains(simplest) else min(filter(gains, rules), key=_simple_first, default=simplest)
+
+
+def _simple_first(each: Rule) -> tuple[int, float]:
+    return each.parameters, -float(each.ips[0])
+
+
+def _simplest(rules: Sequence[Rule]) -> Rule:
     best = max(rules, key=lambda each: each.ips[0])
 
     def as_good(each: Rule) -> bool:
         behind = best.ips - each.ips
         return bool(behind[0] <= standard_error(behind))
 
-    return min(filter(as_good, rules), key=lambda each: (each.parameters, -each.ips[0]))
+    return min(filter(as_good, rules), key=_simple_first)
 
 
 def common_quantile(rules: Sequence[Rule]) -> float:
