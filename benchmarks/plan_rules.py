@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = list(pool.map(try_companies, parts))
     broken = [line for _cases, _texts, lines in found for line in lines]
     print(*broken, sep="\n", end="\n" if broken else "")
-    cases, texts = (sum(each[k] for each in found) for k in (0, 1))
+    cases, texts = sum(each[0] for each in found), sum(each[1] for each in found)
     print(f"{given.companies:,} companies, {cases:,} actions, {texts:,} texts: {len(broken):,} companies break a rule")
     return 1 if broken else 0
 

@@ -15,12 +15,11 @@ from smsroi_helpers import lazy_submodules
 from smsroi_helpers.ab_test.click_profit import Prices, find_prices
 from smsroi_helpers.ab_test.decision_rule import (
     FEWEST_BUYERS_UNEQUAL,
-    UNEQUAL,
     RuleOutcome,
     adjust_p,
     decide_experiment,
 )
-from smsroi_helpers.ab_test.effects import ArmEffect, measure_effects
+from smsroi_helpers.ab_test.effects import UNEQUAL, ArmEffect, measure_effects
 from smsroi_helpers.ab_test.evaluate import (
     Evaluated,
     analyse,

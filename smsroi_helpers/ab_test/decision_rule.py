@@ -22,6 +22,7 @@ from scipy.stats import t
 from smsroi_helpers.ab_test.effects import (
     ALL,
     CLICK_PROFIT,
+    UNEQUAL,
     ArmEffect,
     ArmEffects,
     error_at_looks,
@@ -44,7 +45,6 @@ from smsroi_helpers.statistics import (
 
 __all__ = [
     "FEWEST_BUYERS_UNEQUAL",
-    "UNEQUAL",
     "ExperimentDecision",
     "Guardrail",
     "RuleOutcome",
@@ -59,8 +59,6 @@ Guardrail = Literal["held", "open", "priced", "breached", "unknown", "not_asked"
 WhyOpen = Literal[
     "", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers", "few_clusters", "no_orders"
 ]
-UNEQUAL = 5.0
-"""From this ratio of customers between two arms on, a mean of money needs more buyers to be nearly normal."""
 FEWEST_BUYERS_UNEQUAL = 100
 """Buyers needed in the smaller arm (benchmarks/claims/rates.py: 48 buyers of 800 against 8,000 are too few)."""
 _NAN = float("nan")

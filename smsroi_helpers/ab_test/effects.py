@@ -31,12 +31,14 @@ from smsroi_helpers.statistics import (
     merge_strata,
     probability_best,
     relative_lift,
+    share_variance,
     without_attributes,
 )
 
 __all__ = [
     "ALL",
     "CLICK_PROFIT",
+    "UNEQUAL",
     "UNKNOWN",
     "ArmEffect",
     "ArmEffects",
@@ -51,6 +53,8 @@ __all__ = [
 
 ALL = "all"
 """The segment of all customers together."""
+UNEQUAL = 5.0
+"""From this ratio of customers between two arms on, the smaller one's mean of money is far from normal."""
 CLICK_PROFIT = "click_profit"
 """The metric of `click_profit`; all others are of `experiments.METRICS`."""
 
@@ -209,7 +213,8 @@ def measure_effects(
 
     Shares with fewer than 20 events in an arm are compared by Miettinen and Nurminen's interval and Fisher's test.
     Clicks and replies are ratios of sums, with customers as units. All other metrics use Welch's test, adjusted by the
-    same outcome before the assignment (CUPED) and by day of assignment.
+    same outcome before the assignment (CUPED) and by day of assignment. An arm that is small beside another (`UNEQUAL`)
+    has at least the variance of money that all arms have together (`statistics.share_variance`).
 
     Args:
         experiment: which.
@@ -269,6 +274,8 @@ def _effects_of(
         arms = plain = estimate_ratios(moments, names)
     else:
         arms, plain = estimate_means(moments, names), estimate_means(moments, names, adjust=False)
+        if is_money(metric.name):
+            arms, plain = share_variance(arms, UNEQUAL), share_variance(plain, UNEQUAL)
     sums = moments.groupby("arm")["sum_y"].sum().reindex(names).fillna(0.0).to_numpy(float)
     found, raw = compare(arms, experiment.control), compare(plain, experiment.control)
     lift, lift_low, lift_high = relative_lift(arms, experiment.control)

@@ -23,6 +23,7 @@ from smsroi_helpers.statistics.effects import (
     merge_strata,
     probability_best,
     relative_lift,
+    share_variance,
 )
 from smsroi_helpers.statistics.jackknife import (
     GROUPS,
@@ -133,6 +134,7 @@ __all__ = [
     "sample_size",
     "sandwich",
     "sequential_split",
+    "share_variance",
     "shrink",
     "standard_error",
     "sum_interval",

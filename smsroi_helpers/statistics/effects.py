@@ -15,7 +15,7 @@ References:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,7 @@ __all__ = [
     "merge_strata",
     "probability_best",
     "relative_lift",
+    "share_variance",
 ]
 
 _ROUNDING = 1e-12
@@ -141,6 +142,36 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
         satterthwaite = (parts**2 / (effective - 1 - fitted / effective.size)).sum(axis=1)
     adjusted = (weight * y_mean).sum(axis=1)
     return Arms(tuple(arms), customers, mean, adjusted, variance, satterthwaite, units, few)
+
+
+def share_variance(arms: Arms, ratio: float) -> Arms:
+    """Arms of which the small ones have at least the variance, per unit, of all arms together.
+
+    Money is skewed: a small arm that happens to lack large orders has a low mean and a small variance at once, and the
+    difference looks certain. The variance of all arms together is that of the large one, and does not follow the small
+    arm's mean.
+
+    Args:
+        arms: of `estimate_means`.
+        ratio: an arm is small if another has so many times its units.
+
+    >>> rows = pd.DataFrame({"arm": ["a", "b"], "n": [10, 90], "sum_y": [10.0, 180.0], "sum_y2": [19.0, 1250.0]})
+    >>> found = estimate_means(rows, ["a", "b"])
+    >>> (found.variance * found.units).round(2).tolist()
+    [1.0, 10.0]
+    >>> (share_variance(found, 5.0).variance * found.units).round(2).tolist()
+    [9.1, 10.0]
+    """
+    units, own = arms.units, arms.variance
+    known = np.isfinite(own) & (own > 0)
+    if not known.any():
+        return arms
+    together = float((own[known] * units[known] ** 2).sum() / units[known].sum())
+    small = known & (units * ratio <= units[known].max())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.where(small, np.maximum(own, together / units), own)
+        satterthwaite = np.where(small, arms.satterthwaite * (variance / own) ** 2, arms.satterthwaite)
+    return replace(arms, variance=variance, satterthwaite=satterthwaite)
 
 
 def _cells(moments: pd.DataFrame, arms: Sequence[str], stratum: str | None) -> dict[str, Floats]:

@@ -267,3 +267,47 @@ def test_days_are_merged_until_each_arm_has_enough():
     assert effects.merge_strata(counts, fewest=20).tolist() == [0, 0, 0, 0]
     counts = pd.DataFrame({"a": [25, 30, 25, 1], "b": [25, 1, 30, 1]})
     assert effects.merge_strata(counts, fewest=20).tolist() == [0, 1, 1, 1]
+
+
+# --- a small arm beside a large one -----------------------------------------------------------------------------------
+
+
+def spending_moments(rng, sizes, buying, spread):
+    """Moments of two arms in which nothing differs: few buy, for log-normal amounts."""
+    rows = []
+    for arm, n in zip(ARMS, sizes, strict=False):
+        spent = rng.lognormal(0.0, spread, rng.binomial(n, buying))
+        rows.append((arm, float(n), spent.sum(), (spent**2).sum()))
+    return pd.DataFrame(rows, columns=["arm", "n", "sum_y", "sum_y2"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "buying", "spread"),
+    [((5_000, 95_000), 0.02, 1.3), ((2_500, 47_500), 0.05, 1.0), ((800, 8_000), 0.13, 0.8)],
+)
+def test_a_small_arm_shows_no_false_gain_by_lacking_large_orders(sizes, buying, spread):
+    """1,000 worlds without an effect, 100 to 125 buyers in the small arm: a gain in 2.5 %, but for chance."""
+    shared, own = 0, 0
+    rng = np.random.default_rng(11)
+    for _ in range(1_000):
+        arms = effects.estimate_means(spending_moments(rng, sizes, buying, spread), ARMS[:2])
+        shared += effects.compare(effects.share_variance(arms, 5.0), "control").low[1] > 0
+        own += effects.compare(arms, "control").low[1] > 0
+    assert shared <= 25 + 3 * np.sqrt(25)
+    assert own > 25 + 3 * np.sqrt(25)
+
+
+def test_arms_of_like_size_keep_their_own_variance():
+    rows = draw(3, sizes=(400, 1_500, 900))
+    arms = effects.estimate_means(moments(rows), ARMS)
+    same = effects.share_variance(arms, 5.0)
+    np.testing.assert_array_equal(same.variance, arms.variance)
+    few = effects.share_variance(arms, 3.0)
+    assert (few.variance >= arms.variance).all()
+    assert few.variance[1:].tolist() == arms.variance[1:].tolist()
+
+
+def test_an_arm_in_which_nobody_bought_keeps_its_missing_variance():
+    rows = pd.DataFrame({"arm": ["control", "a"], "n": [10.0, 900.0], "sum_y": [0.0, 90.0], "sum_y2": [0.0, 400.0]})
+    arms = effects.estimate_means(rows, ARMS[:2])
+    assert effects.share_variance(arms, 5.0).variance[0] == arms.variance[0] == 0
