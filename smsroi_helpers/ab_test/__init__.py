@@ -19,7 +19,7 @@ from smsroi_helpers.ab_test.decision_rule import (
     adjust_p,
     decide_experiment,
 )
-from smsroi_helpers.ab_test.effects import UNEQUAL, ArmEffect, measure_effects
+from smsroi_helpers.ab_test.effects import ArmEffect, measure_effects
 from smsroi_helpers.ab_test.evaluate import (
     Evaluated,
     analyse,
@@ -45,7 +45,6 @@ __all__ = [
     "FEWEST_BUYERS_UNEQUAL",
     "NEEDS",
     "PARAMETERS",
-    "UNEQUAL",
     "ArmEffect",
     "Evaluated",
     "Prices",

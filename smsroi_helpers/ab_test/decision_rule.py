@@ -22,7 +22,6 @@ from scipy.stats import t
 from smsroi_helpers.ab_test.effects import (
     ALL,
     CLICK_PROFIT,
-    UNEQUAL,
     ArmEffect,
     ArmEffects,
     error_at_looks,
@@ -35,6 +34,7 @@ from smsroi_helpers.experiments import ORDER_METRICS, Experiment, Validity
 from smsroi_helpers.statistics import (
     ALPHA,
     FEW_EVENTS,
+    UNEQUAL,
     adjust,
     always_valid_half_width,
     detectable_difference,

@@ -38,7 +38,6 @@ from smsroi_helpers.statistics import (
 __all__ = [
     "ALL",
     "CLICK_PROFIT",
-    "UNEQUAL",
     "UNKNOWN",
     "ArmEffect",
     "ArmEffects",
@@ -53,8 +52,6 @@ __all__ = [
 
 ALL = "all"
 """The segment of all customers together."""
-UNEQUAL = 5.0
-"""From this ratio of customers between two arms on, the smaller one's mean of money is far from normal."""
 CLICK_PROFIT = "click_profit"
 """The metric of `click_profit`; all others are of `experiments.METRICS`."""
 
@@ -213,8 +210,8 @@ def measure_effects(
 
     Shares with fewer than 20 events in an arm are compared by Miettinen and Nurminen's interval and Fisher's test.
     Clicks and replies are ratios of sums, with customers as units. All other metrics use Welch's test, adjusted by the
-    same outcome before the assignment (CUPED) and by day of assignment. An arm that is small beside another (`UNEQUAL`)
-    has at least the variance of money that all arms have together (`statistics.share_variance`).
+    same outcome before the assignment (CUPED) and by day of assignment. An arm that is small beside another
+    (`statistics.UNEQUAL`) has at least the variance of money that all arms have together (`share_variance`).
 
     Args:
         experiment: which.
@@ -275,7 +272,7 @@ def _effects_of(
     else:
         arms, plain = estimate_means(moments, names), estimate_means(moments, names, adjust=False)
         if is_money(metric.name):
-            arms, plain = share_variance(arms, UNEQUAL), share_variance(plain, UNEQUAL)
+            arms, plain = share_variance(arms), share_variance(plain)
     sums = moments.groupby("arm")["sum_y"].sum().reindex(names).fillna(0.0).to_numpy(float)
     found, raw = compare(arms, experiment.control), compare(plain, experiment.control)
     lift, lift_low, lift_high = relative_lift(arms, experiment.control)

@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.stats import chi2, norm
 
 from smsroi_helpers import measures
+from smsroi_helpers.ab_test.effects import is_money
 from smsroi_helpers.experiments import Experiment, Validity, arms_without_messages, moments_of
 from smsroi_helpers.segmentation import known_people, resolve
 from smsroi_helpers.source import Shop
@@ -32,6 +33,7 @@ from smsroi_helpers.statistics import (
     always_valid_half_width,
     compare,
     estimate_means,
+    share_variance,
 )
 
 __all__ = [
@@ -96,7 +98,8 @@ def contrast_segments(experiment: Experiment, validity: Validity, cells: pd.Data
             moments = moments_of(own.assign(arm=side), experiment.name, metric)
             if not moments["n"].sum():
                 continue
-            found = compare(estimate_means(moments, [_UNTEXTED, _TEXTED]), _UNTEXTED)
+            arms = estimate_means(moments, [_UNTEXTED, _TEXTED])
+            found = compare(share_variance(arms) if is_money(metric) else arms, _UNTEXTED)
             if np.isfinite(found.low[1]):
                 numbers = np.array([found.estimate[1], found.standard_error[1] * _widened(experiment)])
                 numbers /= experiment.weeks

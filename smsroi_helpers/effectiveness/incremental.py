@@ -25,7 +25,7 @@ from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import always_valid_half_width
+from smsroi_helpers.statistics import UNEQUAL, always_valid_half_width
 
 __all__ = [
     "WINDOWS",
@@ -275,10 +275,19 @@ def _compare(
 
 
 def _difference(treated: pd.Series, control: pd.Series, name: str) -> tuple[float, float]:
-    """The difference of the arms' means per customer, and its squared standard error (Welch)."""
+    """The difference of the arms' means per customer, and its squared standard error (Welch).
+
+    The smaller of very unequal arms has at least the variance of both together: see `statistics.share_variance`.
+    """
     n, m = float(treated["n"]), float(control["n"])
     difference = float(treated[f"{name}__y"]) / n - float(control[f"{name}__y"]) / m
-    return difference, _covariance(treated, name, name) / n + _covariance(control, name, name) / m
+    of_treated, of_control = (_covariance(arm, name, name) for arm in (treated, control))
+    together = (n * of_treated + m * of_control) / (n + m)
+    if of_control > 0 and n >= UNEQUAL * m:
+        of_control = max(of_control, together)
+    elif of_treated > 0 and m >= UNEQUAL * n:
+        of_treated = max(of_treated, together)
+    return difference, of_treated / n + of_control / m
 
 
 def _covariance(arm: pd.Series, one: str, two: str) -> float:

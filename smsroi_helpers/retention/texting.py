@@ -33,6 +33,7 @@ from smsroi_helpers.statistics import (
     difference_of_rates,
     estimate_means,
     information,
+    share_variance,
 )
 
 __all__ = [
@@ -244,7 +245,8 @@ def _win_back(experiment: Experiment, segment: str, rates: pd.DataFrame, money: 
     share = difference_of_rates([x1], [n1], [x0], [n0], level)
     profit = always = _UNKNOWN
     if money["n"].sum():
-        found = compare(estimate_means(money, ["none", "texts"]), "none", level)
+        arms = share_variance(estimate_means(money, ["none", "texts"]))
+        found = compare(arms, "none", level)
         profit = (float(found.estimate[1]), float(found.low[1]), float(found.high[1]))
         if experiment.state == "running" and np.isfinite(profit[1]):
             error = (profit[2] - profit[1]) / 2 / norm.ppf((1 + level) / 2)

@@ -14,15 +14,17 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test import FEWEST_BUYERS_UNEQUAL, UNEQUAL
+from smsroi_helpers.ab_test import FEWEST_BUYERS_UNEQUAL
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.statistics import (
     FEW_EVENTS,
+    UNEQUAL,
     Arms,
     MeanDifference,
     compare,
     detectable_difference,
     difference_of_rates,
+    share_variance,
 )
 
 __all__ = [
@@ -184,7 +186,7 @@ def compare_role(cells: pd.DataFrame, role: str, by: By = "all", label: str = "a
     buyers = int(own["buyers"]), int(control["buyers"])
     measured, error, gap, gap_p = Estimate(), _NAN, Estimate(), _NAN
     if min(buyers) >= FEW_EVENTS:
-        found, short = (_difference(means, less) for less in (0.0, promised))  # short: measured − promised
+        found, short = (_difference(means, less, UNEQUAL) for less in (0.0, promised))  # short: measured − promised
         measured, error = _estimate(found), float(found.standard_error[0])
         below = _estimate(short)
         gap, gap_p = Estimate(-below.value, -below.high, -below.low), float(short.p_value[0])
@@ -194,15 +196,18 @@ def compare_role(cells: pd.DataFrame, role: str, by: By = "all", label: str = "a
     )  # fmt: skip
 
 
-def _difference(means: list[tuple[float, float, float]], less: float) -> MeanDifference:
-    """The mean of the role less a constant, less that of the held-out customers; one entry of each array."""
+def _difference(means: list[tuple[float, float, float]], less: float, unequal: float = np.inf) -> MeanDifference:
+    """The mean of the role less a constant, less that of the held-out customers; one entry of each array.
+
+    Of money, the smaller of arms so unequal has at least the variance of both (`statistics.share_variance`).
+    """
     mean, variance, effective = (np.array(values) for values in zip(*means, strict=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         arms = Arms(
             ("role", CONTROL), effective, mean, mean - np.array([less, 0.0]), variance, variance**2 / (effective - 1),
             effective, np.zeros(2, bool),
         )  # fmt: skip
-        return compare(arms, CONTROL)
+        return compare(share_variance(arms, unequal), CONTROL)
 
 
 def _estimate(found: MeanDifference) -> Estimate:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.ab_test import FEWEST_BUYERS_UNEQUAL, UNEQUAL
+from smsroi_helpers.ab_test import FEWEST_BUYERS_UNEQUAL
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import (
@@ -41,7 +41,7 @@ from smsroi_helpers.send_plan.recipient_rules import (
 )
 from smsroi_helpers.send_plan.valuation import Estimate
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, Floats
+from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, UNEQUAL, Floats
 
 __all__ = [
     "PURPOSE",

@@ -12,6 +12,7 @@ from smsroi_helpers.statistics.daily_band import (
 )
 from smsroi_helpers.statistics.discount import weekly_rate
 from smsroi_helpers.statistics.effects import (
+    UNEQUAL,
     Arms,
     compare,
     covariate_moments,
@@ -87,6 +88,7 @@ __all__ = [
     "MOST_TIMES",
     "POWER",
     "TUNED_WEEKS",
+    "UNEQUAL",
     "Arms",
     "DailyNumbers",
     "Floats",

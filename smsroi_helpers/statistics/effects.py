@@ -36,6 +36,7 @@ from smsroi_helpers.statistics.units import (
 )
 
 __all__ = [
+    "UNEQUAL",
     "Arms",
     "compare",
     "covariate_moments",
@@ -50,6 +51,8 @@ __all__ = [
     "share_variance",
 ]
 
+UNEQUAL = 5.0
+"""From this ratio of units between two arms on, the smaller one's mean of money is far from normal."""
 _ROUNDING = 1e-12
 """A variance below this share of the sum of squares is a rounding error and counts as 0."""
 
@@ -144,7 +147,7 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
     return Arms(tuple(arms), customers, mean, adjusted, variance, satterthwaite, units, few)
 
 
-def share_variance(arms: Arms, ratio: float) -> Arms:
+def share_variance(arms: Arms, ratio: float = UNEQUAL) -> Arms:
     """Arms of which the small ones have at least the variance, per unit, of all arms together.
 
     Money is skewed: a small arm that happens to lack large orders has a low mean and a small variance at once, and the
@@ -159,7 +162,7 @@ def share_variance(arms: Arms, ratio: float) -> Arms:
     >>> found = estimate_means(rows, ["a", "b"])
     >>> (found.variance * found.units).round(2).tolist()
     [1.0, 10.0]
-    >>> (share_variance(found, 5.0).variance * found.units).round(2).tolist()
+    >>> (share_variance(found).variance * found.units).round(2).tolist()
     [9.1, 10.0]
     """
     units, own = arms.units, arms.variance

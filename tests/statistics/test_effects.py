@@ -291,7 +291,7 @@ def test_a_small_arm_shows_no_false_gain_by_lacking_large_orders(sizes, buying, 
     rng = np.random.default_rng(11)
     for _ in range(1_000):
         arms = effects.estimate_means(spending_moments(rng, sizes, buying, spread), ARMS[:2])
-        shared += effects.compare(effects.share_variance(arms, 5.0), "control").low[1] > 0
+        shared += effects.compare(effects.share_variance(arms), "control").low[1] > 0
         own += effects.compare(arms, "control").low[1] > 0
     assert shared <= 25 + 3 * np.sqrt(25)
     assert own > 25 + 3 * np.sqrt(25)
@@ -300,7 +300,7 @@ def test_a_small_arm_shows_no_false_gain_by_lacking_large_orders(sizes, buying, 
 def test_arms_of_like_size_keep_their_own_variance():
     rows = draw(3, sizes=(400, 1_500, 900))
     arms = effects.estimate_means(moments(rows), ARMS)
-    same = effects.share_variance(arms, 5.0)
+    same = effects.share_variance(arms)
     np.testing.assert_array_equal(same.variance, arms.variance)
     few = effects.share_variance(arms, 3.0)
     assert (few.variance >= arms.variance).all()
@@ -310,4 +310,4 @@ def test_arms_of_like_size_keep_their_own_variance():
 def test_an_arm_in_which_nobody_bought_keeps_its_missing_variance():
     rows = pd.DataFrame({"arm": ["control", "a"], "n": [10.0, 900.0], "sum_y": [0.0, 90.0], "sum_y2": [0.0, 400.0]})
     arms = effects.estimate_means(rows, ARMS[:2])
-    assert effects.share_variance(arms, 5.0).variance[0] == arms.variance[0] == 0
+    assert effects.share_variance(arms).variance[0] == arms.variance[0] == 0
