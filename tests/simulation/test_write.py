@@ -301,7 +301,11 @@ def test_the_source_passes_every_check(small_folder, tmp_path):
     assert [(f.table, f.rule) for f in loaded.findings] == []
     assert set(loaded.tables) == set(TABLES)
     for name, table in TABLES.items():
-        written = {column.name for column in table.columns} - {"segments", "cluster_id"}  # not simulated
+        written = {column.name for column in table.columns} - {
+            "segments",
+            "cluster_id",
+            "promise_factor",
+        }  # not simulated
         missing = written - set(loaded.tables[name].columns)
         assert not missing, name
     assert loaded.settings.simulated
