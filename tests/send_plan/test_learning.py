@@ -443,4 +443,4 @@ def test_words_for_shares_that_do_not_pay(plan, found):
     dear = replace(found, rows=tuple(replace(each, cost=1e7 * each.share) for each in found.rows), best=0.0, enough=0.0)
     words = describe_learning(plan, dear, "USD")
     assert "less than it costs" in words
-    assert "No share that was tried is expected to pay." in words
+    assert "No share that was tried is expected to pay; " in words
