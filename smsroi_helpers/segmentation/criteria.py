@@ -8,6 +8,7 @@ References:
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +32,15 @@ from smsroi_helpers.segmentation.membership import (
 )
 from smsroi_helpers.segmentation.predictive_value import Outcomes
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import FEW_EVENTS, adjust, compare, detectable_difference, estimate_means
+from smsroi_helpers.statistics import (
+    FEW_EVENTS,
+    Arms,
+    adjust,
+    compare,
+    detectable_difference,
+    estimate_means,
+    share_variance,
+)
 
 __all__ = [
     "MEASURABLE",
@@ -301,9 +310,9 @@ def _compare_segments(
     by_arm, effects = [], []
     for name in known:
         moments = moments_of(own[own["segment"] == name], experiment.name, metric)
-        by_arm.append(estimate_means(moments, experiment.arms))
+        by_arm.append(_means(moments, experiment.arms, metric))
         pooled = moments_of(together[together["segment"] == name], experiment.name, metric)
-        arms = estimate_means(pooled, [experiment.control, treated])
+        arms = _means(pooled, [experiment.control, treated], metric)
         effect = compare(arms, experiment.control)
         effects.append((name, int(arms.customers.sum()), effect.estimate[1], effect.low[1], effect.high[1]))
     statistic, freedom = _interaction(
@@ -313,6 +322,12 @@ def _compare_segments(
         "status": "tested", "statistic": statistic, "df": freedom, "p_value": float(chi2.sf(statistic, freedom)),
         "effects": pd.DataFrame(effects, columns=["segment", "customers", "difference", "low", "high"]),
     }  # fmt: skip
+
+
+def _means(moments: pd.DataFrame, arms: Sequence[str], metric: str) -> Arms:
+    """The arms' means, with the variances of the page of experiments."""
+    found = estimate_means(moments, arms)
+    return share_variance(found) if METRICS[metric].kind == "money" else found
 
 
 def _metric_of(experiment: Experiment, counted: pd.DataFrame) -> str:
