@@ -21,6 +21,7 @@ from smsroi_helpers.pages import PALETTE, Html, arm_name, figure, metric_words, 
 __all__ = [
     "effects",
     "effects_figure",
+    "label_panel",
     "money_ticks",
     "monthly_profit",
     "monthly_profit_figure",
@@ -73,8 +74,15 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
         if np.isfinite(row.low):
             ax.plot((scale * row.low, scale * row.high), (place, place), color=colour, linewidth=4, alpha=0.55)
             ax.plot(scale * row.difference, place, "o", color=colour, markersize=6)
-    ax.set_yticks(range(len(rows)), [arm_name(row.arm) for row in rows])
-    ax.set_ylim(len(rows) - 0.4, -0.6)
+    label_panel(each, [arm_name(row.arm) for row in rows], currency, ax)
+    ax.set_title(_effects_title(each))
+
+
+def label_panel(each: Evaluated, names: Sequence[str], currency: str, ax: Axes) -> None:
+    """Label the axes of a panel of differences from the control in the deciding metric, one name per line."""
+    metric = each.decision.metric
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="x")
     ax.grid(axis="y", visible=False)
     label = (
@@ -87,7 +95,6 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
     ax.set_xlabel(label.format(metric=metric_words(metric), control=arm_name(each.experiment.control)))
     if is_money(metric):
         money_ticks(ax.xaxis, currency)
-    ax.set_title(_effects_title(each))
 
 
 def _effects_title(each: Evaluated) -> str:

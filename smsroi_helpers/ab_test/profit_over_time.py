@@ -11,7 +11,7 @@ from smsroi_helpers.ab_test.effects import measure_effects
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import ALPHA, Floats, adjust, difference_of_means
+from smsroi_helpers.statistics import ALPHA, Floats, adjust, compare, estimate_means, share_variance
 
 __all__ = [
     "cap_profit",
@@ -20,6 +20,7 @@ __all__ = [
     "trace_weeks",
 ]
 
+_SUMS = ["n", "sum_y", "sum_y2"]
 MOST_WEEKS = 12
 """The difference is followed for at most this many weeks."""
 _SHARE_OBSERVED = 0.8
@@ -50,12 +51,12 @@ def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
             rows = own[own["arm"] == arm].set_index("week")
             if not len(rows) or not len(control):
                 continue
-            moments = [[frame[name].to_numpy(float) for name in ("n", "sum_y", "sum_y2")] for frame in (rows, control)]
-            found = difference_of_means(tuple(moments[0]), tuple(moments[1]))
+            both = zip(rows[_SUMS].to_numpy(float), control[_SUMS].to_numpy(float), strict=True)
+            found = np.array([_difference(treated, held_out)[:3] for treated, held_out in both])
             parts.append(pd.DataFrame({
                 "experiment_id": each.experiment.name, "arm": arm, "week": rows.index,
-                "customers": rows["n"].to_numpy() + control["n"].to_numpy(), "difference": found.estimate,
-                "low": found.low, "high": found.high,
+                "customers": rows["n"].to_numpy() + control["n"].to_numpy(), "difference": found[:, 0],
+                "low": found[:, 1], "high": found[:, 2],
             }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
@@ -100,8 +101,8 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
             sums = cells.set_index("arm")[["sum_y", "sum_y2"]].reindex(list(each.experiment.arms)).fillna(0.0)
             sums = sums.to_numpy(float)
             treated = (n[1:].sum(), *sums[1:].sum(axis=0))
-            found = difference_of_means([[x] for x in treated], [[x] for x in (n[0], *sums[0])])  # type: ignore[arg-type]
-            estimate = np.array([found.estimate[0], found.low[0], found.high[0]])
+            *limits, p_value = _difference(treated, (n[0], *sums[0]))
+            estimate = np.array(limits)
             values = [
                 each.experiment.name,
                 first.date(),
@@ -111,11 +112,18 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
                 *(treated[0] * estimate),
                 *(n[0] * estimate),
             ]
-            rows.append(dict(zip(columns, [*values, found.p_value[0]], strict=True)))
+            rows.append(dict(zip(columns, [*values, p_value], strict=True)))
     frame = pd.DataFrame(rows, columns=columns)
     of_each = frame.groupby("experiment_id")["p_value"]
     frame = frame.assign(adjusted_p=of_each.transform(lambda p: adjust(p.to_numpy(float), "holm")))
     return frame.assign(significant=frame["adjusted_p"] < ALPHA)
+
+
+def _difference(treated: Sequence[float], control: Sequence[float]) -> tuple[float, float, float, float]:
+    """Treated − control with its limits, and p (Welch), from n, Σy and Σy²; a small arm's variance as in `effects`."""
+    moments = pd.DataFrame([("control", *control), ("treated", *treated)], columns=["arm", *_SUMS])
+    found = compare(share_variance(estimate_means(moments, ["control", "treated"])), "control")
+    return float(found.estimate[1]), float(found.low[1]), float(found.high[1]), float(found.p_value[1])
 
 
 def estimate_total_profit(evaluated: Sequence[Evaluated]) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from smsroi_helpers.ab_test.effects import is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
-from smsroi_helpers.ab_test.figures import money_ticks
+from smsroi_helpers.ab_test.figures import label_panel
 from smsroi_helpers.ab_test.shared_wording import segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift_tables import described_arms, segments_differ_words
 from smsroi_helpers.locale import _, joined
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, arm_name, figure, metric_words
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, figure
 
 __all__ = ["segments", "segments_figure"]
 
@@ -50,18 +50,7 @@ def _panel(each: Evaluated, arm: str, currency: str, ax: Axes) -> None:
                 (scale * row.low, scale * row.high), (place, place), color=PALETTE["accent"], linewidth=4, alpha=0.45
             )
             ax.plot(scale * row.difference, place, "o", color=PALETTE["accent"], markersize=6)
-    ax.set_yticks(range(len(rows)), [segment_words(row.segment) for row in rows])
-    ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.grid(axis="x")
-    ax.grid(axis="y", visible=False)
-    label = (
-        _("{metric} per customer against {control}")
-        if is_money(metric)
-        else _("{metric} against {control}, percentage points")
-    )
-    ax.set_xlabel(label.format(metric=metric_words(metric), control=arm_name(each.experiment.control)))
-    if is_money(metric):
-        money_ticks(ax.xaxis, currency)
+    label_panel(each, [segment_words(row.segment) for row in rows], currency, ax)
     ax.set_title(segments_differ_words(each, arm))
 
 

@@ -200,7 +200,7 @@ def _people(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
     found = found.select(
         of_test="experiment_id", member="customer_id", days="outcome_days", opted_out="opted_out",
         order_profit="order_profit", weeks=found.subscribed_weeks.fill_null(found.outcome_days / 7),
-    )  # fmt: skip  # fmt: skip
+    )  # fmt: skip
     rows = members.join(found, (members.test == found.of_test) & (members.customer_id == found.member))
     sent = texts.group_by(sent_test="test", sent_to="person").aggregate(
         texts=texts.count(), known=texts.known.sum(), clicked=texts.clicked.sum()
