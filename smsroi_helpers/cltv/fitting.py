@@ -151,20 +151,18 @@ class Fit:
 Loss = Callable[[Floats], tuple[float, Floats]]
 Recall = Callable[[str, Callable[[], str]], str]
 """Returns the text of a name, made by the function where it is not known yet: `Shop.recall`."""
-_START_CELLS = 10_000
-"""Cells for the first fit. They give parameters within some per cent, from where Newton needs three passes of all."""
 
 
 def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
-    """Maximise the likelihood from every start, of very many cells first on a subsample, and judge the identification.
+    """Maximise the likelihood from every start, first that of coarser cells, and judge the identification.
 
     A parameter is not identified in three cases: it lies at the bound, it has a part in a direction in which the
     log-likelihood is flatter than the prior, or its robust standard error exceeds the prior's standard deviation. Then
     the fit has the mode and a sample of the posterior.
     """
-    subsample_likelihood = likelihood.subsample(_START_CELLS)
-    tries = [_minimise(subsample_likelihood.loss, np.log(start), 1e-5) for start in starts]
-    best, derivatives = _polish(likelihood, min(tries, key=lambda found: subsample_likelihood.loss(found)[0]))
+    coarse = likelihood.coarse
+    tries = [_minimise(coarse.loss, np.log(start), 1e-5) for start in starts]
+    best, derivatives = _polish(likelihood, min(tries, key=coarse.value))
     hessian = -derivatives.curvature
     eigenvalues, eigenvectors = np.linalg.eigh(hessian)
     # At the bound the likelihood still rises. In a flat direction the data do not determine the parameters.
@@ -187,22 +185,38 @@ def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
     )
     if identified:
         return fit
-    middle, scale = np.log(starts[0]), likelihood.customers
+    posterior, rough = (_Posterior(each, np.log(starts[0])) for each in (likelihood, coarse))
+    tries = [_minimise(rough.loss, start, 1e-5) for start in (best, posterior.middle)]
+    mode = _minimise(posterior.loss, min(tries, key=rough.value))
+    return replace(
+        fit, posterior_mode=np.exp(mode), draw_posterior_sample=partial(_sample_posterior, posterior, rough, mode)
+    )
 
-    def penalised_loss(log_values: Floats) -> tuple[float, Floats]:
-        value, slopes = likelihood.loss(log_values)
-        deviation = (log_values - middle) / _PRIOR_SD
-        return value + float(deviation @ deviation) / (2 * scale), slopes + deviation / (_PRIOR_SD * scale)
 
-    tries = [_minimise(penalised_loss, start) for start in (best, middle)]
-    mode = min(tries, key=lambda found: penalised_loss(found)[0])
+@dataclass(frozen=True)
+class _Posterior:
+    """The posterior under a weak prior, which is normal on the log scale; all values are means per customer."""
 
-    def negative_log_posterior(log_values: Floats) -> float:
-        deviation = (log_values - middle) / _PRIOR_SD
-        return likelihood.value(log_values) + float(deviation @ deviation) / (2 * scale)
+    likelihood: Likelihood
+    middle: Floats
+    """Mean of the prior of the parameters' logarithms; the standard deviation is `_PRIOR_SD`."""
 
-    draw_posterior_sample = partial(_sample_posterior, penalised_loss, negative_log_posterior, scale, mode)
-    return replace(fit, posterior_mode=np.exp(mode), draw_posterior_sample=draw_posterior_sample)
+    def value(self, log_values: Floats) -> float:
+        """Minus the logarithm of the density, up to a constant."""
+        return self.likelihood.value(log_values) + self._prior(log_values)
+
+    def loss(self, log_values: Floats) -> tuple[float, Floats]:
+        """`value` and its derivatives."""
+        value, slopes = self.likelihood.loss(log_values)
+        return value + self._prior(log_values), slopes + (log_values - self.middle) / self._scale
+
+    @property
+    def _scale(self) -> float:
+        return _PRIOR_SD**2 * self.likelihood.customers
+
+    def _prior(self, log_values: Floats) -> float:
+        deviation = log_values - self.middle
+        return float(deviation @ deviation) / (2 * self._scale)
 
 
 def _hessian(loss: Loss, at: Floats) -> Floats:
@@ -240,25 +254,24 @@ def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
     return best, likelihood.derivatives(best)
 
 
-def _sample_posterior(
-    penalised_loss: Loss, negative_log_posterior: Callable[[Floats], float], scale: float, mode: Floats
-) -> Floats:
-    """Draw a sample of the posterior, exp(−scale · negative_log_posterior): draws × parameters.
+def _sample_posterior(posterior: _Posterior, rough: _Posterior, mode: Floats) -> Floats:
+    """Draw a sample of the posterior: draws × parameters.
 
-    The prior is normal on the log scale, with standard deviation 2, around the first of the starts. Importance sampling
-    from a normal around the mode, adapted twice (Bugallo et al. 2017, IEEE Signal Processing Magazine 34(4)), at the
-    points of a Halton sequence, so that the same data give the same sample.
+    Importance sampling from a normal around the mode, adapted twice (Bugallo et al. 2017, IEEE Signal Processing
+    Magazine 34(4)), at the points of a Halton sequence, so that the same data give the same sample. What proposes the
+    points is adapted to the posterior of coarser cells (`rough`); the weights of the last points are exact.
     """
-    eigenvalues, eigenvectors = np.linalg.eigh(_hessian(penalised_loss, mode) * scale)
+    scale = posterior.likelihood.customers
+    eigenvalues, eigenvectors = np.linalg.eigh(_hessian(posterior.loss, mode) * scale)
     root = eigenvectors / np.sqrt(np.maximum(eigenvalues, _PRIOR_SD**-2))
     points = norm.ppf(qmc.Halton(len(mode), scramble=False).random(4 * _POSTERIOR_DRAWS + 1)[1:])
     # Shuffled, since the resampling below takes points at even steps and the sequence has a regular order.
     points = np.random.default_rng(0).permutation(points)
     centre = mode
-    for _round in range(3):
+    for density in (rough, rough, posterior):
         tried = np.clip(centre + 1.3 * points @ root.T, -_BOUND, _BOUND)
         standardised = np.linalg.solve(1.3 * root, (tried - centre).T)
-        log_weights = np.array([-scale * negative_log_posterior(log_values) for log_values in tried])
+        log_weights = np.array([-scale * density.value(log_values) for log_values in tried])
         log_weights += np.square(standardised).sum(axis=0) / 2
         weights = np.nan_to_num(np.exp(log_weights - np.nanmax(log_weights)))
         weights /= weights.sum()

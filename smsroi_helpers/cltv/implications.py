@@ -1,6 +1,8 @@
 """Results of the forecast: value by segment, new customers by channel, churn, and the value of retention."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import ibis
@@ -308,9 +310,8 @@ def new_customers(
     table = [
         _new_customer(
             row,
-            cells[cells["group"] == name],
+            partial(fit_purchases, cells[cells["group"] == name], model, shop.recall),
             money[money["group"] == name],
-            model,
             profit,
             **options,
         )
@@ -351,9 +352,8 @@ def _mean_and_error(count: float, amount: float, squared: float) -> tuple[float,
 
 def _new_customer(
     row: dict[Any, Any],
-    cells: pd.DataFrame,
+    fit_orders: Callable[[], Fit],
     money: pd.DataFrame,
-    model: Model,
     profit: measures.ProfitShare,
     *,
     horizon_weeks: int,
@@ -369,7 +369,7 @@ def _new_customer(
     elif money.empty:
         reason = "no_amounts"
     else:
-        purchases, value = fit_purchases(cells, model), fit_value(money)
+        purchases, value = fit_orders(), fit_value(money)
         if value.predicting[1] <= 1:
             reason = "unlike_orders"
     if reason:

@@ -13,7 +13,7 @@ References:
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,10 @@ PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
 HISTORY = ("frequency", "recency_weeks", "T_weeks")
 _BATCH_SIZE = 16_384
 """Cells per batch, so that the intermediate arrays stay in the processor's cache."""
+_FEW_CELLS = 300
+"""Up to so many cells nothing is gained by making them coarser."""
+_COARSE_STEPS = 24
+"""Steps between the lowest and the highest moment of coarser cells."""
 
 
 # --- of each cell ----------------------------------------------------------------------------------------------------
@@ -296,10 +300,27 @@ class Likelihood:
         """The sum of the weights."""
         return float(self.columns[-1].sum())
 
-    def subsample(self, most: int) -> "Likelihood":
-        """The likelihood of a systematic subsample of about `most` cells."""
-        step = max(1, len(self.columns[-1]) // most)
-        return replace(self, columns=[column[::step].copy() for column in self.columns])
+    @cached_property
+    def coarse(self) -> Self:
+        """The likelihood of fewer cells, whose moments are rounded; itself where it has few cells.
+
+        Counts are kept, all other columns are rounded to one of `_COARSE_STEPS` steps. Estimates differ by some per
+        cent: enough for where to begin, and for what proposes parameters.
+        """
+        counts, *moments, weights = self.columns
+        if len(weights) <= _FEW_CELLS:
+            return self
+        lowest = min(float(moment.min()) for moment in moments)
+        step = (max(float(moment.max()) for moment in moments) - lowest) / _COARSE_STEPS or 1.0
+        key = counts.astype(np.int64)
+        for moment in moments:
+            key = key * (_COARSE_STEPS + 1) + np.rint((moment - lowest) / step).astype(np.int64)
+        key, cell = np.unique(key, return_inverse=True)
+        rounded = []
+        for _moment in moments:
+            key, places = np.divmod(key, _COARSE_STEPS + 1)
+            rounded.append(lowest + step * places)
+        return replace(self, columns=[key.astype(float), *reversed(rounded), np.bincount(cell, weights).astype(float)])
 
     def _parts(self, log_values: Floats) -> Iterator[tuple[Terms, Floats]]:
         values = np.exp(log_values)

@@ -38,6 +38,8 @@ _MAX_LOG_FALL = 1.5
 """The largest fall of log f over one interval."""
 _MAX_LOG_RANGE = 1_300.0
 """The largest range of log h over the times of one count that fits in a double, centred at h = 1."""
+_LARGEST_LOG = 690.0
+"""Logarithms between this and its negative have exponentials that fit in a double."""
 
 
 @dataclass(frozen=True)
@@ -203,30 +205,49 @@ def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
     """
     r, alpha, s, beta = (float(value) for value in values)
     n, times = r + grid.counts, grid.times
-    log_here = -np.outer(n, np.log(alpha + times)) - s * np.log(beta + times)
-    highest = -n * np.log(alpha + grid.earliest) - s * np.log(beta + grid.earliest)
-    if (highest - log_here[:, -1]).max() > _MAX_LOG_RANGE:
+    highest, lowest = (-n * np.log(alpha + time) - s * np.log(beta + time) for time in (grid.earliest, times[-1]))
+    if (highest - lowest).max() > _MAX_LOG_RANGE:
         return None
-    log_scale = (highest + log_here[:, -1]) / 2
+    log_scale = (highest + lowest) / 2
     starts, widths, interval = _cut(times, n[-1], alpha, s, beta)
     nodes = starts + _NODES[:, None] * widths
-    ceiling = 690.0  # against overflow at times before a count is needed
-    pieces, inside = [], np.zeros((len(n), len(starts)))
-    if len(starts) > 0:
-        for tau, weight in zip(nodes, _WEIGHTS, strict=True):
-            with np.errstate(divide="ignore"):
-                log_piece = np.log(weight * widths) - (s + 1) * np.log(beta + tau)
-            piece = np.outer(n, -np.log(alpha + tau))
-            piece += log_piece
-            piece -= log_scale[:, None]
-            np.minimum(piece, ceiling, out=piece)
-            np.exp(piece, out=piece)
-            pieces.append(piece)
-            inside += piece
-    gone = s * _from_each(inside, interval)
-    log_here -= log_scale[:, None]
-    here = np.exp(np.minimum(log_here, ceiling))
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(_WEIGHTS[:, None] * widths) - (s + 1) * np.log(beta + nodes)
+    log_factors = np.append(log_weights, -s * np.log(beta + times))
+    powers = _powers(r, grid.counts, alpha + np.append(nodes, times), log_factors, log_scale)
+    *pieces, here = np.split(powers, np.arange(1, len(nodes) + 1) * len(starts), axis=1)
+    gone = s * _from_each(np.asarray(sum(pieces), float), interval)
     return RunningIntegrals(grid, np.asarray(values, float), log_scale, here, gone, nodes, pieces, interval)
+
+
+def _powers(r: float, counts: Floats, base: Floats, log_factor: Floats, log_scale: Floats) -> Floats:
+    """exp(log_factor − (r + x) log base − log_scale) for each count x and each base, at most exp(`_LARGEST_LOG`).
+
+    The powers of x = 0, 1, 2, … are products of earlier ones, which takes a third of the time of exponentials. Where a
+    product could be too large or too small for a double, each number is an exponential.
+    """
+    log_base = np.log(base)
+    lowest, highest = log_base.min(), log_base.max()
+    middle = (lowest + highest) / 2
+    first = log_factor - (r + counts[0]) * log_base - log_scale[0]
+    more = counts - counts[0]
+    by_count = log_scale[0] - log_scale - more * middle
+    half = more[-1] * (highest - lowest) / 2
+    largest = max(first.max() + half, (by_count - more * (lowest - middle)).max() + first.max())
+    smallest = np.min(first, where=np.isfinite(first), initial=0.0) - half
+    if largest > _LARGEST_LOG or smallest < -_LARGEST_LOG or np.abs(by_count).max() > _LARGEST_LOG:
+        logs = log_factor - np.outer(r + counts, log_base) - log_scale[:, None]
+        return np.asarray(np.exp(np.minimum(logs, _LARGEST_LOG)), float)
+    rows = np.empty((int(more[-1]) + 1, len(base)))
+    rows[0] = np.exp(first)
+    power, known = np.exp(middle - log_base), 1
+    while known < len(rows):
+        next_rows = rows[known : 2 * known]
+        np.multiply(rows[: len(next_rows)], power, out=next_rows)
+        power, known = power * power, 2 * known
+    chosen = rows if len(rows) == len(counts) else rows[more.astype(np.intp)]
+    chosen *= np.exp(by_count)[:, None]
+    return chosen
 
 
 def _cut(times: Floats, n: float, alpha: float, s: float, beta: float) -> tuple[Floats, Floats, Places]:

@@ -5,6 +5,7 @@ import io
 import os
 from collections import Counter
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -273,16 +274,33 @@ class TestTheSameCells:
         assert fitting.fit_purchases(later, "bg_nbd").parameters != fits["bg_nbd"].parameters
 
 
+class NormalPosterior:
+    """A posterior that is known: normal on the log scale."""
+
+    likelihood = SimpleNamespace(customers=1.0)
+
+    def __init__(self, mean, covariance):
+        self.mean, self.precision = mean, np.linalg.inv(covariance)
+
+    def value(self, at):
+        return self.loss(at)[0]
+
+    def loss(self, at):
+        return float((at - self.mean) @ self.precision @ (at - self.mean)) / 2, self.precision @ (at - self.mean)
+
+
 class TestWhereNotIdentified:
     def test_the_cloud_is_a_sample_of_what_it_is_asked_for(self):
-        """Of a normal distribution of known mean and covariance, narrow one way and wide the other."""
+        """Of a normal distribution of known mean and covariance, narrow one way and wide the other.
+
+        What proposes the points is adapted to another one nearby, as the posterior of coarser cells is.
+        """
         mean, covariance = np.array([0.5, -1.0]), np.array([[0.04, 0.05], [0.05, 1.2]])
-        precision = np.linalg.inv(covariance)
-
-        def penalised(at):
-            return float((at - mean) @ precision @ (at - mean)) / 2, precision @ (at - mean)
-
-        posterior_sample = np.log(fitting._sample_posterior(penalised, lambda at: penalised(at)[0], 1.0, mean))
+        exact, nearby = (
+            NormalPosterior(mean, covariance),
+            NormalPosterior(mean + np.array([0.05, 0.3]), 1.3 * covariance),
+        )
+        posterior_sample = np.log(fitting._sample_posterior(exact, nearby, mean))
         size = len(posterior_sample)
         assert posterior_sample.mean(axis=0) == pytest.approx(mean, abs=4 * np.sqrt(1.2 / size))
         for i in (0, 1):

@@ -141,10 +141,28 @@ class TestSums:
         there = likelihoods.Likelihood(likelihoods.purchase_terms("bg_nbd"), columns).derivatives(np.log(values))
         assert there.squares == pytest.approx(scores @ scores.T)
 
-    def test_some_are_spread_evenly(self, columns):
-        some = likelihoods.Likelihood(likelihoods.rate_terms, columns).subsample(100)
-        assert [len(column) for column in some.columns] == [100] * 4
-        assert some.customers == columns[-1][::3].sum()
+    def test_coarser_cells_have_the_same_customers_and_nearly_the_same_likelihood(self):
+        """Counts are kept; moments move by at most half a step, and never past each other."""
+        rng = np.random.default_rng(4)
+        T = rng.uniform(5, 60, 5_000)
+        x = rng.poisson(rng.gamma(0.8, 0.1, 5_000) * T).astype(float)
+        t_x = np.where(x > 0, T * rng.random(5_000), 0.0)
+        there = likelihoods.Likelihood(likelihoods.purchase_terms("bg_nbd"), [x, t_x, T, rng.integers(1, 4, 5_000)])
+        few = there.coarse
+        kept_x, kept_t, kept_T, weights = few.columns
+        assert len(weights) < 2_000
+        assert np.array_equal(np.bincount(kept_x.astype(int), weights), np.bincount(x.astype(int), there.columns[-1]))
+        assert (kept_t <= kept_T).all()
+        for kept, exact in ((kept_t, t_x), (kept_T, T)):
+            assert np.average(kept, weights=weights) == pytest.approx(
+                np.average(exact, weights=there.columns[-1]), abs=0.1
+            )
+        at = np.log([0.8, 10.0, 0.9, 2.5])
+        assert few.value(at) == pytest.approx(there.value(at), rel=0.02)
+
+    def test_few_cells_are_not_made_coarser(self, columns):
+        there = likelihoods.Likelihood(likelihoods.rate_terms, [column[:100] for column in columns])
+        assert there.coarse is there
 
     def test_histories_beyond_reason_stay_numbers(self):
         """A customer of 400 orders and long silence: the odds of having left overflow, the sums do not."""
