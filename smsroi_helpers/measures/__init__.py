@@ -7,7 +7,7 @@ only what DuckDB and Spark compute alike (for example, `last` over a window skip
 
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
 from smsroi_helpers.measures.clicks import MachineRules, click_without_time, earliest_click, human_clicks, knows_clicks
-from smsroi_helpers.measures.columns import latest_instant, mostly_dates, without_time
+from smsroi_helpers.measures.columns import latest_instant, left_join_columns, mostly_dates, without_time
 from smsroi_helpers.measures.consent import (
     consents,
     earliest_opt_out,
@@ -89,6 +89,7 @@ __all__ = [
     "knows_profit",
     "latest_instant",
     "left_early",
+    "left_join_columns",
     "local_sends",
     "local_time",
     "message_outcomes",

@@ -89,7 +89,7 @@ class Outcome:
     """`ok`, `skipped` (too few data for its question), `failed` or `not_run`."""
     error: SmsroiError | None = None
     reason: str = ""
-    """Why it was skipped."""
+    """Why it was skipped, or why another notebook was executed in its place."""
     seconds: float = 0.0
     peak_memory_mb: int | None = None
     """Peak memory of the kernel in MiB; None if unknown or if the process was killed."""
@@ -183,8 +183,11 @@ def execute_notebooks(
                     first[name] = outcome
                     waiting.insert(0, dataclasses.replace(job, notebook=job.instead, instead=None))
                     continue
-                # Where both have too few data, the reason is the first one's.
-                outcomes[name] = first.get(name, outcome) if outcome.status == "skipped" else outcome
+                if before := first.get(name):  # the reason is the first one's, also where both have too few data
+                    outcome = (
+                        before if outcome.status == "skipped" else dataclasses.replace(outcome, reason=before.reason)
+                    )
+                outcomes[name] = outcome
                 progress.ended(name, outcomes[name])
             for child in running.values():
                 if time.monotonic() - child.reported_at >= _SECONDS_BETWEEN_REPORTS:

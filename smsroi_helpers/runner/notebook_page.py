@@ -101,10 +101,12 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         )
     )
     shown = [section for section in sections if section.title]
+    reason = redact(str(manifest["notebooks"][path.stem].get("reason") or ""))
     text, words = link_words(_cells_to_html(sections, show_code))
     body = template("notebook.html.j2").render(
         context=context,
         opening=_cells_to_html([opening], show_code),
+        in_place_of=reason and locale.sentence(reason),
         sections=shown,
         body=text,
         words=words,

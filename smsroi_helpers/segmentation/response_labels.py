@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import ibis.expr.types as ir
 
 from smsroi_helpers.experiments import find_label_days
+from smsroi_helpers.measures import left_join_columns
 from smsroi_helpers.segmentation.clusters import UNKNOWN, Clusters, cluster_of, messages_by_customer
 from smsroi_helpers.segmentation.cutoffs import Cuts
 from smsroi_helpers.segmentation.membership import PAST_CLICKS, REST, column_value
@@ -57,15 +58,15 @@ def label_together(shop: Shop, groupings: Groupings, experiments: Sequence[str])
     """
     rows = find_label_days(shop, experiments)
     days = shop.keep(rows.select("label_day").distinct())
-    rows = _join(rows, _buyers(shop, groupings, days), dated=True)
+    rows = left_join_columns(rows, _buyers(shop, groupings, days), "customer_id", "label_day")
     if groupings.clusters is not None:
-        rows = _join(rows, cluster_of(shop, groupings.clusters, days), dated=True)
+        rows = left_join_columns(rows, cluster_of(shop, groupings.clusters, days), "customer_id", "label_day")
     if groupings.columns:
         values = {name: column_value(shop, name) for name in groupings.columns}
-        rows = _join(rows, shop.customers.select("customer_id", **values))
+        rows = left_join_columns(rows, shop.customers.select("customer_id", **values), "customer_id")
     if groupings.past_clicks is not None:
         sent = messages_by_customer(shop, days).rename(customer_id="member_id")
-        rows = _join(rows, sent, dated=True)
+        rows = left_join_columns(rows, sent, "customer_id", "label_day")
         groups, strata = groupings.past_clicks
         rows = rows.mutate(**{PAST_CLICKS: groups.group_of(rows), STRATUM: strata.group_of(rows)})
     filled = {name: rows[name].fill_null(REST.get(name, UNKNOWN)) for name in groupings.names}
@@ -78,7 +79,7 @@ def _buyers(shop: Shop, groupings: Groupings, days: ir.Table) -> ir.Table:
     rows = rfm_rows(shop, days)
     recommends = advocates(shop, days)
     if recommends is not None:
-        rows = _join(rows, recommends.mutate(advocate=True), dated=True)
+        rows = left_join_columns(rows, recommends.mutate(advocate=True), "customer_id", "label_day")
         rows = rows.mutate(advocate=rows.advocate.fill_null(False))
     else:
         rows = rows.mutate(advocate=False)
@@ -88,11 +89,3 @@ def _buyers(shop: Shop, groupings: Groupings, days: ir.Table) -> ir.Table:
         "recency": recency_group_of(rows),
     }
     return rows.select("label_day", "customer_id", **labels)
-
-
-def _join(rows: ir.Table, more: ir.Table, *, dated: bool = False) -> ir.Table:
-    """Left join by customer, and by day where the columns added depend on it."""
-    keys: Sequence[str] = ("customer_id", "label_day") if dated else ("customer_id",)
-    more = more.rename({f"of_{key}": key for key in keys})
-    joined = rows.left_join(more, [rows[key] == more[f"of_{key}"] for key in keys])
-    return joined.drop(*(f"of_{key}" for key in keys))

@@ -96,7 +96,7 @@ class CustomerTypes:
         levels: dict[str, ir.IntegerValue] = {}
         if self.values:
             columns = {f"of_{name}": shop.customers[name].cast("string").fill_null(UNKNOWN) for name in self.values}
-            rows = _join(rows, shop.customers.select("customer_id", **columns))
+            rows = measures.left_join_columns(rows, shop.customers.select("customer_id", **columns), "customer_id")
             for name, known in self.values.items():
                 of_value = [(rows[f"of_{name}"] == value, level) for level, value in enumerate(known)]
                 levels[name] = ibis.cases(*of_value, else_=0)
@@ -107,7 +107,7 @@ class CustomerTypes:
                 "customer_id", "label_day", "purchase_days", "r_score",
                 of_order=bought.monetary / bought.purchase_days, named=group_of(bought, self.cuts),
             )  # fmt: skip
-            rows = _join(rows, bought, dated=True)
+            rows = measures.left_join_columns(rows, bought, "customer_id", "label_day")
             days_bought = rows.purchase_days.fill_null(0)
             levels["purchases"] = _above(days_bought, [limit - 0.5 for limit in _PURCHASE_DAYS])
             levels["recency"] = rows.r_score.fill_null(0)
@@ -117,7 +117,7 @@ class CustomerTypes:
             levels[RFM_GROUP] = ibis.cases(*named, else_=0)
         if self.click_cuts:
             sent = messages_by_customer(shop, days).rename(customer_id="member_id")
-            rows = _join(rows, sent, dated=True)
+            rows = measures.left_join_columns(rows, sent, "customer_id", "label_day")
             levels["clicks"] = self._click_level(rows)
         code = ibis.literal("")
         for each in self.indicators:
@@ -138,13 +138,6 @@ def _above(value: ir.NumericValue, limits: tuple[float, ...] | list[float]) -> i
     for limit in limits:
         found = found + (value > limit).cast("int64")
     return found
-
-
-def _join(rows: ir.Table, more: ir.Table, *, dated: bool = False) -> ir.Table:
-    keys = ("customer_id", "label_day") if dated else ("customer_id",)
-    more = more.rename({f"same_{key}": key for key in keys})
-    joined = rows.left_join(more, [rows[key] == more[f"same_{key}"] for key in keys])
-    return joined.drop(*(f"same_{key}" for key in keys))
 
 
 def read_codes(codes: pd.Series) -> Ints:

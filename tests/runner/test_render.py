@@ -60,14 +60,8 @@ def _cells() -> list[nbformat.NotebookNode]:
 
 
 def _decision(**given: Any) -> dict[str, Any]:
-    row = {
-        "stage": "timing",
-        "question": "When?",
-        "segment": "all",
-        "outcome": "do",
-        "action": "At lunch",
-        "value": 3104.0,
-    }
+    row = {"stage": "timing", "question": "When?", "segment": "all", "outcome": "do", "action": "At lunch"}
+    row["value"] = 3104.0
     row |= {"low": 2210.0, "high": 3998.0, "unit": "money_per_week", "evidence": "randomised", "customers": 4012}
     return row | {"text": "", "kind": "gain", "caveat": ""} | given
 
@@ -117,6 +111,13 @@ def _words(page: str) -> str:
 
 
 # A notebook's page
+
+
+def test_page_in_place_of_another_says_why(tmp_path: Path) -> None:
+    manifest = _manifest(notebooks={"03_timing": {"stage": "timing", "status": "ok", "reason": "no <b>test</b>"}})
+    page = _words(_run(tmp_path / "a", manifest=manifest)["03_timing.html"])
+    assert "too few data: No &lt;b&gt;test&lt;/b&gt;." in page
+    assert "in place of" not in _words(_run(tmp_path / "b")["03_timing.html"])
 
 
 def test_page_shows_the_drawing_of_a_figure_and_not_the_picture_for_jupyterlab(tmp_path: Path) -> None:
