@@ -23,7 +23,15 @@ from smsroi_helpers.experiments.checked import check_experiments
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.validity import arms_without_messages
 from smsroi_helpers.source import Shop, once
-from smsroi_helpers.statistics import Floats, difference_of_means, estimate_ratios, product_interval, sum_interval
+from smsroi_helpers.statistics import (
+    Floats,
+    compare,
+    estimate_means,
+    estimate_ratios,
+    product_interval,
+    share_variance,
+    sum_interval,
+)
 
 __all__ = [
     "SubscriberValue",
@@ -85,8 +93,8 @@ def estimate_subscriber_value(
     is_untreated = moments.index.isin(list(untreated))
     treated, control = moments[~is_untreated].sum(), moments[is_untreated].sum()
     weeks = treated["out_sum_x"] / treated["n"]
-    treated_sums, control_sums = (([arm["n"]], [arm["sum_y"]], [arm["sum_y2"]]) for arm in (treated, control))
-    found = difference_of_means(treated_sums, control_sums)
+    profit = pd.DataFrame([treated, control])[["n", "sum_y", "sum_y2"]].assign(arm=["treated", "control"])
+    found = compare(share_variance(estimate_means(profit, ["treated", "control"])), "control")
     m = tuple(float(part[0]) / weeks for part in (found.estimate, found.low, found.high))
     ratio = treated[[name for name in moments.columns if name.startswith("out_")]].rename(lambda x: x[4:])
     of_treated = estimate_ratios(pd.DataFrame([{"arm": "treated", "n": treated["n"], **ratio}]), ["treated"])
