@@ -7,7 +7,7 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.locale import _, number
-from smsroi_helpers.pages import Html, note, table
+from smsroi_helpers.pages import Html, experiment_name, note, table
 from smsroi_helpers.statistics import FEWEST_CLUSTERS
 
 __all__ = ["clusters_table"]
@@ -27,7 +27,7 @@ def clusters_table(evaluated: Sequence[Evaluated]) -> Html:
         effects = [row.design_effect for row in each.effects.overall(each.decision.metric)]
         known = [effect for effect in effects if np.isfinite(effect)]
         rows.append({
-            _("Test"): each.experiment.name,
+            _("Test"): experiment_name(each.experiment.name),
             _("Households or stores"): number(clusters.count),
             _("Customers in each"): number(clusters.mean_size, 1),
             _("In the largest"): number(clusters.largest),

@@ -16,7 +16,16 @@ from smsroi_helpers.ab_test.shared_wording import rule_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, sentence
-from smsroi_helpers.pages import PALETTE, Html, arm_name, figure, metric_words, note, question_words
+from smsroi_helpers.pages import (
+    PALETTE,
+    Html,
+    arm_name,
+    experiment_name,
+    figure,
+    metric_words,
+    note,
+    question_words,
+)
 
 __all__ = [
     "effects",
@@ -98,7 +107,7 @@ def label_panel(each: Evaluated, names: Sequence[str], currency: str, ax: Axes) 
 
 
 def _effects_title(each: Evaluated) -> str:
-    name, decision = each.experiment.name, each.decision
+    name, decision = experiment_name(each.experiment.name), each.decision
     if each.decided_in != "ab_test":
         return _("{test}: see “{question}”").format(test=name, question=question_words(each.decided_in))
     if decision.outcome == "ship":
@@ -119,15 +128,20 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
     described = []
     for each in evaluated:
         if each.validity.broken:
-            described.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
+            described.append(_("{test} is broken and not shown.").format(test=experiment_name(each.experiment.name)))
             continue
         if not each.effects.overall(each.decision.metric):
-            described.append(_("The metric of {test} is not known in this source.").format(test=each.experiment.name))
+            described.append(
+                _("The metric of {test} is not known in this source.").format(
+                    test=experiment_name(each.experiment.name)
+                )
+            )
             continue
         for row in each.effects.overall(each.decision.metric):
             described.append(
                 _("{test}, {arm} against {control}: {difference}.").format(
-                    test=each.experiment.name, arm=arm_name(row.arm), control=arm_name(each.experiment.control),
+                    test=experiment_name(each.experiment.name), arm=arm_name(row.arm),
+                    control=arm_name(each.experiment.control),
                     difference=difference_words(each.decision.metric, row.interval, currency, row.reason),
                 )
             )  # fmt: skip
@@ -206,10 +220,10 @@ def _targeting_title(ranking: Ranking) -> str:
     better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
     if not better:
         return _("{test}, {arm}: no targeting rule is shown to beat random").format(
-            test=ranking.experiment, arm=arm_name(ranking.arm)
+            test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm)
         )
     return _("{test}, {arm}: better than random by {rules}").format(
-        test=ranking.experiment, arm=arm_name(ranking.arm), rules=listed(better)
+        test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm), rules=listed(better)
     )
 
 
@@ -241,7 +255,7 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         last = own.iloc[-1]
         described.append(
             _("{test}, {arm}: after {week} weeks {difference}.").format(
-                test=each.experiment.name, arm=arm_name(each.decision.arm), week=number(last["week"]),
+                test=experiment_name(each.experiment.name), arm=arm_name(each.decision.arm), week=number(last["week"]),
                 difference=difference_words("profit", (last["difference"], last["low"], last["high"]), currency),
             )
         )  # fmt: skip
@@ -268,7 +282,10 @@ def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) ->
 
 def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
     last = own.iloc[-1]
-    facts = {"test": each.experiment.name, "arm": arm_name(each.decision.arm), "weeks": number(last["week"])}
+    facts = {
+        "test": experiment_name(each.experiment.name), "arm": arm_name(each.decision.arm),
+        "weeks": number(last["week"]),
+    }  # fmt: skip
     if last["low"] > 0:
         return _("{test}: after {weeks} weeks {arm} is still ahead").format(**facts)
     if last["high"] < 0:

@@ -11,7 +11,17 @@ from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.shared_wording import weeks_words
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _, joined, number
-from smsroi_helpers.pages import PALETTE, Html, arm_name, compact_words, evidence_label, figure, note, table
+from smsroi_helpers.pages import (
+    PALETTE,
+    Html,
+    arm_name,
+    compact_words,
+    evidence_label,
+    experiment_name,
+    figure,
+    note,
+    table,
+)
 
 __all__ = [
     "cash_figure",
@@ -33,7 +43,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
             continue
         value = (answer.value, answer.low, answer.high)
         rows.append({
-            _("Test"): answer.experiment.name,
+            _("Test"): experiment_name(answer.experiment.name),
             _("Arm"): arm_name(answer.decision.arm),
             _("Customers"): answer.decision.arm_customers,
             _("Weeks counted"): weeks_words(answer.cash.weeks),
@@ -90,8 +100,9 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         if answer.value > 0 and np.isfinite(cash.break_even):
             ax.axvline(cash.break_even, color=PALETTE["orange"], linestyle="--", linewidth=1.2)
         ax.set_xlabel(_("weeks since the assignment"))
-        ax.set_title(f"{answer.experiment.name}: {arm_name(answer.decision.arm)}")
-        said.append(f"{answer.experiment.name}, {arm_name(answer.decision.arm)}: {_break_even_words(answer)}.")
+        name = experiment_name(answer.experiment.name)
+        ax.set_title(f"{name}: {arm_name(answer.decision.arm)}")
+        said.append(f"{name}, {arm_name(answer.decision.arm)}: {_break_even_words(answer)}.")
     axes[0, 0].set_ylabel(_("cumulative cash ({currency})").format(currency=currency) if currency else _("cash so far"))
     return figure(
         drawn,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.locale import _, percent
-from smsroi_helpers.pages import Html, arm_name, metric_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, experiment_name, metric_words, note, p_words, table
 
 __all__ = ["pre_period_table"]
 
@@ -24,7 +24,9 @@ def pre_period_table(evaluated: Sequence[Evaluated]) -> Html:
         for row in found.columns.itertuples() if found is not None else ():
             assert found is not None
             rows.append({
-                _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(found.arm)),
+                _("Test and arm"): _("{test}: {arm}").format(
+                    test=experiment_name(each.experiment.name), arm=arm_name(found.arm)
+                ),
                 _("What"): metric_words(found.metric),
                 _("Variance left, own past"): percent(found.by_past, 1),
                 _("… and the columns"): percent(found.by_columns, 1),

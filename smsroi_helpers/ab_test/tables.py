@@ -13,6 +13,7 @@ from smsroi_helpers.pages import (
     arm_name,
     compact_words,
     cost_unknown_words,
+    experiment_name,
     lift_words,
     metric_words,
     note,
@@ -130,7 +131,7 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
         end = _("until {day}").format(day=day(experiment.last)) if experiment.state == "ended" else _("running")
         late = int(experiment.assigned["late"].sum())
         rows.append({
-            _("Test"): experiment.name,
+            _("Test"): experiment_name(experiment.name),
             _("About"): _kind_words(experiment.kind),
             _("Control"): arm_name(experiment.control),
             _("Against it"): listed(arm_name(arm) for arm in experiment.treated),
@@ -155,7 +156,7 @@ def validity_table(evaluated: Sequence[Evaluated]) -> Html:
     for each in evaluated:
         validity = each.validity
         rows.append({
-            _("Test"): each.experiment.name,
+            _("Test"): experiment_name(each.experiment.name),
             _("Split as planned (p)"): p_words(validity.split.p_value),
             _("Same before the test (p)"): p_words(validity.balance_p)
             if np.isfinite(validity.balance_p)
@@ -180,7 +181,8 @@ def broken_days_table(days: pd.DataFrame) -> Html:
     """
     rows = [
         {
-            _("Test"): row.experiment_id, _("Assigned on"): day(row.name), _("Customers"): row.customers,
+            _("Test"): experiment_name(row.experiment_id),
+            _("Assigned on"): day(row.name), _("Customers"): row.customers,
             _("Arm"): arm_name(row.arm), _("Share"): percent(row.share, 1), _("Planned"): percent(row.planned, 1),
             _("Adjusted p"): p_words(row.adjusted_p),
         }
@@ -238,7 +240,9 @@ def _effect_rows(each: Evaluated, rows: Sequence[ArmEffect], currency: str, *, l
         assert control is not None
         any_look = difference_words(metric, row.always_valid, currency, row.reason) if running else "–"
         shown.append({
-            _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(row.arm)),
+            _("Test and arm"): _("{test}: {arm}").format(
+                test=experiment_name(each.experiment.name), arm=arm_name(row.arm)
+            ),
             _("What"): metric_words(metric),
             _("Customers"): row.customers,
             _("Mean (control)"): _("{mean} ({control})").format(
@@ -329,7 +333,8 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         for row in each.likeliest_best[:4]:
             loss = row.expected_loss
             rows.append({
-                _("Test"): each.experiment.name, _("Arm"): arm_name(row.arm), _("Customers"): row.customers,
+                _("Test"): experiment_name(each.experiment.name),
+                _("Arm"): arm_name(row.arm), _("Customers"): row.customers,
                 _("Chance of being best"): percent(row.probability_best, 1),
                 _("Loss on average, if taken"): _mean(row.metric, loss, currency),
             })  # fmt: skip
@@ -353,7 +358,7 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
     alike = many & capped["agrees"].astype(bool)
     rows = [
         {
-            _("Test"): row.experiment_id,
+            _("Test"): experiment_name(row.experiment_id),
             _("Arm"): arm_name(row.arm),
             _("Cap"): money(row.cap, currency),
             _("As it is"): difference_words("profit", (row.difference, row.low, row.high), currency),
@@ -393,7 +398,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
     """
     rows = [
         {
-            _("Test"): row.experiment_id,
+            _("Test"): experiment_name(row.experiment_id),
             _("Month"): f"{pd.Timestamp(row.month):%Y-%m}",
             _("Texted"): row.treated,
             _("Held out"): row.control,
@@ -414,7 +419,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
         caption = joined(
             sentence(caption),
             _("All of {test} together, adjusted by the time before: {earned} earned, {lost} lost").format(
-                test=row.experiment_id,
+                test=experiment_name(row.experiment_id),
                 earned=compact_words(row.earned, row.earned_low, row.earned_high, currency),
                 lost=compact_words(row.lost, row.lost_low, row.lost_high, currency),
             ),

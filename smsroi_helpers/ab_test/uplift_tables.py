@@ -10,7 +10,7 @@ from smsroi_helpers.ab_test.shared_wording import rule_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, listed
-from smsroi_helpers.pages import Html, arm_name, lift_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, experiment_name, lift_words, note, p_words, table
 
 __all__ = [
     "described_arms",
@@ -49,7 +49,7 @@ def segments_differ_words(each: Evaluated, arm: str) -> str:
         if p >= _LEVEL
         else _("{test}, {arm}: by segment")
     )
-    return words.format(test=each.experiment.name, arm=arm_name(arm), p=p_words(p))
+    return words.format(test=experiment_name(each.experiment.name), arm=arm_name(arm), p=p_words(p))
 
 
 def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
@@ -65,7 +65,9 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         p, p_relative = (apart[name].get(arm, float("nan")) for name in ("adjusted_p", "adjusted_p_relative"))
         for row in each.effects.by_segment(each.decision.metric, arm):
             rows.append({
-                _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(arm)),
+                _("Test and arm"): _("{test}: {arm}").format(
+                    test=experiment_name(each.experiment.name), arm=arm_name(arm)
+                ),
                 _("Segment"): segment_words(row.segment),
                 _("Customers"): row.customers,
                 _("Difference"): difference_words(each.decision.metric, row.interval, currency, row.reason),
@@ -96,7 +98,9 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
         by_rule = ranking.rules.set_index("rule")
         for rule in RULES:
             row = {
-                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=arm_name(ranking.arm)),
+                _("Test and arm"): _("{test}: {arm}").format(
+                    test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm)
+                ),
                 _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers,
             }  # fmt: skip
             if rule not in by_rule.index:
@@ -136,7 +140,9 @@ def fifths_table(rankings: Sequence[Ranking], currency: str) -> Html:
         shown = own.loc[own["better"], "rule"].tolist() or [own.loc[own["qini"].idxmax(), "rule"]]
         for row in ranking.fifths[ranking.fifths["rule"].isin(shown)].itertuples():
             rows.append({
-                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=arm_name(ranking.arm)),
+                _("Test and arm"): _("{test}: {arm}").format(
+                    test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm)
+                ),
                 _("Ranked by"): rule_words(row.rule), _("Fifth of the list"): row.fifth, _("Customers"): row.customers,
                 _("Effect"): difference_words(ranking.metric, (row.effect, row.low, row.high), currency),
                 _("Better than random"): _("yes") if own.set_index("rule").loc[row.rule, "better"] else _("not shown"),

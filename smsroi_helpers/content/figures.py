@@ -9,7 +9,7 @@ from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.locale import _, listed, number
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, arm_name, figure, note, segment_name
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = ["features_figure", "segments_figure", "wear_out_figure"]
@@ -71,7 +71,7 @@ def segments_figure(content: Content, currency: str) -> Html:
     for ax, one in zip(axes.ravel(), shown, strict=False):
         draws = scale * (one.draws[metric] - one.draws[metric] @ one.share[:, None])
         low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
-        _dots(ax, draws.mean(axis=0).tolist(), low.tolist(), high.tolist(), list(one.creatives))
+        _dots(ax, draws.mean(axis=0).tolist(), low.tolist(), high.tolist(), list(map(arm_name, one.creatives)))
         ax.set_title(segment_name(one.segment))
     for ax in axes.ravel()[len(shown) :]:
         ax.set_visible(False)
@@ -82,7 +82,7 @@ def segments_figure(content: Content, currency: str) -> Html:
     )
     canvas.supxlabel(label)
     canvas.tight_layout()
-    best = listed(f"{segment_name(one.segment)}: {one.creatives[one.best]}" for one in shown)
+    best = listed(f"{segment_name(one.segment)}: {arm_name(one.creatives[one.best])}" for one in shown)
     return figure(
         canvas, alt=_("Best text by segment: {best}").format(best=best),
         caption=_("Every text by segment, compared with today’s mixture; 95% intervals, shrunken. 0 is today"),

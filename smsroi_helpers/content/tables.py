@@ -18,7 +18,16 @@ from smsroi_helpers.content.wording import (
     shortening_words,
 )
 from smsroi_helpers.locale import _, interval, listed, money, number, percent
-from smsroi_helpers.pages import Html, arm_name, metric_words, note, p_words, segment_name, table
+from smsroi_helpers.pages import (
+    Html,
+    arm_name,
+    experiment_name,
+    metric_words,
+    note,
+    p_words,
+    segment_name,
+    table,
+)
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
@@ -57,7 +66,7 @@ def texts_table(content: Content) -> Html:
         if np.isfinite(found.discount_depth):
             names.append(_("{depth} off").format(depth=percent(found.discount_depth)))
         rows.append({
-            _("Creative"): each.creative, _("Text"): excerpt(each.text), _("Type"): kind_name(each.kind),
+            _("Creative"): arm_name(each.creative), _("Text"): excerpt(each.text), _("Type"): kind_name(each.kind),
             _("Characters"): found.length, _("Sentiment"): number(found.sentiment, 1),
             _("Features"): listed(names) or "–",
         })  # fmt: skip
@@ -74,7 +83,7 @@ def billing_table(content: Content, currency: str) -> Html:
         billed = one.text.features.bill
         saved = one.saved_per_campaign
         rows.append({
-            _("Creative"): f"{one.text.creative} ({one.text.features.language})",
+            _("Creative"): f"{arm_name(one.text.creative)} ({one.text.features.language})",
             _("Alphabet"): billed.encoding, _("Units"): billed.units, _("Billing segments"): billed.segments,
             _("Sent"): one.sent, _("Campaigns"): one.campaigns,
             _("Change"): shortening_words(one.version), _("Segments then"): one.version.segments,
@@ -94,7 +103,9 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
         for row in each.effects.overall() if not each.validity.broken else ():
             if row.metric in _TESTED:
                 rows.append({
-                    _("Test and text"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(row.arm)),
+                    _("Test and text"): _("{test}: {arm}").format(
+                        test=experiment_name(each.experiment.name), arm=arm_name(row.arm)
+                    ),
                     _("What"): metric_words(row.metric), _("Customers"): row.customers,
                     _("Difference from the control"):
                         ab_test.tables.difference_words(row.metric, row.interval, currency, row.reason),
@@ -142,7 +153,7 @@ def segments_table(content: Content, currency: str) -> Html:
         maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
         rows.append({
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
-            _("Texts a week"): number(one.texts_per_week), _("Best text"): one.creatives[one.best],
+            _("Texts a week"): number(one.texts_per_week), _("Best text"): arm_name(one.creatives[one.best]),
             _("May be as good"): listed(maybe) if maybe else "–",
             _("Clicks per 1,000 texts, above today"): points_words(
                 float(clicks.mean()), *np.quantile(clicks, limits).tolist()

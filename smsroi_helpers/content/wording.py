@@ -18,7 +18,7 @@ from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
-from smsroi_helpers.pages import segment_name
+from smsroi_helpers.pages import arm_name, segment_name
 
 __all__ = [
     "decide",
@@ -139,9 +139,9 @@ def _choices_words(choices: tuple[SegmentChoice, ...]) -> str:
         if one.texts_per_week > 0:
             by_creative.setdefault(one.creatives[one.best], []).append(segment_name(one.segment))
     if len(by_creative) == 1:
-        return _("“{creative}” for all segments").format(creative=next(iter(by_creative)))
+        return _("“{creative}” for all segments").format(creative=arm_name(next(iter(by_creative))))
     return listed(
-        _("“{creative}” for {segments}").format(creative=name, segments=listed(names))
+        _("“{creative}” for {segments}").format(creative=arm_name(name), segments=listed(names))
         for name, names in by_creative.items()
     )
 

@@ -10,7 +10,7 @@ from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
 from smsroi_helpers.locale import _, interval, joined, money, number, percent
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_name, figure, note, segment_name
 
 __all__ = [
     "attribution_figure",
@@ -56,7 +56,7 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
         "Test {test}: attributed revenue runs from {least} ({short}, last touch) to {most} ({long}, any touch);"
         " incremental revenue is {incremental}."
     ).format(
-        test=test.experiment, least=money(shortest, currency, 0), short=window_words(hours[0]),
+        test=experiment_name(test.experiment), least=money(shortest, currency, 0), short=window_words(hours[0]),
         most=money(widest, currency, 0), long=window_words(hours[-1]),
         incremental=interval(*_numbers(test.incremental), currency),
     )  # fmt: skip

@@ -12,7 +12,16 @@ from smsroi_helpers.effectiveness.incremental import Ratio
 from smsroi_helpers.effectiveness.score import Scores
 from smsroi_helpers.effectiveness.wording import factor_words, kpi_words, level_words, touch_words, window_words
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, arm_name, compact_words, lift_words, note, p_words, table
+from smsroi_helpers.pages import (
+    Html,
+    arm_name,
+    compact_words,
+    experiment_name,
+    lift_words,
+    note,
+    p_words,
+    table,
+)
 
 __all__ = [
     "comparisons_table",
@@ -42,7 +51,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
     for one in found.comparisons:
         rule = one.rule(found.attribution_hours)
         rows.append({
-            _("Test"): one.experiment, _("Arm"): arm_name(one.arm),
+            _("Test"): experiment_name(one.experiment), _("Arm"): arm_name(one.arm),
             _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency, 0),
@@ -88,7 +97,7 @@ def windows_table(found: Effectiveness, currency: str) -> Html | None:
     caption = _(
         "Test {test}: attributed revenue by rule; incremental revenue is {incremental}. Inflation = attributed ÷"
         " incremental revenue, calibration its inverse, with Fieller’s 95% intervals"
-    ).format(test=test.experiment, incremental=_ratio(test.incremental, currency))
+    ).format(test=experiment_name(test.experiment), incremental=_ratio(test.incremental, currency))
     return table(frame, caption=caption)
 
 

@@ -11,7 +11,7 @@ from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
-from smsroi_helpers.pages import arm_name, segment_name
+from smsroi_helpers.pages import arm_name, experiment_name, segment_name
 
 __all__ = [
     "decide",
@@ -228,14 +228,14 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
     if answer.test is None:
         return _("No group was randomly left untexted, so attributed revenue shows correlation only.")
     if not np.isfinite([answer.test.incremental.low, answer.test.incremental.high]).all():
-        return _("The test {test} is too new to have an interval.").format(test=answer.test.experiment)
+        return _("The test {test} is too new to have an interval.").format(test=experiment_name(answer.test.experiment))
     if not np.isfinite([answer.factor.low, answer.factor.high]).all():
         return _("The treated customers have hardly any attributed revenue to compare with.")
     words = _(
         "Test {test}: of the revenue attributed by last touch within {window}, {share} is incremental (95% interval"
         " {low} to {high})."
     ).format(
-        test=answer.test.experiment, window=window_words(found.attribution_hours),
+        test=experiment_name(answer.test.experiment), window=window_words(found.attribution_hours),
         share=percent(answer.factor.estimate), low=percent(answer.factor.low), high=percent(answer.factor.high),
     )  # fmt: skip
     roi = answer.test.roi

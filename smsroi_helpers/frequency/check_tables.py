@@ -7,7 +7,16 @@ from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.frequency.wording import frequency_words, money_words
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, percent, sentence
-from smsroi_helpers.pages import Html, compact_words, note, p_words, practice_dates, segment_name, table
+from smsroi_helpers.pages import (
+    Html,
+    compact_words,
+    experiment_name,
+    note,
+    p_words,
+    practice_dates,
+    segment_name,
+    table,
+)
 
 __all__ = [
     "click_value_note",
@@ -47,7 +56,8 @@ def click_value_note(study: Study, currency: str) -> Html:
     return note(
         joined(
             _("A click is worth {value} (test {test}).").format(
-                value=interval(click.estimate, click.low, click.high, currency), test=listed(click.experiments)
+                value=interval(click.estimate, click.low, click.high, currency),
+                test=listed(map(experiment_name, click.experiments)),
             ),
             _(
                 "It is the same value on every page. The profit of a frequency does not use it: profit is measured on"

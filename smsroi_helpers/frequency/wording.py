@@ -19,7 +19,14 @@ from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM
 from smsroi_helpers.frequency.policy import GATE, NOT_KNOWN, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
-from smsroi_helpers.pages import compact_words, cost_unknown_words, p_words, practice_dates, problem_words
+from smsroi_helpers.pages import (
+    compact_words,
+    cost_unknown_words,
+    experiment_name,
+    p_words,
+    practice_dates,
+    problem_words,
+)
 
 __all__ = [
     "decide",
@@ -82,7 +89,7 @@ def no_test_words(study: Study) -> str:
             return _("Without messages the frequency that was sent is not known.")
         case "broken" if study.experiment is not None and study.validity is not None:
             return _("The frequency test {test} is broken, so nothing is shown from it: {problems}.").format(
-                test=study.experiment.name,
+                test=experiment_name(study.experiment.name),
                 problems=listed(problem_words(problem) for problem in study.validity.problems),
             )
     return ""
@@ -181,7 +188,7 @@ def _action(found: FrequencyDecision, study: Study) -> str:
                 return _("Keep today’s frequency for now")
             return _("Text {dose}, by the test alone: what is done today is not known").format(dose=dose)
         case "broken":
-            name = study.experiment.name if study.experiment else ""
+            name = experiment_name(study.experiment.name) if study.experiment else ""
             return _("Do not use the frequency test {test}: correct it and start again").format(test=name)
         case "no_test":
             return _("Test frequencies on randomly assigned customers, one of them none, before changing anything")

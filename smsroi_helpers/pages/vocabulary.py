@@ -15,6 +15,7 @@ __all__ = [
     "cost_unknown_words",
     "evidence_label",
     "evidence_meaning",
+    "experiment_name",
     "lift_words",
     "metric_words",
     "money_kind_words",
@@ -156,8 +157,10 @@ def question_words(stage: str) -> str:
 def arm_name(arm: str) -> str:
     """Return the name of an arm as a reader would say it; an arm with a name of its own keeps it.
 
-    >>> arm_name("4_a_week"), arm_name("09h"), arm_name("held_out"), arm_name("blue_sky")
-    ('4 a week', '09:00', 'held-out group', 'blue_sky')
+    Known are also the texts of the simulated company.
+
+    >>> arm_name("4_a_week"), arm_name("09h"), arm_name("held_out"), arm_name("sale_20"), arm_name("blue_sky")
+    ('4 a week', '09:00', 'held-out group', '20% off', 'blue_sky')
     """
     if weekly := re.fullmatch(r"(\d+)_a_week", arm):
         return _("{n} a week").format(n=weekly[1])
@@ -168,7 +171,29 @@ def arm_name(arm: str) -> str:
         "control": _("control"),
         "held_out": _("held-out group"),
         "texted": _("texted group"),
+        "new_in": _("new season"),
+        "sale_10": _("10% off"),
+        "sale_20": _("20% off"),
+        "festival": _("holiday greeting"),
+        "story": _("story"),
+        "vote": _("vote"),
+        "reminder": _("points reminder"),
+        "service": _("free repairs"),
     }.get(arm, arm)
+
+
+def experiment_name(experiment: str) -> str:
+    """Return the name of a randomised test as a reader would say it; only the simulated company's have other names.
+
+    >>> experiment_name("which-hour"), experiment_name("spring")
+    ('which-hour', 'spring')
+    """
+    return {
+        "always-on": _("always-on"),
+        "how-often": _("how-often"),
+        "which-hour": _("which-hour"),
+        "which-text": _("which-text"),
+    }.get(experiment, experiment)
 
 
 def column_name(column: str) -> str:

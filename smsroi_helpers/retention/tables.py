@@ -5,7 +5,15 @@ import pandas as pd
 
 from smsroi_helpers import cltv, segmentation
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import FEWEST_SHOWN, Html, note, segment_name, sentence_case, table
+from smsroi_helpers.pages import (
+    FEWEST_SHOWN,
+    Html,
+    experiment_name,
+    note,
+    segment_name,
+    sentence_case,
+    table,
+)
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.warning_wording import warning_words
 from smsroi_helpers.retention.wording import (
@@ -143,7 +151,7 @@ def retained_table(study: Study) -> Html:
         return note(_("No valid test left customers without texts, so no effect of texts on retention is known."))
     rows = [
         {
-            _("Test"): row.experiment,
+            _("Test"): experiment_name(row.experiment),
             _("Retained"): sentence_case(retained_words(row.what)),
             _("Days"): number(row.days),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
@@ -193,7 +201,7 @@ def win_back_table(study: Study, currency: str) -> Html:
     """What texts did to customers who were inactive when each test began."""
     rows = [
         {
-            _("Test"): row.experiment,
+            _("Test"): experiment_name(row.experiment),
             _("When assigned"): _("dormant or lost") if row.segment == "inactive" else segment_name(row.segment),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.locale import _, listed, money, number, percent
-from smsroi_helpers.pages import Html, column_name, metric_words, names_of, note, segment_name, table
+from smsroi_helpers.pages import Html, column_name, experiment_name, metric_words, names_of, note, segment_name, table
 from smsroi_helpers.segmentation.criteria import MEASURABLE, REACHABLE, Criterion
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.wording import range_words
@@ -128,7 +128,7 @@ def actionable_table(criteria: list[Criterion], currency: str) -> Html:
         )
         rows.append(
             {
-                _("Experiment"): row.experiment_id,
+                _("Experiment"): experiment_name(row.experiment_id),
                 _("Customers"): int(row.customers),
                 _("Per customer"): metric_words(row.metric),
                 _("Answers alike (adjusted p-value)"): number(row.adjusted_p, 3)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, money, number
-from smsroi_helpers.pages import Html, compact_words, lift_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, lift_words, note, p_words, table
 from smsroi_helpers.send_plan.past_comparison import Comparison, Estimate
 from smsroi_helpers.send_plan.past_wording import (
     caveats,
@@ -155,7 +155,7 @@ def _few_words(score: PlanScore, currency: str) -> str:
 def _action_words(each: Comparison) -> str:
     if each.by == "texts_per_week":
         return _("1 text a week") if each.label == "1" else _("{n} texts a week").format(n=each.label)
-    return _("text {variant}").format(variant=each.label)
+    return _("text {variant}").format(variant=arm_name(each.label))
 
 
 def _columns(each: Comparison, currency: str, *, p: bool = False) -> dict[str, object]:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from smsroi_helpers import pages
 from smsroi_helpers.locale import _, joined, money, number, percent
-from smsroi_helpers.pages import Html, compact_words, note, segment_name, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -151,7 +151,7 @@ def actions_table(plan: SendPlan) -> Html:
         _("Reason"): [role_words(reason) for reason in short["reason"]],
         _("Texts a week"): [number(x, 1) for x in short["texts_per_week"]],
         _("Hour"): ["" if np.isnan(hour) else f"{int(hour):02}:00" for hour in short["hour"].astype(float)],
-        _("Text"): short["variant"],
+        _("Text"): [arm_name(str(variant or "")) for variant in short["variant"]],
         _("Customers"): short["customers"],
         _("Texts"): short["messages"],
     })  # fmt: skip

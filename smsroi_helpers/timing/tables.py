@@ -8,7 +8,15 @@ import pandas as pd
 
 from smsroi_helpers.contract import worked_out
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
-from smsroi_helpers.pages import Html, carried_words, evidence_label, note, segment_name, table
+from smsroi_helpers.pages import (
+    Html,
+    carried_words,
+    evidence_label,
+    experiment_name,
+    note,
+    segment_name,
+    table,
+)
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
@@ -95,7 +103,7 @@ def tests_table(timing: Timing) -> Html:
         )
     rows = [
         {
-            _("Test"): test.experiment.name,
+            _("Test"): experiment_name(test.experiment.name),
             _("Hours tried"): listed(window_words(row.hour, row.until) for row in test.windows.itertuples())
             if len(test.windows) <= 4
             else _("{n} windows, {first} to {last}").format(
@@ -224,7 +232,8 @@ def value_note(timing: Timing, currency: str) -> Html:
             " assigned into arms that differ in messages). It prices another hour if that works only through people"
             " taking notice."
         ).format(
-            value=interval(click.estimate, click.low, click.high, currency), test=listed(click.experiments),
+            value=interval(click.estimate, click.low, click.high, currency),
+            test=listed(map(experiment_name, click.experiments)),
             n=number(click.customers),
         )
     )  # fmt: skip
