@@ -13,7 +13,11 @@ from smsroi_helpers.ab_test.figures import label_panel
 from smsroi_helpers.ab_test.shared_wording import segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift_tables import described_arms, segments_differ_words
-from smsroi_helpers.locale import _, joined
+from smsroi_helpers.locale import (
+    _,
+    joined,
+    sentence,
+)
 from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, figure
 
 __all__ = ["segments", "segments_figure"]
@@ -66,7 +70,7 @@ def segments_figure(evaluated: Sequence[Evaluated], currency: str) -> Html | Non
         return None
     words = []
     for each, arm in described:
-        words.append(segments_differ_words(each, arm) + ".")
+        words.append(sentence(segments_differ_words(each, arm)))
         words += [
             _("{segment}: {difference}.").format(
                 segment=segment_words(row.segment),

@@ -9,7 +9,16 @@ from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
 from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words, signed_percent
-from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
+from smsroi_helpers.locale import (
+    _,
+    day,
+    joined,
+    listed,
+    money,
+    number,
+    percent,
+    sentence,
+)
 from smsroi_helpers.pages import Html, note, segment_name, table
 
 __all__ = [
@@ -198,7 +207,8 @@ def rivals_table(tested: Holdout) -> Html:
     if tested.actual and nearest["rival"] != tested.model:
         nearer = _("On the total another came nearest: {name}, off by {bias}")
         caption = joined(
-            caption + ".", nearer.format(name=names[nearest["rival"]], bias=signed_percent(float(nearest["bias"]), 1))
+            sentence(caption),
+            nearer.format(name=names[nearest["rival"]], bias=signed_percent(float(nearest["bias"]), 1)),
         )
     return table(shown, caption=caption)
 
@@ -271,7 +281,7 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     ).format(weeks=number(forecast.horizon_weeks))
     if forecast.purchases.model != "pareto_nbd":
         rare = _("Under {model} customers leave after a purchase, so those who hardly buy hardly leave")
-        caption = joined(caption + ".", rare.format(model=MODELS[forecast.purchases.model]))
+        caption = joined(sentence(caption), rare.format(model=MODELS[forecast.purchases.model]))
     return table(shown, caption=caption, suppress=_("Customers"))
 
 

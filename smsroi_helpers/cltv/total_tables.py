@@ -8,7 +8,14 @@ from smsroi_helpers.cltv.forecast import Forecast, Z
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.level_error import LevelError, totals
 from smsroi_helpers.cltv.wording import describe_correction, describe_extrapolation, signed_percent
-from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.locale import (
+    _,
+    joined,
+    money,
+    number,
+    percent,
+    sentence,
+)
 from smsroi_helpers.pages import Html, names_of, note, segment_name, table
 
 __all__ = [
@@ -98,7 +105,7 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
         )
     caption = words.format(tested=number(level.tested_weeks), horizon=number(level.horizon_weeks))
     if extrapolated := describe_extrapolation(level):
-        caption = joined(caption + ".", extrapolated)
+        caption = joined(sentence(caption), extrapolated)
     return table(pd.DataFrame(rows, columns=[_("Source"), _("Off by")]), caption=caption)
 
 

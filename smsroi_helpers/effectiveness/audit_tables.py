@@ -5,7 +5,16 @@ import pandas as pd
 from smsroi_helpers.effectiveness.audit import CHECKS, RECENT_DAYS, Audit
 from smsroi_helpers.effectiveness.audit_wording import check_words
 from smsroi_helpers.errors import redact, shortened
-from smsroi_helpers.locale import _, day, joined, listed, number, percent, translated
+from smsroi_helpers.locale import (
+    _,
+    day,
+    joined,
+    listed,
+    number,
+    percent,
+    sentence,
+    translated,
+)
 from smsroi_helpers.measures import CONSENT_SOURCES, EU_MEMBERS, RULES
 from smsroi_helpers.pages import FEWEST_SHOWN, Html, note, table
 
@@ -56,7 +65,7 @@ def checks_table(audit: Audit | None) -> Html:
         if audit.unknown_consent
         else ""
     )
-    return table(pd.DataFrame(rows), caption=joined(caption + ".", unknown))
+    return table(pd.DataFrame(rows), caption=joined(sentence(caption), unknown))
 
 
 def _few(customers: float) -> str:

@@ -11,7 +11,15 @@ from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Ratio
 from smsroi_helpers.effectiveness.score import Scores
 from smsroi_helpers.effectiveness.wording import factor_words, kpi_words, level_words, touch_words, window_words
-from smsroi_helpers.locale import _, day, joined, money, number, percent
+from smsroi_helpers.locale import (
+    _,
+    day,
+    joined,
+    money,
+    number,
+    percent,
+    sentence,
+)
 from smsroi_helpers.pages import (
     Html,
     arm_name,
@@ -28,6 +36,7 @@ __all__ = [
     "correlations_table",
     "overlap_table",
     "regression_table",
+    "returns_table",
     "scores_table",
     "weights_table",
     "windows_table",
@@ -52,26 +61,46 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
         rule = one.rule(found.attribution_hours)
         rows.append({
             _("Test"): experiment_name(one.experiment), _("Arm"): arm_name(one.arm),
-            _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency, 0),
             _("Incremental revenue, before refunds"): _ratio(one.incremental, currency),
             _("Incremental profit"): _ratio(one.profit, currency),
+        })  # fmt: skip
+    caption = _(
+        "Attributed (last touch) beside incremental, of the arm’s customers from their assignment to the last day, 95%"
+        " intervals. The KPI “Attributed ROI of messages” is of other customers and months"
+    )
+    if any(one.running for one in found.comparisons):
+        caption = joined(
+            sentence(caption),
+            _("Intervals of a running test are always-valid: they hold over all looks together, as in the A/B tests."),
+        )
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def returns_table(found: Effectiveness) -> Html | None:
+    """The return on the messages' costs, attributed and incremental, and the lift of buyers; None without a test.
+
+    Args:
+        found: of `evaluate.analyse`.
+    """
+    if not found.comparisons:
+        return None
+    rows = [
+        {
+            _("Test"): experiment_name(one.experiment), _("Arm"): arm_name(one.arm),
+            _("From"): day(one.first), _("To"): day(one.last),
             _("Attributed ROI of the arm"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
             _("Incremental ROI of the arm"): _ratio(one.roi),
             _("Relative lift of buyers"): percent(one.relative_lift, 1),
             _("Incremental share of buyers"): percent(one.incremental_share, 1),
-        })  # fmt: skip
+        }
+        for one in found.comparisons
+    ]  # fmt: skip
     caption = _(
-        "Attributed (last touch) beside incremental, of the arm’s customers from their assignment to the last day, 95%"
-        " intervals. The KPI “Attributed ROI of messages” is of other customers and months. Relative lift is the"
-        " difference ÷ the rate without messages; incremental share is the difference ÷ the rate with them"
+        "The same arms: what their messages returned on their cost. Relative lift is the difference ÷ the rate without"
+        " messages; incremental share is the difference ÷ the rate with them"
     )
-    if any(one.running for one in found.comparisons):
-        caption = joined(
-            caption + ".",
-            _("Intervals of a running test are always-valid: they hold over all looks together, as in the A/B tests."),
-        )
     return table(pd.DataFrame(rows), caption=caption)
 
 

@@ -198,7 +198,7 @@ def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
         " last column says how many woke. Segments are those before these weeks"
     ).format(weeks=number(RECENT_WEEKS))
     if why:
-        caption = joined(caption + ".", _("Too few buyers came back for a purchase model."))
+        caption = joined(sentence(caption), _("Too few buyers came back for a purchase model."))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Subscribers"))
 
 

@@ -52,7 +52,7 @@ def _frequency_number(dose: float) -> str:
 def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
     if not np.isfinite([value, low, high]).all():
         return "–" if not np.isfinite(value) else percent(value, digits)
-    return f"{compact_words(100 * value, 100 * low, 100 * high)} %"
+    return _("{numbers} %").format(numbers=compact_words(100 * value, 100 * low, 100 * high))
 
 
 # --- data ------------------------------------------------------------------------------------------------------------

@@ -232,6 +232,8 @@ def gains_table(gains: pd.DataFrame) -> Html:
     Args:
         gains: of `quality.list_gains`.
     """
+    if gains.empty:
+        return note(_("No table or column is missing that a page would use."))
     names = {"missing": _("What is not there"), "would_add": _("What it would add")}
     return table(gains.rename(columns=names), caption=_("What more could be asked if it were there"))
 

@@ -4,7 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import _, day, joined, money, number, percent
+from smsroi_helpers.locale import (
+    _,
+    day,
+    joined,
+    money,
+    number,
+    percent,
+    sentence,
+)
 from smsroi_helpers.pages import PALETTE, Html, figure, note
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN, MOVES, hide_moves
 from smsroi_helpers.retention.study import Study
@@ -105,7 +113,7 @@ def periods_figure(study: Study, currency: str) -> Html:
     caption = _("From {begins}–{before} to {middle}–{ends}: profit of the later period less that of the earlier one.")
     return figure(
         ax,
-        alt=joined(title + ".", *parts),
+        alt=joined(sentence(title), *parts),
         caption=joined(
             caption.format(
                 begins=day(found.begins), before=day(found.middle - pd.Timedelta(days=1).to_pytimedelta()),

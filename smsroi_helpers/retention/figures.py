@@ -8,7 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from smsroi_helpers.locale import _, day, joined, number, percent
+from smsroi_helpers.locale import (
+    _,
+    day,
+    joined,
+    number,
+    percent,
+    sentence,
+)
 from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_name, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
@@ -83,7 +90,7 @@ def triangle_figure(triangle: Triangle) -> Html:
     )
     return figure(
         ax,
-        alt=sentence_case(said) + ".",
+        alt=sentence(sentence_case(said)),
         caption=joined(
             caption,
             _("Blank: not over yet, or fewer than {n} customers. Intervals are in the table.").format(
@@ -161,7 +168,7 @@ def _panel(found: Survival, ax: Axes) -> str:
         )
         for curve in shown
     ]  # fmt: skip
-    return joined(said + ".", *parts)
+    return joined(sentence(said), *parts)
 
 
 def _day_of(curves: Sequence[Curve]) -> int:
@@ -242,7 +249,7 @@ def alive_figure(study: Study) -> Html:
     ]
     return figure(
         ax,
-        alt=joined(title + ".", *parts),
+        alt=joined(sentence(title), *parts),
         caption=_(
             "Fitted to the days up to {day}, tested on the {weeks} weeks after. Where the diamond lies outside the"
             " interval, the probability is wrong for these customers."

@@ -98,7 +98,7 @@ def cluster_test_figure(grouping: Grouping) -> Html:
         " and correlations. A clustering must be above both bars and do better than each of those populations, in which"
         " the number of clusters is chosen as freely. Tried on {n} customers."
     ).format(sentence=cluster_test_sentence(grouping), draws=number(said.draws), n=number(said.customers))
-    return figure(axes[0].figure, alt=joined(_cluster_test_title(grouping) + ".", *parts), caption=caption)
+    return figure(axes[0].figure, alt=joined(sentence(_cluster_test_title(grouping)), *parts), caption=caption)
 
 
 def _too_few_words() -> str:
@@ -385,7 +385,7 @@ def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int
     if impossible := [segment_name(name) for name in table_of_moves.loc[~table_of_moves["possible"], "now"].unique()]:
         words = _("Then the log was too short for anybody to be {segments}: those who are now have not moved")
         caption = joined(sentence(caption), words.format(segments=listed(impossible)))
-    return figure(moves(table_of_moves), alt=joined(_moves_title(table_of_moves) + ".", *parts), caption=caption)
+    return figure(moves(table_of_moves), alt=joined(sentence(_moves_title(table_of_moves)), *parts), caption=caption)
 
 
 def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -6,7 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from smsroi_helpers.locale import _, joined, number
+from smsroi_helpers.locale import (
+    _,
+    joined,
+    number,
+    sentence,
+)
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.profile_tables import segments_in_order, thing_words
@@ -106,4 +111,4 @@ def portraits_figure(things: pd.DataFrame, segment_outcomes: pd.DataFrame) -> Ht
         " how much the segment clicks them beyond its clicking anyway. Blue: more. Orange: less. Grey numbers are not"
         " beyond chance. It describes, and says nothing of why."
     )
-    return figure(portraits(things, segments), alt=joined(_title(things) + ".", *parts), caption=caption)
+    return figure(portraits(things, segments), alt=joined(sentence(_title(things)), *parts), caption=caption)
