@@ -4,10 +4,7 @@ from smsroi_helpers.engine.duckdb import (
     Connection,
     EngineError,
     EngineIOError,
-    EngineName,
     connect,
-    copy_to_csv,
-    copy_to_json_lines,
     copy_to_parquet,
     create_view,
     guard_formula,
@@ -33,6 +30,16 @@ from smsroi_helpers.engine.queries import (
     single_select,
     write_query,
 )
+from smsroi_helpers.engine.results import (
+    EngineName,
+    connect_engine,
+    copy_to_csv,
+    copy_to_json_lines,
+    count_rows,
+    count_to_parquet,
+    keep_as_parquet,
+    write_parquet,
+)
 
 __all__ = [
     "Connection",
@@ -42,14 +49,18 @@ __all__ = [
     "QueryError",
     "QueryToken",
     "connect",
+    "connect_engine",
     "copy_to_csv",
     "copy_to_json_lines",
     "copy_to_parquet",
+    "count_rows",
+    "count_to_parquet",
     "create_view",
     "failing_column",
     "guard_formula",
     "hash_group",
     "is_ascii",
+    "keep_as_parquet",
     "keep_rows",
     "local_time",
     "may_be_set",
@@ -63,5 +74,6 @@ __all__ = [
     "utc_from_local",
     "utc_from_local_read",
     "utc_from_offset",
+    "write_parquet",
     "write_query",
 ]
