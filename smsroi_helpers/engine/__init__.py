@@ -38,6 +38,7 @@ from smsroi_helpers.engine.results import (
     count_rows,
     count_to_parquet,
     keep_as_parquet,
+    share_engine,
     write_parquet,
 )
 
@@ -69,6 +70,7 @@ __all__ = [
     "query_columns",
     "query_tokens",
     "reserved_words",
+    "share_engine",
     "single_select",
     "total",
     "utc_from_local",

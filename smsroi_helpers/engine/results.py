@@ -1,5 +1,6 @@
 """How results leave the engine, as files: the same verbs for each engine."""
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -24,6 +25,7 @@ __all__ = [
     "count_rows",
     "count_to_parquet",
     "keep_as_parquet",
+    "share_engine",
     "write_parquet",
 ]
 
@@ -49,10 +51,24 @@ def connect_engine(
     """
     if engine == "duckdb":
         return duckdb.connect(folder)
-    if missing := _missing_for_spark():
-        raise EngineError(missing)
-    con: Connection = _spark().connect(folder, master, settings)
+    con: Connection = _spark().connect(folder, master, settings or {})
     return con
+
+
+def share_engine(
+    engine: EngineName, folder: Path, *, master: str = "local[2]", settings: Mapping[str, str] | None = None
+) -> contextlib.AbstractContextManager[dict[str, str]]:
+    """Start what several processes use together, if the engine has such a thing.
+
+    Arguments and errors: as of `connect_engine`.
+
+    Returns:
+        the context of the environment variables by which `connect_engine` finds it in these processes.
+    """
+    if engine == "duckdb":
+        return contextlib.nullcontext({})
+    shared: contextlib.AbstractContextManager[dict[str, str]] = _spark().share(folder, master, settings or {})
+    return shared
 
 
 def count_to_parquet(con: Connection, rows: ir.Table, query: str, file: Path) -> None:
@@ -128,7 +144,13 @@ def _is_spark(con: Connection) -> bool:
 
 
 def _spark() -> Any:
-    """The module for Spark; importing it imports PySpark, which is an extra."""
+    """The module for Spark; importing it imports PySpark, which is an extra.
+
+    Raises:
+        EngineError: PySpark or Java is missing.
+    """
+    if missing := _missing_for_spark():
+        raise EngineError(missing)
     return importlib.import_module("smsroi_helpers.engine.spark")
 
 

@@ -1,8 +1,8 @@
 """Everything specific to Spark: the session, errors, and how results become files.
 
 Every count, join and write is computed by Spark. Files of one piece (a table of the run, a list) are put together by
-DuckDB from the parts that Spark wrote, as a stream: so they are the same files as those of the other engine. Tables that
-Python already holds, such as a small table of decisions, are written without asking Spark.
+DuckDB from the parts that Spark wrote, as a stream: so they are like those of the other engine. Tables that Python
+already holds, such as a small table of decisions, are written without asking Spark.
 """
 
 import contextlib
@@ -12,16 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.pyspark import Backend
+from ibis.backends.pyspark.datatypes import PySparkSchema
+from ibis.expr.schema import Schema
 from ibis.formats.pyarrow import PyArrowSchema
+from py4j.java_gateway import JavaGateway
 from py4j.protocol import Py4JError
 from pyarrow import parquet
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from smsroi_helpers.engine import duckdb as local
@@ -36,6 +40,7 @@ __all__ = [
     "copy_to_json_lines",
     "count_to_parquet",
     "keep_as_parquet",
+    "share",
     "write_parquet",
 ]
 
@@ -54,12 +59,22 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.memory": "4g",
-    "spark.sql.shuffle.partitions": "4",
-    "spark.sql.legacy.allowUntypedScalaUDF": "false",
+    "spark.driver.memory": "3g",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
     "spark.log.level": "ERROR",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
 """Of Spark on this machine (`master: local[…]`), where a job of many small tasks takes longer than its data need."""
+
+_MOST_FOOTERS = 200
+"""Number of parquet files whose schemas are read here; of more, Spark reads them in a job."""
+
+
+_PORT, _SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
+_MANY_PROCESSES = {"PYSPARK_PIN_THREAD": "false"}
+"""With this variable of the environment, several processes may talk to one Java."""
 
 
 class SparkError(local.EngineError):  # type: ignore[misc]  # DuckDB's classes are untyped
@@ -85,10 +100,7 @@ class SparkConnection(Backend):  # type: ignore[misc]  # Ibis has no types
                 session.conf.set(name, value)
 
     def disconnect(self) -> None:
-        """Leave the session; Spark itself runs on for the other connections of this process."""
-        for view in self._session.catalog.listTables():
-            if view.isTemporary:
-                self._session.catalog.dropTempView(view.name)
+        """Leave the session; Spark itself runs on for the other connections."""
         self.local.disconnect()
 
     def read_parquet(self, path: Any, /, *, table_name: str | None = None, **_: Any) -> ir.Table:
@@ -98,12 +110,18 @@ class SparkConnection(Backend):  # type: ignore[misc]  # Ibis has no types
             path: a file, a folder, or several of them.
             table_name: name of the table; None: a new one.
         """
-        paths = [path] if isinstance(path, str | Path) else list(path)
+        paths = [str(Path(each).absolute()) for each in ([path] if isinstance(path, str | Path) else path)]
         name = table_name or ibis.util.gen_name("read_parquet")
+        schema = _schema_of_files(paths)
         with _errors():
-            frame = self._session.read.parquet(*(str(Path(each).absolute()) for each in paths))
+            reader = (
+                self._session.read if schema is None else self._session.read.schema(PySparkSchema.from_ibis(schema))
+            )
+            frame = reader.parquet(*paths)
             frame.createOrReplaceTempView(name)
-        return self.table(name)
+            if schema is None:
+                schema = PySparkSchema.to_ibis(frame.schema)
+        return ops.DatabaseTable(name=name, schema=schema, source=self, namespace=ops.Namespace()).to_expr()
 
     def to_pyarrow(self, expr: ir.Expr, /, **_: Any) -> Any:
         """The result as a table (array, value) of Arrow."""
@@ -123,27 +141,86 @@ class SparkConnection(Backend):  # type: ignore[misc]  # Ibis has no types
             self._session.createDataFrame(op.data.to_pyarrow(op.schema)).createOrReplaceTempView(op.name)
 
 
-def connect(folder: Path, master: str = "local[2]", settings: Mapping[str, str] | None = None) -> SparkConnection:
-    """Open a session of Spark; the first of a process starts it.
+def connect(folder: Path, master: str, settings: Mapping[str, str]) -> SparkConnection:
+    """Open a session of Spark: of the one that `share` started, else of this process' own, which the first call starts.
 
     Args:
         folder: of temporary files.
         master: where Spark runs: `local[2]` (two threads of this machine) or the address of a cluster.
         settings: Spark's own settings (name → value), such as `spark.executor.memory`.
+
+    Raises:
+        SparkError: it does not start.
     """
-    builder = SparkSession.builder.master(master).appName("smsroi")
-    given = {"spark.sql.warehouse.dir": str(Path(folder).absolute() / "warehouse")}
-    if master.startswith("local"):
-        given |= _LOCAL
-    if threads := os.environ.get("SMSROI_SPARK_PARTITIONS"):
-        given["spark.sql.shuffle.partitions"] = threads
-    for name, value in {**given, **(settings or {}), **_SESSION}.items():
-        builder = builder.config(name, value)
     with _errors():
-        session = builder.getOrCreate().newSession()
-    con = SparkConnection()
-    con.do_connect(session, folder)
+        context = SparkContext._active_spark_context
+        if context is None:
+            shared = _PORT in os.environ
+            context = _context_of(launch_gateway() if shared else _start(folder, master, settings))
+        con = SparkConnection()
+        con.do_connect(SparkSession(context).newSession(), folder)
     return con
+
+
+@contextlib.contextmanager
+def share(folder: Path, master: str, settings: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Start Spark once for several processes, as its start takes longer than many a notebook.
+
+    The context is the environment variables by which `connect` finds it in other processes of this machine. They hold
+    the secret of the connection. Spark ends with the context, or with this process.
+    Arguments and errors: as of `connect`.
+    """
+    with _errors():
+        gateway = _start(folder, master, settings)
+    try:
+        found = gateway.gateway_parameters
+        yield {_PORT: str(found.port), _SECRET: found.auth_token, **_MANY_PROCESSES}
+    finally:
+        with contextlib.suppress(Py4JError):
+            gateway.jvm.org.apache.spark.SparkContext.getOrCreate().stop()
+        gateway.shutdown()
+        gateway.proc.stdin.close()  # on which Java ends
+        gateway.proc.wait()
+
+
+def _start(folder: Path, master: str, settings: Mapping[str, str]) -> JavaGateway:
+    """Start Java with Spark in it; what both write to standard error goes to `spark.log` in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = SparkConf(loadDefaults=False)
+    for name, value in _configuration(folder, master, settings).items():
+        configuration.set(name, value)
+    with (folder / "spark.log").open("w", encoding="utf-8") as log, _variables(_MANY_PROCESSES):
+        gateway = launch_gateway(configuration, {"stderr": log, "stdout": log})
+    gateway.jvm.JavaSparkContext(gateway.jvm.SparkConf())
+    return gateway
+
+
+def _configuration(folder: Path, master: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """What Spark is started with: our defaults, then the user's settings, then what results depend on."""
+    own = {"spark.master": master, "spark.app.name": "smsroi"}
+    if master.startswith("local"):
+        place = str(folder.absolute())
+        own |= {**_LOCAL, "spark.local.dir": f"{place}/.spark", "spark.sql.warehouse.dir": f"{place}/.spark-warehouse"}
+    return {**own, **settings, **_SESSION}
+
+
+def _context_of(gateway: JavaGateway) -> SparkContext:
+    """Python's side of the Spark that runs behind a gateway."""
+    java = gateway.jvm.JavaSparkContext.fromSparkContext(gateway.jvm.org.apache.spark.SparkContext.getOrCreate())
+    return SparkContext(gateway=gateway, jsc=java, conf=SparkConf(loadDefaults=False, _jconf=java.getConf()))
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {name: os.environ[name] for name in values if name in os.environ}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 # --- results as files ------------------------------------------------------------------------------------------------
@@ -194,7 +271,7 @@ def copy_to_json_lines(con: SparkConnection, rows: ir.Table, file: Path) -> None
 
 @contextlib.contextmanager
 def _parts(con: SparkConnection, rows: ir.Table, file: Path) -> Iterator[str]:
-    """Let Spark write the rows beside a file, in parts; the context is DuckDB's query that reads them, in their order."""
+    """Let Spark write the rows beside a file, in parts; the context is DuckDB's query for them, in their order."""
     folder = file.parent.absolute() / f".{file.name}-parts"
     try:
         keep_as_parquet(con, rows, con.compile(rows), folder)
@@ -215,6 +292,35 @@ def _is_in_memory(rows: ir.Table) -> bool:
     return bool(rows.op().find(ops.InMemoryTable)) and not rows.op().find(ops.DatabaseTable)
 
 
+def _schema_of_files(paths: Sequence[str]) -> Schema | None:
+    """Return the schema of parquet files, read from one of them; None if Spark has to find it out.
+
+    Spark starts a job to find it out, which takes longer than most queries of a small source.
+    """
+    parts = [
+        part
+        for path in paths
+        for part in (sorted(Path(path).glob("*.parquet")) if Path(path).is_dir() else [Path(path)])
+    ]
+    if not parts or len(parts) > _MOST_FOOTERS or not all(part.is_file() for part in parts):
+        return None
+    first, *others = (parquet.read_schema(part).remove_metadata() for part in parts)
+    if any(other != first for other in others) or not all(_is_plain(field.type) for field in first):
+        return None
+    return PyArrowSchema.to_ibis(first)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether Spark reads a type of Arrow as it stands in a parquet file."""
+    if pa.types.is_timestamp(kind):
+        return bool(kind.unit == "us")
+    plain = (
+        pa.types.is_signed_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_date32, pa.types.is_float32,
+        pa.types.is_float64,
+    )  # fmt: skip
+    return any(check(kind) for check in plain)
+
+
 @contextlib.contextmanager
 def _errors(*, writing: bool = False) -> Iterator[None]:
     """Raise Spark's errors as the engine's."""
@@ -222,7 +328,11 @@ def _errors(*, writing: bool = False) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         text = str(error)
-        kind = SparkIOError if writing and ("java.io" in text or "java.nio" in text or "IOException" in text) else SparkError
+        kind = (
+            SparkIOError
+            if writing and ("java.io" in text or "java.nio" in text or "IOException" in text)
+            else SparkError
+        )
         raise kind(text.partition("\nJVM stacktrace")[0]) from error
 
 

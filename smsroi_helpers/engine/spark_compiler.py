@@ -1,8 +1,9 @@
+# ruff: noqa: N802, N815, ARG002, D102 - Ibis names the methods after its operations and gives all parts of one
 """How Ibis writes the SQL of Spark, where it would compute something else than DuckDB.
 
-DuckDB's meaning is the reference. The differences that matter, each with a test in `tests/engine/test_spark_compiler.py`:
-division by zero, rounding, integers from decimals, what is missing and what is not a number, differences of times, text
-of times, clocks of time zones, and types of results.
+DuckDB's meaning is the reference. The differences, each with a test in `tests/engine/test_spark_compiler.py`: division
+by zero, rounding, integers from decimals, what is missing and what is not a number, differences of times, text of times,
+clocks of time zones, and types of results.
 """
 
 import calendar
@@ -21,7 +22,7 @@ __all__ = ["Compiler"]
 _STRFTIME = {
     "%Y": "yyyy", "%m": "MM", "%d": "dd", "%H": "HH", "%M": "mm", "%S": "ss", "%j": "DDD", "%y": "yy",
 }  # fmt: skip
-_SECONDS = {"minute": 60, "hour": 3_600}
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -32,13 +33,13 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
 
     # --- tables, as in `engine.compiler` -----------------------------------------------------------------------------
 
-    def visit_JoinReference(self, _: ops.Node, *, parent: sge.Expression, **__: Any) -> sge.Expression:  # noqa: N802
+    def visit_JoinReference(self, _: ops.Node, *, parent: sge.Expression, **__: Any) -> sge.Expression:
         """A side of a join is the query below it, under another alias; see `engine.compiler`."""
         return parent.this if isinstance(parent, sge.Subquery) else parent
 
-    visit_SelfReference = visit_JoinReference  # noqa: N815
+    visit_SelfReference = visit_JoinReference
 
-    def visit_DropColumns(  # noqa: N802
+    def visit_DropColumns(
         self, op: ops.Node, *, parent: sge.Expression, columns_to_drop: Iterable[str]
     ) -> sge.Expression:
         """Columns left out are named in alphabetical order; see `engine.compiler`."""
@@ -46,53 +47,51 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
 
     # --- values ------------------------------------------------------------------------------------------------------
 
-    def visit_NonNullLiteral(self, op: ops.Node, *, value: Any, dtype: dt.DataType) -> sge.Expression | None:  # noqa: N802
+    def visit_NonNullLiteral(self, op: ops.Node, *, value: Any, dtype: dt.DataType) -> sge.Expression | None:
         """Ibis asks for an option that exists only where its own connection was made."""
         if dtype.is_floating():
             return None
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
-    def visit_Field(self, op: ops.Node, *, rel: sge.Expression, name: str) -> sge.Expression:  # noqa: N802
+    def visit_Field(self, op: ops.Node, *, rel: sge.Expression, name: str) -> sge.Expression:
         """As `visit_NonNullLiteral`."""
         return sg.column(self._gen_valid_name(name), table=rel.alias_or_name, quoted=self.quoted, copy=False)
 
-    def visit_IsNull(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_IsNull(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """What is not a number (NaN) is not missing."""
         return arg.is_(NULL)
 
-    def visit_NotNull(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_NotNull(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """As `visit_IsNull`."""
         return arg.is_(sg.not_(NULL, copy=False))
 
-    def visit_IsNan(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_IsNan(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """Of a missing value it is not known; Spark says that it is a number."""
         return self.if_(arg.is_(NULL), NULL, self.f.isnan(arg))
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 
-    def visit_Divide(self, op: ops.Node, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:  # noqa: N802
+    def visit_Divide(self, op: ops.Node, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:
         """Division by zero gives ±∞ or NaN; in Spark it is an error."""
         left, right = self._as_double(op.left, left), self._as_double(op.right, right)
         if isinstance(op.right, ops.Literal) and op.right.value:
             return sge.paren(left) / sge.paren(right)
         return self.if_(right.eq(0), sge.paren(left) * self.POS_INF, sge.paren(left) / sge.paren(right))
 
-    def visit_FloorDivide(self, op: ops.Node, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:  # noqa: N802
+    def visit_FloorDivide(self, op: ops.Node, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:
         """Of integers; by zero it is null."""
         if not (isinstance(op.right, ops.Literal) and op.right.value):
             right = self.f.nullif(right, 0)
         divided = sge.paren(self._as_double(op.left, left)) / sge.paren(right)
         return self.cast(self.f.floor(divided), op.dtype)
 
-    def visit_Modulus(self, op: ops.Node, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:  # noqa: N802
+    def visit_Modulus(self, op: ops.Node, *, left: sge.Expression, right: sge.Expression) -> sge.Expression:
         """By zero it is null."""
         if not (isinstance(op.right, ops.Literal) and op.right.value):
             right = self.f.nullif(right, 0)
         return sge.Mod(this=sge.paren(left), expression=sge.paren(right))
 
-    def visit_Round(  # noqa: N802
-        self, op: ops.Node, *, arg: sge.Expression, digits: sge.Expression | None
-    ) -> sge.Expression:
+    def visit_Round(self, op: ops.Node, *, arg: sge.Expression, digits: sge.Expression | None) -> sge.Expression:
         """Half away from zero, of the number times a power of ten; Spark rounds the shortest decimal of the number."""
         if not op.arg.dtype.is_floating():
             return super().visit_Round(op, arg=arg, digits=digits)
@@ -104,7 +103,7 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
             return sge.paren(self.f.round(sge.paren(arg) * power) / power)
         return sge.paren(self.f.round(sge.paren(arg) / power) * power)
 
-    def visit_Cast(self, op: ops.Node, *, arg: sge.Expression, to: dt.DataType) -> sge.Expression:  # noqa: N802
+    def visit_Cast(self, op: ops.Node, *, arg: sge.Expression, to: dt.DataType) -> sge.Expression:
         """Integers are the nearest ones, halves the even ones; Spark cuts off the decimals."""
         if to.is_integer() and op.arg.dtype.is_floating():
             return self.cast(self.f.rint(arg), to)
@@ -112,11 +111,11 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
             return super().visit_Cast(op, arg=arg, to=to)
         return super().visit_Cast(op, arg=arg, to=to)
 
-    def visit_CountStar(self, op: ops.Node, *, arg: Any, where: sge.Expression | None) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_CountStar(self, op: ops.Node, *, arg: Any, where: sge.Expression | None) -> sge.Expression:
         """Without rows it is 0; Ibis adds, and the sum without rows is null."""
         return self.f.count(STAR) if where is None else self.f.count(self.if_(where, 1, NULL))
 
-    def visit_Sum(self, op: ops.Node, *, arg: sge.Expression, where: sge.Expression | None) -> sge.Expression:  # noqa: N802
+    def visit_Sum(self, op: ops.Node, *, arg: sge.Expression, where: sge.Expression | None) -> sge.Expression:
         """Sums of integers are written as numbers with decimals, as by DuckDB; they are exact up to 2⁵³."""
         if op.arg.dtype.is_boolean():
             arg = self.cast(arg, dt.int32)
@@ -124,14 +123,18 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
             arg = self.cast(arg, dt.float64)
         return self.agg.sum(arg, where=where)
 
-    def visit_WindowFunction(self, op: ops.Node, **parts: Any) -> sge.Expression:  # noqa: N802
+    def visit_WindowFunction(self, op: ops.Node, **parts: Any) -> sge.Expression:
         """Ranks are integers of 64 bits."""
         window = super().visit_WindowFunction(op, **parts)
         if isinstance(op.func, ops.RankBase | ops.NTile):
             return self.cast(window, dt.int64)
         return window
 
-    def visit_StringLength(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_StringFind(self, op: ops.Node, **parts: Any) -> sge.Expression:
+        """An integer of 64 bits."""
+        return self.cast(super().visit_StringFind(op, **parts), dt.int64)
+
+    def visit_StringLength(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """An integer of 64 bits."""
         return self.cast(self.f.char_length(arg), dt.int64)
 
@@ -141,56 +144,56 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
         """A part of a time as an integer of 64 bits: products of such parts may be large."""
         return self.cast(self.f.anon[part](arg), dt.int64)
 
-    def visit_ExtractYear(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractYear(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("year", arg)
 
-    def visit_ExtractQuarter(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractQuarter(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("quarter", arg)
 
-    def visit_ExtractMonth(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractMonth(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("month", arg)
 
-    def visit_ExtractWeekOfYear(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractWeekOfYear(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("weekofyear", arg)
 
-    def visit_ExtractDay(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractDay(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("day", arg)
 
-    def visit_ExtractDayOfYear(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractDayOfYear(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("dayofyear", arg)
 
-    def visit_ExtractHour(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractHour(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("hour", arg)
 
-    def visit_ExtractMinute(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractMinute(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("minute", arg)
 
-    def visit_ExtractSecond(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractSecond(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         return self._extracted("second", arg)
 
-    def visit_ExtractMicrosecond(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractMicrosecond(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """Microseconds since the full second."""
         return sge.Mod(this=sge.paren(self._micros(arg)), expression=sge.convert(1_000_000))
 
-    def visit_ExtractEpochSeconds(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_ExtractEpochSeconds(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """Seconds since 1970, with decimals, as by DuckDB."""
         return sge.paren(self._micros(arg) / self.cast(sge.convert(1_000_000), dt.float64))
 
-    def visit_DayOfWeekIndex(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_DayOfWeekIndex(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         """0 for Monday."""
         return self.cast(self.f.anon.weekday(arg), dt.int64)
 
-    def visit_DayOfWeekName(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_DayOfWeekName(self, op: ops.Node, *, arg: sge.Expression) -> sge.Expression:
         names = [self.if_(number, sge.convert(name)) for number, name in enumerate(calendar.day_name)]
         return sge.Case(this=self.f.anon.weekday(arg), ifs=names)
 
-    def visit_TimestampTruncate(self, op: ops.Node, *, arg: sge.Expression, unit: Any) -> sge.Expression:  # noqa: N802
+    def visit_TimestampTruncate(self, op: ops.Node, *, arg: sge.Expression, unit: Any) -> sge.Expression:
         """Spark returns an instant; here it is a time without a zone, as before."""
         return self.cast(super().visit_TimestampTruncate(op, arg=arg, unit=unit), dt.timestamp)
 
-    visit_DateTruncate = visit_TimestampTruncate  # noqa: N815
+    visit_DateTruncate = visit_TimestampTruncate
 
-    def visit_TimestampDelta(  # noqa: N802
+    def visit_TimestampDelta(
         self, op: ops.Node, *, part: sge.Expression, left: sge.Expression, right: sge.Expression
     ) -> sge.Expression:
         """The number of full days (hours …) of the calendar between, not of periods of that length."""
@@ -203,15 +206,14 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
             return self._whole_difference(first, second, _MONTHS[unit])
         if unit == "microsecond":
             return sge.paren(self._micros(left) - self._micros(right))
+        if unit not in _SECONDS:
+            raise NotImplementedError(f"the difference of times in units of a {unit}")
         first, second = (self.f.anon.unix_seconds(self._instant(value)) for value in (left, right))
-        if unit == "week":  # 1970-01-05 was a Monday
-            monday = sge.convert(4 * 86_400)
-            return self._whole_difference(sge.paren(first - monday), sge.paren(second - monday), 7 * 86_400)
-        return self._whole_difference(first, second, _SECONDS.get(unit, 1))
+        return self._whole_difference(first, second, _SECONDS[unit])
 
-    visit_DateDelta = visit_TimeDelta = visit_TimestampDelta  # noqa: N815
+    visit_DateDelta = visit_TimeDelta = visit_TimestampDelta
 
-    def visit_Strftime(self, op: ops.Node, *, arg: sge.Expression, format_str: sge.Expression) -> sge.Expression:  # noqa: N802, ARG002
+    def visit_Strftime(self, op: ops.Node, *, arg: sge.Expression, format_str: sge.Expression) -> sge.Expression:
         """Text of a time; signs between its parts are text."""
         text, pattern = op.format_str.value, ""
         while text:
@@ -225,7 +227,7 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
 
     # --- functions that Ibis does not know ---------------------------------------------------------------------------
 
-    def visit_ScalarUDF(self, op: ops.Node, **given: sge.Expression) -> sge.Expression:  # noqa: N802
+    def visit_ScalarUDF(self, op: ops.Node, **given: sge.Expression) -> sge.Expression:
         """DuckDB's functions that `engine` declares, in Spark's words."""
         values = list(given.values())
         match self.__sql_name__(op):

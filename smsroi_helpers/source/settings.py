@@ -90,10 +90,7 @@ class SparkSettings(pydantic.BaseModel):
         """Numbers and yes/no as Spark writes them."""
         if not isinstance(given, dict):
             return given
-        return {
-            name: str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float) else value
-            for name, value in given.items()
-        }
+        return {name: str(value).lower() if isinstance(value, int | float) else value for name, value in given.items()}
 
     @pydantic.field_validator("settings")
     @classmethod
@@ -129,7 +126,9 @@ class Settings(pydantic.BaseModel):
     """The data are simulated; every page says so."""
     engine: EngineName = "duckdb"
     """What computes: DuckDB on this machine, or Spark, on this machine or on a cluster."""
-    spark: SparkSettings = SparkSettings()
+    spark: SparkSettings = pydantic.Field(SparkSettings(), exclude=True, repr=False)
+    """Where Spark runs, for `engine: spark`. No result depends on it, and it may contain a password, so it is not
+    recorded."""
     database: str = pydantic.Field("", exclude=True, repr=False)
     """Address of a database with the tables. It may contain a password, so it is neither recorded nor shown."""
     files: dict[str, str] = {}

@@ -1,10 +1,11 @@
 """The tables of a source as the stages query them: `count` returns small results, `write` saves large ones."""
 
+import contextlib
 import datetime as dt
 import functools
 import hashlib
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ import pandas as pd
 from ibis.expr.operations import Relation
 
 import smsroi_helpers
-from smsroi_helpers import contract
+from smsroi_helpers import contract, engine
 from smsroi_helpers.engine import (
     Connection,
     EngineError,
@@ -27,7 +28,7 @@ from smsroi_helpers.engine import (
     local_time,
     write_parquet,
 )
-from smsroi_helpers.errors import DataError, StorageError
+from smsroi_helpers.errors import DataError, StorageError, reason_of
 from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Shop",
     "once",
     "open_shop",
+    "share_engine",
 ]
 
 _Result = TypeVar("_Result")
@@ -238,17 +240,43 @@ class Shop:
         return count_rows(file)
 
 
+@contextlib.contextmanager
+def _named_in_settings() -> Iterator[None]:
+    """Raise errors of the engine that source.yml names as `DataError`."""
+    try:
+        yield
+    except EngineError as error:
+        raise DataError(f"source.yml, engine: {reason_of(error)}") from None
+
+
 def _connect(loaded: Loaded, cache: Path) -> Connection:
-    """Open the engine that source.yml names.
+    settings = loaded.settings
+    with _named_in_settings():
+        return connect_engine(settings.engine, cache, master=settings.spark.master, settings=settings.spark.settings)
+
+
+@contextlib.contextmanager
+def share_engine(loaded: Loaded, cache: Path) -> Iterator[dict[str, str]]:
+    """Start once what the engine of a source needs in every process that opens its tables, such as Spark.
+
+    The context is the environment variables by which `open_shop` finds it in other processes; empty for DuckDB.
+
+    Args:
+        loaded: the result of `load`.
+        cache: folder of temporary files.
 
     Raises:
-        DataError: it is missing or does not start.
+        DataError: the engine is missing or does not start.
     """
-    spark = loaded.settings.spark
-    try:
-        return connect_engine(loaded.settings.engine, cache, master=spark.master, settings=spark.settings)
-    except EngineError as error:
-        raise DataError(f"source.yml, engine: {error}") from None
+    settings = loaded.settings
+    cache.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with _named_in_settings():
+            shared = engine.share_engine(
+                settings.engine, cache, master=settings.spark.master, settings=settings.spark.settings
+            )
+            variables = stack.enter_context(shared)
+        yield variables
 
 
 def open_shop(loaded: Loaded, as_of: str, cache: Path, seed: int = 1) -> Shop:
