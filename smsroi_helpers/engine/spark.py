@@ -18,14 +18,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
-from ibis.expr.schema import Schema
 from ibis.formats.pyarrow import PyArrowSchema
 from py4j.java_gateway import JavaGateway
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyarrow import parquet
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from smsroi_helpers.engine import duckdb as local
@@ -72,9 +72,18 @@ _MOST_FOOTERS = 200
 """Number of parquet files whose schemas are read here; of more, Spark reads them in a job."""
 
 
+_TYPES = {
+    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INT", "int64": "BIGINT", "float": "FLOAT",
+    "double": "DOUBLE", "string": "STRING", "date32[day]": "DATE", "timestamp[us]": "TIMESTAMP_NTZ",
+    "timestamp[us, tz=UTC]": "TIMESTAMP_LTZ",
+}  # fmt: skip
+"""Types that Spark reads from parquet files as they stand there: those of Arrow, in Spark's words."""
+
 _PORT, _SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
 _MANY_PROCESSES = {"PYSPARK_PIN_THREAD": "false"}
 """With this variable of the environment, several processes may talk to one Java."""
+
+PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True  # it would print values of the data
 
 
 class SparkError(local.EngineError):  # type: ignore[misc]  # DuckDB's classes are untyped
@@ -112,15 +121,15 @@ class SparkConnection(Backend):  # type: ignore[misc]  # Ibis has no types
         """
         paths = [str(Path(each).absolute()) for each in ([path] if isinstance(path, str | Path) else path)]
         name = table_name or ibis.util.gen_name("read_parquet")
-        schema = _schema_of_files(paths)
+        found = _schema_of_files(paths)
         with _errors():
-            reader = (
-                self._session.read if schema is None else self._session.read.schema(PySparkSchema.from_ibis(schema))
-            )
+            reader = self._session.read
+            if found is not None:
+                columns = (f"`{field.name.replace('`', '``')}` {_TYPES[str(field.type)]}" for field in found)
+                reader = reader.schema(", ".join(columns))
             frame = reader.parquet(*paths)
             frame.createOrReplaceTempView(name)
-            if schema is None:
-                schema = PySparkSchema.to_ibis(frame.schema)
+        schema = PySparkSchema.to_ibis(frame.schema) if found is None else PyArrowSchema.to_ibis(found)
         return ops.DatabaseTable(name=name, schema=schema, source=self, namespace=ops.Namespace()).to_expr()
 
     def to_pyarrow(self, expr: ir.Expr, /, **_: Any) -> Any:
@@ -292,8 +301,8 @@ def _is_in_memory(rows: ir.Table) -> bool:
     return bool(rows.op().find(ops.InMemoryTable)) and not rows.op().find(ops.DatabaseTable)
 
 
-def _schema_of_files(paths: Sequence[str]) -> Schema | None:
-    """Return the schema of parquet files, read from one of them; None if Spark has to find it out.
+def _schema_of_files(paths: Sequence[str]) -> pa.Schema | None:
+    """Return the one schema of parquet files; None if they differ or Spark has to find it out.
 
     Spark starts a job to find it out, which takes longer than most queries of a small source.
     """
@@ -305,20 +314,9 @@ def _schema_of_files(paths: Sequence[str]) -> Schema | None:
     if not parts or len(parts) > _MOST_FOOTERS or not all(part.is_file() for part in parts):
         return None
     first, *others = (parquet.read_schema(part).remove_metadata() for part in parts)
-    if any(other != first for other in others) or not all(_is_plain(field.type) for field in first):
+    if any(other != first for other in others) or not all(str(field.type) in _TYPES for field in first):
         return None
-    return PyArrowSchema.to_ibis(first)
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    """Whether Spark reads a type of Arrow as it stands in a parquet file."""
-    if pa.types.is_timestamp(kind):
-        return bool(kind.unit == "us")
-    plain = (
-        pa.types.is_signed_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_date32, pa.types.is_float32,
-        pa.types.is_float64,
-    )  # fmt: skip
-    return any(check(kind) for check in plain)
+    return first
 
 
 @contextlib.contextmanager
@@ -328,11 +326,8 @@ def _errors(*, writing: bool = False) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         text = str(error)
-        kind = (
-            SparkIOError
-            if writing and ("java.io" in text or "java.nio" in text or "IOException" in text)
-            else SparkError
-        )
+        of_files = isinstance(error, Py4JJavaError) or any(name in text for name in ("java.io.", "java.nio.file."))
+        kind = SparkIOError if writing and of_files else SparkError
         raise kind(text.partition("\nJVM stacktrace")[0]) from error
 
 

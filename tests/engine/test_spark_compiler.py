@@ -16,8 +16,15 @@ pytestmark = pytest.mark.spark
 NAN, INF = math.nan, math.inf
 _SCHEMA = ibis.schema(
     {
-        "row": "int64", "a": "float64", "b": "float64", "i": "int64", "j": "int64", "s": "string", "at": "timestamp(6)",
-        "then": "timestamp(6)", "zone": "string",
+        "row": "int64",
+        "a": "float64",
+        "b": "float64",
+        "i": "int64",
+        "j": "int64",
+        "s": "string",
+        "at": "timestamp(6)",
+        "then": "timestamp(6)",
+        "zone": "string",
     }
 )
 _VALUES = {
@@ -60,7 +67,7 @@ EXPRESSIONS = {
         ROWS.at.delta(ROWS.then, unit=unit)
         for unit in ("year", "quarter", "month", "day", "hour", "minute", "second", "microsecond")
     ),
-    "text of times": (ROWS.at.strftime("%Y-%m-%dT%H:%M:%SZ"), ROWS.at.strftime("%Y%m%dT%HZ"), ROWS.at.strftime("%Y-%m")),
+    "text of times": tuple(ROWS.at.strftime(text) for text in ("%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%HZ", "%Y-%m")),
     "times and intervals": (ROWS.at + ibis.interval(days=3), ROWS.at - ibis.interval(hours=5)),
     "local time": (local_time(ROWS.at, "Asia/Tokyo"), local_time(ROWS.at, ROWS.zone),
                    local_time(ROWS.at, ROWS.zone, ["Asia/Kolkata"])),
