@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import importlib.util
 import os
 import shutil
@@ -151,7 +150,9 @@ def _spark() -> Any:
     """
     if missing := _missing_for_spark():
         raise EngineError(missing)
-    return importlib.import_module("smsroi_helpers.engine.spark")
+    from smsroi_helpers.engine import spark
+
+    return spark
 
 
 @functools.cache

@@ -123,11 +123,11 @@ class SparkConnection(Backend):  # type: ignore[misc]  # Ibis has no types
         name = table_name or ibis.util.gen_name("read_parquet")
         found = _schema_of_files(paths)
         with _errors():
-            reader = self._session.read
+            reader = self._session.read.option("__globPaths__", "false")  # signs such as * and [ are part of a name
             if found is not None:
                 columns = (f"`{field.name.replace('`', '``')}` {_TYPES[str(field.type)]}" for field in found)
                 reader = reader.schema(", ".join(columns))
-            frame = reader.parquet(*paths)
+            frame = reader.parquet(*map(_uri, paths))
             frame.createOrReplaceTempView(name)
         schema = PySparkSchema.to_ibis(frame.schema) if found is None else PyArrowSchema.to_ibis(found)
         return ops.DatabaseTable(name=name, schema=schema, source=self, namespace=ops.Namespace()).to_expr()
@@ -254,7 +254,7 @@ def keep_as_parquet(con: SparkConnection, rows: ir.Table, query: str, file: Path
     """Compute a result and write it as a folder of parquet files, one for each task that made it."""
     con._run_pre_execute_hooks(rows)
     with _errors(writing=True):
-        con._session.sql(query).write.mode("overwrite").parquet(str(file.absolute()))
+        con._session.sql(query).write.mode("overwrite").parquet(_uri(file))
 
 
 def write_parquet(con: SparkConnection, rows: ir.Table, file: Path) -> None:
@@ -290,6 +290,11 @@ def _parts(con: SparkConnection, rows: ir.Table, file: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _uri(path: str | Path) -> str:
+    """A path of this machine's files for Spark, whose own default may be a cluster's store."""
+    return f"file://{Path(path).absolute()}"
+
+
 def _arrow(con: SparkConnection, rows: ir.Table, query: str) -> pa.Table:
     con._run_pre_execute_hooks(rows)
     with _errors():
@@ -316,7 +321,7 @@ def _schema_of_files(paths: Sequence[str]) -> pa.Schema | None:
     first, *others = (parquet.read_schema(part).remove_metadata() for part in parts)
     if any(other != first for other in others) or not all(str(field.type) in _TYPES for field in first):
         return None
-    return first
+    return pa.schema([field.with_nullable(True) for field in first])  # as Spark reads any file
 
 
 @contextlib.contextmanager
