@@ -64,7 +64,14 @@ _LOCAL = {
     "spark.sql.adaptive.enabled": "false",
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": (
+        "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:MetaspaceSize=256m -XX:+UseSerialGC"
+    ),
+    "spark.buffer.pageSize": "2m",  # else up to 64 MB, filled with zeros for each sort and each grouping
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "10",
+    "spark.ui.retainedStages": "10",
+    "spark.sql.ui.explainMode": "simple",
 }
 """Of Spark on this machine (`master: local[…]`), where a job of many small tasks takes longer than its data need."""
 
