@@ -143,5 +143,5 @@ def fill_database(server: Server, company: Path) -> None:
             )
             con.execute(f'CREATE TABLE "{name}" ({columns})')
             with con.cursor().copy(f'COPY "{name}" FROM STDIN') as copy:
-                for row in rows.fetchall():
+                for row in reader.sql("SELECT COLUMNS(*)::VARCHAR FROM rows").fetchall():
                     copy.write_row(row)
