@@ -48,9 +48,11 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
     # --- values ------------------------------------------------------------------------------------------------------
 
     def visit_NonNullLiteral(self, op: ops.Node, *, value: Any, dtype: dt.DataType) -> sge.Expression | None:
-        """Ibis asks for an option that exists only where its own connection was made."""
+        """Ibis asks for an option that exists only where its own connection was made; instants stay instants."""
         if dtype.is_floating():
             return None
+        if dtype.is_timestamp():
+            return self._timestamp(sge.convert(value.isoformat(sep=" ")), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
     def visit_Field(self, op: ops.Node, *, rel: sge.Expression, name: str) -> sge.Expression:
@@ -104,11 +106,11 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
         return sge.paren(self.f.round(sge.paren(arg) / power) * power)
 
     def visit_Cast(self, op: ops.Node, *, arg: sge.Expression, to: dt.DataType) -> sge.Expression:
-        """Integers are the nearest ones, halves the even ones; Spark cuts off the decimals."""
+        """Integers are the nearest ones, halves the even ones; Spark cuts off the decimals. Instants stay instants."""
         if to.is_integer() and op.arg.dtype.is_floating():
             return self.cast(self.f.rint(arg), to)
-        if to.is_interval():
-            return super().visit_Cast(op, arg=arg, to=to)
+        if to.is_timestamp() and not op.arg.dtype.is_numeric():
+            return self._timestamp(arg, to)
         return super().visit_Cast(op, arg=arg, to=to)
 
     def visit_CountStar(self, op: ops.Node, *, arg: Any, where: sge.Expression | None) -> sge.Expression:
@@ -249,6 +251,10 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
 
     def _as_double(self, of: ops.Node, value: sge.Expression) -> sge.Expression:
         return value if of.dtype.is_floating() else self.cast(value, dt.float64)
+
+    def _timestamp(self, value: sge.Expression, to: dt.DataType) -> sge.Expression:
+        kinds = sge.DataType.Type
+        return sg.cast(value, kinds.TIMESTAMPLTZ if to.timezone else kinds.TIMESTAMPNTZ, dialect=self.dialect)
 
     def _instant(self, value: sge.Expression) -> sge.Expression:
         """A time without a zone as Spark's instant; sessions are in UTC."""

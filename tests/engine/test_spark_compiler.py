@@ -69,6 +69,10 @@ EXPRESSIONS = {
     ),
     "text of times": tuple(ROWS.at.strftime(text) for text in ("%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%HZ", "%Y-%m")),
     "times and intervals": (ROWS.at + ibis.interval(days=3), ROWS.at - ibis.interval(hours=5)),
+    "instants": (
+        ROWS.at.cast("timestamp('UTC')"), ROWS.at.cast("timestamp('UTC')").cast("timestamp"),
+        ibis.literal(dt.datetime(2024, 7, 1, 12, tzinfo=dt.UTC)), ibis.literal(dt.datetime(2024, 7, 1, 12, 0, 0, 5)),
+    ),
     "local time": (local_time(ROWS.at, "Asia/Tokyo"), local_time(ROWS.at, ROWS.zone),
                    local_time(ROWS.at, ROWS.zone, ["Asia/Kolkata"])),
     "UTC from local time": (utc_from_local(ROWS.then, "America/New_York"), utc_from_local(ROWS.then, "Asia/Shanghai")),
