@@ -7,6 +7,7 @@ clocks of time zones, and types of results.
 """
 
 import calendar
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,9 +49,9 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
     # --- values ------------------------------------------------------------------------------------------------------
 
     def visit_NonNullLiteral(self, op: ops.Node, *, value: Any, dtype: dt.DataType) -> sge.Expression | None:
-        """Ibis asks for an option that exists only where its own connection was made; instants stay instants."""
+        """Numbers with decimals are of 64 bits: Spark divides its decimals to six places. Instants stay instants."""
         if dtype.is_floating():
-            return None
+            return self.cast(sge.convert(repr(float(value))), dt.float64) if math.isfinite(value) else None
         if dtype.is_timestamp():
             return self._timestamp(sge.convert(value.isoformat(sep=" ")), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)

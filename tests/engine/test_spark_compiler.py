@@ -54,6 +54,10 @@ NONE = ROWS.filter(ROWS.row > 99)
 EXPRESSIONS = {
     "division by zero": (ROWS.a / ROWS.b, ROWS.i / ROWS.j, ROWS.a / 2, ROWS.i / 4),
     "whole division and remainder": (ROWS.i // ROWS.j.nullif(0), ROWS.i % ROWS.j, ROWS.i // 2, ROWS.i % 4),
+    "numbers in the query": (
+        ROWS.i * 2.842224131579679 / (ROWS.i * 2.842224131579679 + 0.7123456789012345), ROWS.b * 1e-7, ROWS.j + 1e22,
+        ROWS.i * 0.1, ROWS.j / 3.3, ibis.literal(0.1) + ibis.literal(0.2), ibis.literal(INF), ibis.literal(NAN),
+    ),
     "rounding": (ROWS.b.round(), ROWS.a.round(2), (ROWS.b * 100).round(-1), ROWS.i.round()),
     "integers from decimals": (ROWS.a.nullif(NAN).cast("int64"), (ROWS.b + 0.5).cast("int64"), ROWS.b.floor()),
     "missing, and not a number": (ROWS.a.isnull(), ROWS.a.notnull(), ROWS.a.isnan(), ROWS.a.fill_null(9.0)),
