@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 import ibis
@@ -21,7 +20,6 @@ __all__ = [
     "Connection",
     "EngineError",
     "EngineIOError",
-    "EngineName",
     "connect",
     "copy_to_csv",
     "copy_to_json_lines",
@@ -39,9 +37,6 @@ __all__ = [
     "utc_from_local_read",
     "utc_from_offset",
 ]
-
-EngineName = Literal["duckdb"]
-"""Engines that can be named in source.yml."""
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2040
 """Years of which the days are known on which a clock is set."""

@@ -200,16 +200,18 @@ class Attempt:
             source_file = notebook.file.relative_to(self._root)
             instead = notebook.instead and notebook.instead.relative_to(self._root)
             jobs.append(execute.Job(notebook.name, notebook.stage, source_file, output, parameters, instead))
-        outcomes = execute.execute_notebooks(
-            _longest_first(jobs, self._latest),
-            root=self._root,
-            logs=staging / ".logs",
-            progress=progress,
-            max_parallel=self._options.jobs,
-            deadline=deadline,
-            cell_timeout=self._options.cell_timeout_seconds,
-            server=server,
-        )
+        with source.share_engine(loaded, staging / ".cache") as variables:
+            outcomes = execute.execute_notebooks(
+                _longest_first(jobs, self._latest),
+                root=self._root,
+                logs=staging / ".logs",
+                progress=progress,
+                max_parallel=self._options.jobs,
+                deadline=deadline,
+                cell_timeout=self._options.cell_timeout_seconds,
+                server=server,
+                variables=variables,
+            )
         for job in jobs:
             outcome = outcomes[job.name]
             reason = str(outcome.error or outcome.reason)

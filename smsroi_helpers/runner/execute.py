@@ -19,7 +19,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -138,6 +138,7 @@ def execute_notebooks(
     deadline: float | None = None,
     cell_timeout: int | None = None,
     server: ForkServer | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> dict[str, Outcome]:
     """Execute notebooks; a failed one does not stop the others.
 
@@ -150,6 +151,7 @@ def execute_notebooks(
         deadline: `time.monotonic()` at which everything is stopped; None: no limit.
         cell_timeout: time limit of a cell in seconds; None: no limit.
         server: forks the notebooks' processes (see `start_server`); None: each starts its own interpreter.
+        variables: environment variables of the notebooks' processes alone.
 
     Returns:
         Name → outcome, for every job. If a signal handler raises Interrupted meanwhile, the children are stopped, and
@@ -161,7 +163,7 @@ def execute_notebooks(
     """Of notebooks that had too few data, in whose place another is executed."""
     waiting, running = list(jobs), dict[str, _Child]()
     events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
-    environment = _environment(root, max_parallel)
+    environment, own = _environment(root, max_parallel), dict(variables or {})
     stopped: SmsroiError | None = None
     try:
         while waiting or running:
@@ -169,7 +171,9 @@ def execute_notebooks(
                 stopped = TimeLimit("the run was stopped by its deadline")
                 break
             while waiting and len(running) < max_parallel:
-                running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, events, server)
+                running[waiting[0].name] = _start(
+                    waiting[0], root, logs, environment, own, cell_timeout, events, server
+                )
                 if waiting[0].name not in first:
                     progress.started(waiting[0].name)
                 del waiting[0]
@@ -268,13 +272,14 @@ def _start(
     root: Path,
     logs: Path,
     environment: dict[str, str],
+    variables: dict[str, str],
     cell_timeout: int | None,
     events: "queue.Queue[tuple[str, dict[str, Any] | None]]",
     server: ForkServer | None,
 ) -> _Child:
     private = _private_folder()
     with (logs / f"{job.name}.txt").open("w", encoding="utf-8") as log:
-        own = _jupyter_paths(private)
+        own = _jupyter_paths(private) | variables
         process = (server and server.fork(own, log)) or _start_interpreter(root, environment | own, log)
     task = {
         "notebook": job.notebook.as_posix(),

@@ -138,7 +138,7 @@ def source_tables(plan: SendPlan, past: PreviousPlans | None = None) -> dict[str
             experiments, columns=["experiment_id", "kind", "control_arm", "started_at", "ended_at"]
         ),
         "arms": pd.DataFrame(arms).reindex(columns=columns).astype(kinds),
-        "assignments": assigned.mutate(assigned_at=ibis.literal(start)),
+        "assignments": assigned.mutate(assigned_at=ibis.literal(start)).order_by("experiment_id", "customer_id"),
     }
 
 

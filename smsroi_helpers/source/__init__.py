@@ -10,7 +10,7 @@ from smsroi_helpers.source.pseudonym_key import find_key, key_id, read_key
 from smsroi_helpers.source.pseudonymise import pseudonymise
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.settings import project_root, resolve_path
-from smsroi_helpers.source.shop import Shop, once, open_shop
+from smsroi_helpers.source.shop import Shop, once, open_shop, share_engine
 from smsroi_helpers.source.time_zones import canonical_zone, country_of_zone
 from smsroi_helpers.source.yaml_text import parse_yaml
 
@@ -38,5 +38,6 @@ __all__ = [
     "read_key",
     "resolve_as_of",
     "resolve_path",
+    "share_engine",
     "write_example",
 ]

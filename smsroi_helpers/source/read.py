@@ -77,7 +77,7 @@ def load(data: str | Path, output_folder: str | Path, max_rejected_share: float 
             state = _cache_state(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
             record = output_folder / "source.json"
             if record.exists() and (cached := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
-                return from_record(cached["loaded"])
+                return _with_spark(from_record(cached["loaded"]), settings)
             record.unlink(missing_ok=True)
             try:
                 loaded = _SourceReader(folder, output_folder, settings, max_rejected_share, key).read()
@@ -89,6 +89,11 @@ def load(data: str | Path, output_folder: str | Path, max_rejected_share: float 
             return loaded
     except OSError as error:
         raise StorageError(f"data {Path(data).name}: {error.strerror or error}") from None
+
+
+def _with_spark(loaded: Loaded, settings: Settings) -> Loaded:
+    """Return the loaded source with the settings of Spark, which are not recorded."""
+    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"spark": settings.spark}))
 
 
 def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:

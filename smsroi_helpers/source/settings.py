@@ -74,6 +74,33 @@ class SegmentSettings(pydantic.BaseModel):
         return self
 
 
+class SparkSettings(pydantic.BaseModel):
+    """`spark` of `source.yml`: where Spark runs, for `engine: spark`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    master: str = pydantic.Field("local[2]", pattern=r"^(local(\[(\d+|\*)(,\s*\d+)?\])?|spark://.+|yarn|k8s://.+)$")
+    """`local[2]` (two threads of this machine), or the address of a cluster, such as `spark://host:7077` or `yarn`."""
+    settings: dict[str, str] = {}
+    """Spark's own settings, such as `spark.executor.memory: 8g`."""
+
+    @pydantic.field_validator("settings", mode="before")
+    @classmethod
+    def _as_text(cls, given: Any) -> Any:
+        """Numbers and yes/no as Spark writes them."""
+        if not isinstance(given, dict):
+            return given
+        return {name: str(value).lower() if isinstance(value, int | float) else value for name, value in given.items()}
+
+    @pydantic.field_validator("settings")
+    @classmethod
+    def _names_of_spark(cls, given: dict[str, str]) -> dict[str, str]:
+        for name in given:
+            if not name.startswith("spark."):
+                raise ValueError(f"{name!r} is not a setting of Spark; their names begin with `spark.`")
+        return given
+
+
 class PseudonymSettings(pydantic.BaseModel):
     """`pseudonyms` of `source.yml`, written by `smsroi pseudonymise`: what the ids were before."""
 
@@ -98,6 +125,10 @@ class Settings(pydantic.BaseModel):
     simulated: bool = False
     """The data are simulated; every page says so."""
     engine: EngineName = "duckdb"
+    """What computes: DuckDB on this machine, or Spark, on this machine or on a cluster."""
+    spark: SparkSettings = pydantic.Field(SparkSettings(), exclude=True, repr=False)
+    """Where Spark runs, for `engine: spark`. No result depends on it, and it may contain a password, so it is not
+    recorded."""
     database: str = pydantic.Field("", exclude=True, repr=False)
     """Address of a database with the tables. It may contain a password, so it is neither recorded nor shown."""
     files: dict[str, str] = {}

@@ -1,10 +1,11 @@
 """The tables of a source as the stages query them: `count` returns small results, `write` saves large ones."""
 
+import contextlib
 import datetime as dt
 import functools
 import hashlib
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,13 +13,22 @@ import filelock
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from ibis.expr.operations import InMemoryTable, Relation
-from pyarrow import parquet
+from ibis.expr.operations import Relation
 
 import smsroi_helpers
-from smsroi_helpers import contract
-from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time
-from smsroi_helpers.errors import DataError, StorageError
+from smsroi_helpers import contract, engine
+from smsroi_helpers.engine import (
+    Connection,
+    EngineError,
+    EngineIOError,
+    connect_engine,
+    count_rows,
+    count_to_parquet,
+    keep_as_parquet,
+    local_time,
+    write_parquet,
+)
+from smsroi_helpers.errors import DataError, StorageError, reason_of
 from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
 __all__ = [
@@ -26,6 +36,7 @@ __all__ = [
     "Shop",
     "once",
     "open_shop",
+    "share_engine",
 ]
 
 _Result = TypeVar("_Result")
@@ -74,7 +85,7 @@ class Shop:
         """Results of the functions that are called `once`, by function."""
         self.end = self.start_of(as_of + dt.timedelta(days=1))
         """End of the observed period (exclusive), in UTC."""
-        self.con = connect(cache)
+        self.con = _connect(loaded, cache)
         self._tables = {
             name: self._until_as_of(self.con.read_parquet(list(table.paths), table_name=name), contract.TABLES[name])
             for name, table in loaded.tables.items()
@@ -162,20 +173,20 @@ class Shop:
         Raises:
             ValueError: the result has more than `MAX_CELLS` rows; use `write`.
         """
-        file = self._computed(cells)
-        if (rows := parquet.read_metadata(file).num_rows) > MAX_CELLS:
+        file = self._computed(cells, count_to_parquet)
+        if (rows := count_rows(file)) > MAX_CELLS:
             raise ValueError(f"{rows:,} rows are too many to load; use Shop.write instead")
         return pd.read_parquet(file)
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """Return the rows of an expression, computed once per run and kept in the engine."""
         if (expression := rows.op()) not in self._kept:
-            file = self._computed(rows)
+            file = self._computed(rows, keep_as_parquet)
             query = file.stem.partition("-")[0]  # the same name for every source: so has the SQL that uses it
             self._kept[expression] = self.con.read_parquet(file, table_name=f"kept_{query}")
         return self._kept[expression]
 
-    def _computed(self, rows: ir.Table) -> Path:
+    def _computed(self, rows: ir.Table, compute: Callable[[Connection, ir.Table, str, Path], None]) -> Path:
         """Return the cached file of an expression, by (SQL, input fingerprint); compute it if it is missing."""
         expression = rows.op()
         if expression in self._files and self._files[expression].exists():
@@ -187,10 +198,7 @@ class Shop:
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
                 new = file.with_suffix(".new")
-                if expression.find(InMemoryTable):
-                    rows.to_parquet(new)
-                else:  # avoids that Ibis compiles the SQL again, which takes longer than most queries
-                    copy_to_parquet(self.con, sql, new)
+                compute(self.con, rows, sql, new)
                 new.replace(file)
         self._files[expression] = file
         return file
@@ -225,11 +233,50 @@ class Shop:
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_suffix(".new")
         try:
-            rows.to_parquet(new)
+            write_parquet(self.con, rows, new)
             new.replace(file)
         except (OSError, EngineIOError) as error:
             raise StorageError(f"{file.name} cannot be written: {error}") from None
-        return parquet.read_metadata(file).num_rows
+        return count_rows(file)
+
+
+@contextlib.contextmanager
+def _named_in_settings() -> Iterator[None]:
+    """Raise errors of the engine that source.yml names as `DataError`."""
+    try:
+        yield
+    except EngineError as error:
+        raise DataError(f"source.yml, engine: {reason_of(error)}") from None
+
+
+def _connect(loaded: Loaded, cache: Path) -> Connection:
+    settings = loaded.settings
+    with _named_in_settings():
+        return connect_engine(settings.engine, cache, master=settings.spark.master, settings=settings.spark.settings)
+
+
+@contextlib.contextmanager
+def share_engine(loaded: Loaded, cache: Path) -> Iterator[dict[str, str]]:
+    """Start once what the engine of a source needs in every process that opens its tables, such as Spark.
+
+    The context is the environment variables by which `open_shop` finds it in other processes; empty for DuckDB.
+
+    Args:
+        loaded: the result of `load`.
+        cache: folder of temporary files.
+
+    Raises:
+        DataError: the engine is missing or does not start.
+    """
+    settings = loaded.settings
+    cache.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with _named_in_settings():
+            shared = engine.share_engine(
+                settings.engine, cache, master=settings.spark.master, settings=settings.spark.settings
+            )
+            variables = stack.enter_context(shared)
+        yield variables
 
 
 def open_shop(loaded: Loaded, as_of: str, cache: Path, seed: int = 1) -> Shop:

@@ -2,16 +2,27 @@
 
 import datetime as dt
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
-from smsroi_helpers.engine.duckdb import hash_group, local_time
+from smsroi_helpers.engine import (
+    EngineError,
+    EngineIOError,
+    copy_to_csv,
+    copy_to_json_lines,
+    guard_formula,
+    hash_group,
+    local_time,
+    write_parquet,
+)
 from smsroi_helpers.segmentation import clusters, cutoffs, membership
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
-from tests.spark_shop import SparkShop
+from tests.engine.spark_sources import open_both
 
 pytestmark = pytest.mark.spark
 
@@ -26,11 +37,10 @@ def label(shop: Shop, k: int = 3) -> tuple[membership.Grouping, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):
-    """A shop whose customers have attributes, clicks and refunds, and Spark's view of it."""
+    """A shop whose customers have attributes, clicks and refunds, on DuckDB and on Spark."""
     place = tmp_path_factory.mktemp("spark")
     write_company(place / "source", customers=600, weeks=30, seed=3)
-    shop = open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
-    return shop, SparkShop(shop, place / ".spark")
+    return open_both(load(place / "source", place / ".loaded"), place)
 
 
 def test_every_customer_is_in_the_same_groups(company):
@@ -57,8 +67,8 @@ def test_ties_of_who_bought_once_are_split_by_neither(tmp_path):
     lines += [f"back,only-back,{start},-5"]
     (tmp_path / "orders.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "source.yml").write_text("timezone: America/New_York\n")
-    shop = open_shop(load(tmp_path, tmp_path / ".loaded"), "", tmp_path / ".cache")
-    (ours, here), (theirs, there) = label(shop, 2), label(SparkShop(shop, tmp_path / ".spark"), 2)
+    shop, spark = open_both(load(tmp_path, tmp_path / ".loaded"), tmp_path)
+    (ours, here), (theirs, there) = label(shop, 2), label(spark, 2)
     assert ours.cuts == theirs.cuts
     assert len(set(here.loc[here["frequency"] == 1, "f_score"])) == 1
     pd.testing.assert_frame_equal(here, there, check_exact=True)
@@ -78,3 +88,59 @@ def test_hashes_and_clocks_agree(company):
     for ours, theirs in zip(*map(asked, company), strict=True):
         assert len(ours) > 500
         pd.testing.assert_frame_equal(ours, theirs, check_exact=True, check_dtype=False)
+
+
+def test_a_table_is_written_alike(company, tmp_path):
+    """The same rows in the same order, of the same types, in one file; of no rows too, and of what Python holds."""
+    for name, make in {
+        "orders": lambda shop: shop.orders.order_by("order_id"),
+        "none": lambda shop: shop.orders.filter(shop.orders.amount > 1e9),
+        "few": lambda shop: ibis.memtable(pd.DataFrame({"a": [1, 2], "b": ["x", None]})),
+        "sums": lambda shop: (
+            shop.orders.group_by("customer_id").aggregate(n=shop.orders.count()).order_by("customer_id")
+        ),
+    }.items():
+        files = [tmp_path / f"{name}-{shop.con.name}.parquet" for shop in company]
+        rows = [shop.write(make(shop), file) for shop, file in zip(company, files, strict=True)]
+        assert rows[0] == rows[1]
+        ours, theirs = (parquet.read_table(file) for file in files)
+        assert ours.schema.remove_metadata() == theirs.schema.remove_metadata()
+        assert ours.equals(theirs)
+        assert sorted(tmp_path.iterdir()) == sorted([*tmp_path.glob("*.parquet")])
+
+
+def test_lists_are_the_same_text(company, tmp_path):
+    """CSV and JSON lines to the byte, with times, decimals, missing values and signs of formulas."""
+    for shop in company:
+        rows = shop.orders.order_by("order_id").select(
+            "order_id", "customer_id", at=shop.orders.ordered_at, rounded=shop.orders.amount.round(1),
+            third=shop.orders.amount / 3, missing=ibis.null("string"), text=guard_formula(ibis.literal('=1,"x"')),
+        )  # fmt: skip
+        copy_to_csv(shop.con, rows, tmp_path / f"{shop.con.name}.csv", byte_order_mark=True)
+        copy_to_json_lines(shop.con, rows, tmp_path / f"{shop.con.name}.jsonl")
+    for kind in ("csv", "jsonl"):
+        ours, theirs = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("duckdb", "pyspark"))
+        assert len(ours) > 10_000
+        assert ours == theirs
+
+
+def test_what_is_kept_is_read_again_by_another_session(company):
+    """As by the next notebook: nothing is computed twice."""
+    _, spark = company
+    rows = spark.messages.group_by("customer_id").aggregate(texts=spark.messages.count())
+    first = spark.keep(rows)
+    other = open_shop(spark.loaded, "", spark._cache)
+    again = other.keep(other.messages.group_by("customer_id").aggregate(texts=other.messages.count()))
+    assert again.get_name() == first.get_name()
+    total = other.count(again.aggregate(n=again.texts.sum()))["n"].item()
+    assert total == spark.count(spark.messages.aggregate(n=spark.messages.count()))["n"].item()
+
+
+def test_a_query_that_fails_is_an_error_of_the_engine(company, tmp_path):
+    _, spark = company
+    broken = spark.orders.mutate(n=spark.orders.order_id.cast("int64") // 1)
+    with pytest.raises(EngineError, match="CAST_INVALID_INPUT"):
+        spark.count(broken.aggregate(n=broken.n.sum()))
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(EngineIOError):
+        write_parquet(spark.con, spark.orders, tmp_path / "file" / "orders.parquet")

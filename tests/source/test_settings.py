@@ -174,3 +174,35 @@ class TestReuse:
         assert again.tables["orders"].rows_out == 4
         assert again.fingerprint != first.fingerprint
         assert json.loads(record.read_text())["loaded"]["tables"]["orders"]["rows_in"] == 4
+
+
+class TestSpark:
+    def test_settings_of_spark_are_text_and_not_recorded(self, make_source, tmp_path, monkeypatch):
+        monkeypatch.setenv("STORE_KEY", "s3cret")
+        source = (
+            "engine: spark\nspark:\n  master: local[4]\n  settings:\n    spark.executor.cores: 2\n"
+            "    spark.speculation: true\n    spark.hadoop.fs.s3a.secret.key: ${STORE_KEY}\n"
+        )
+        folder = make_source(orders=ORDERS, source=source)
+        for _ in range(2):  # read, then recalled from source.json
+            spark = load(folder, tmp_path / "into").settings.spark
+            assert spark.master == "local[4]"
+            assert spark.settings == {
+                "spark.executor.cores": "2", "spark.speculation": "true", "spark.hadoop.fs.s3a.secret.key": "s3cret"
+            }  # fmt: skip
+        assert "s3cret" not in (tmp_path / "into" / "source.json").read_text()
+        assert "s3cret" not in repr(load(folder, tmp_path / "into").settings)
+
+    @pytest.mark.parametrize(
+        ("source", "words"),
+        [
+            ("engine: sparkle\n", r"source\.yml, engine: must be 'duckdb' or 'spark'"),
+            ("spark: {master: my-cluster}\n", r"source\.yml, spark\.master: "),
+            ("spark: {settings: {executor.memory: 8g}}\n", r"'executor\.memory' is not a setting of Spark"),
+            ("spark: {settings: [spark.x]}\n", r"source\.yml, spark\.settings: "),
+            ("spark: {cores: 2}\n", r"source\.yml, spark\.cores: "),
+        ],
+    )
+    def test_what_spark_does_not_have_is_refused(self, make_source, tmp_path, source, words):
+        with pytest.raises(DataError, match=words):
+            load(make_source(orders=ORDERS, source=source), tmp_path / "into")

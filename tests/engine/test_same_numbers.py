@@ -1,0 +1,147 @@
+"""The same numbers everywhere: the whole workbook by DuckDB with 1 and 8 threads, by Spark, and from PostgreSQL."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.runner.execute import Job, execute_notebooks, start_server
+from smsroi_helpers.runner.progress import show_progress
+from smsroi_helpers.simulation.write import write_company
+from smsroi_helpers.source import load, share_engine
+from tests.source.test_database import PASSWORD, Server, server
+
+__all__ = ["server"]  # a fixture
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+CUSTOMERS, WEEKS = 600, 30
+FITTED = {
+    "customer_value": ("expected_low", "expected_high"),
+    "timing_weekdays": ("gain_low", "gain_high"),
+}
+"""Ends of intervals that come from the curvature of a fitted likelihood, or from a solved system of equations. Sums are
+added in another order, so the inputs differ in the last digit; this is what becomes of it."""
+POSTGRES = {
+    "VARCHAR": "text", "BIGINT": "bigint", "INTEGER": "integer", "DOUBLE": "double precision", "DATE": "date",
+    "TIMESTAMP": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamptz", "BOOLEAN": "boolean",
+}  # fmt: skip
+"""DuckDB's types in PostgreSQL's words."""
+
+
+def run_workbook(company: Path, run: Path, **variables: str) -> Path:
+    """Execute the ten notebooks as `smsroi run` does, with these variables; return the folder of the tables."""
+    loaded = load(company, run / ".loaded")
+    values = {"data": str(company), "run_dir": str(run)}
+    jobs = [Job(path.stem, path.stem[3:], path, run / path.name, values) for path in NOTEBOOKS]
+    with (
+        start_server(NOTEBOOKS, ROOT, 2) as forks,
+        show_progress() as progress,
+        share_engine(loaded, run / ".cache") as shared,
+    ):
+        done = execute_notebooks(
+            jobs, root=ROOT, logs=run / "logs", progress=progress, server=forks, variables={**shared, **variables}
+        )
+    assert {name: str(outcome.error or outcome.reason) for name, outcome in done.items()} == dict.fromkeys(done, "")
+    return run / "tables"
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory) -> Path:
+    """A simulated company with every table."""
+    folder = tmp_path_factory.mktemp("company") / "company"
+    write_company(folder, customers=CUSTOMERS, weeks=WEEKS, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(company, tmp_path_factory) -> Path:
+    """The tables by DuckDB with one thread."""
+    return run_workbook(company, tmp_path_factory.mktemp("one"), SMSROI_THREADS="1")
+
+
+def copy_with_settings(company: Path, folder: Path, settings: str) -> Path:
+    """The company with other lines in its source.yml."""
+    shutil.copytree(company, folder)
+    with (folder / "source.yml").open("a", encoding="utf-8") as lines:
+        lines.write(settings)
+    return folder
+
+
+def assert_same_values(ours: pd.DataFrame, theirs: pd.DataFrame, of: str) -> None:
+    """Everything but decimals exactly, decimals to 1e-9 of them; what is `FITTED` to 1e-6."""
+    assert list(ours.columns) == list(theirs.columns), of
+    assert len(ours) == len(theirs), of
+    for name in ours.columns:
+        here, there = ours[name], theirs[name]
+        if pd.api.types.is_float_dtype(here):
+            tolerance = 1e-6 if name in FITTED.get(of, ()) else 1e-9
+            same = np.isclose(here.to_numpy(), there.to_numpy(float), rtol=tolerance, atol=1e-9, equal_nan=True)
+            assert same.all(), f"{of}.{name}: {here[~same].tolist()[:3]} {there[~same].tolist()[:3]}"
+        else:
+            pd.testing.assert_series_equal(here, there, check_dtype=False, check_exact=True, obj=f"{of}.{name}")
+
+
+def assert_same_tables(ours: Path, theirs: Path) -> None:
+    """Segments, roles, groups and counts exactly; sums and estimates to rounding."""
+    names = sorted(path.relative_to(ours) for path in ours.rglob("*.parquet"))
+    assert names == sorted(path.relative_to(theirs) for path in theirs.rglob("*.parquet"))
+    assert len(names) > 30
+    for name in names:
+        of = name.with_suffix("").as_posix()
+        assert_same_values(pd.read_parquet(ours / name), pd.read_parquet(theirs / name), of)
+
+
+def test_eight_threads(company, reference, tmp_path):
+    assert_same_tables(reference, run_workbook(company, tmp_path / "run", SMSROI_THREADS="8"))
+
+
+@pytest.mark.spark
+def test_spark(company, reference, tmp_path):
+    """Every count and join by Spark; one Spark for all notebooks, of which nothing remains."""
+    on_spark = copy_with_settings(company, tmp_path / "company", "engine: spark\n")
+    tables = run_workbook(on_spark, tmp_path / "run")
+    assert_same_tables(reference, tables)
+    cache = tables.parent / ".cache"
+    assert len([path for path in cache.glob("*.parquet") if path.is_dir()]) > 100  # as only Spark writes them
+    assert not list(cache.glob("*.new"))
+
+
+@pytest.mark.postgres
+def test_postgres(company, reference, tmp_path, server, monkeypatch):
+    """The same data in the tables of a database."""
+    folder = tmp_path / "company"
+    folder.mkdir()
+    shutil.copy(company / "source.yml", folder)
+    with (folder / "source.yml").open("a", encoding="utf-8") as lines:
+        lines.write(f"database: postgresql://${{PGUSER}}:${{PGPASSWORD}}@127.0.0.1:{server.port}/postgres\n")
+    monkeypatch.setenv("PGUSER", "shop")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    fill_database(server, company)
+    assert_same_tables(reference, run_workbook(folder, tmp_path / "run"))
+
+
+def fill_database(server: Server, company: Path) -> None:
+    """Copy the parquet files of a company into tables of the same names."""
+    tables: Mapping[str, str] = {
+        path.stem: str(path / "**" / "*.parquet" if path.is_dir() else path)
+        for path in company.iterdir()
+        if path.suffix == ".parquet" or (path.is_dir() and path.name != "truth")
+    }
+    with server.connect() as con, duckdb.connect() as reader:
+        reader.execute("SET TimeZone = 'UTC'")
+        for name, files in tables.items():
+            rows = reader.sql(f"SELECT * FROM read_parquet('{files}', hive_partitioning = false)")
+            columns = ", ".join(
+                f'"{column}" {POSTGRES[str(kind)]}' for column, kind in zip(rows.columns, rows.types, strict=True)
+            )
+            con.execute(f'CREATE TABLE "{name}" ({columns})')
+            with con.cursor().copy(f'COPY "{name}" FROM STDIN') as copy:
+                for row in reader.sql("SELECT COLUMNS(*)::VARCHAR FROM rows").fetchall():
+                    copy.write_row(row)
