@@ -22,6 +22,7 @@ from smsroi_helpers.engine.duckdb import (
     utc_from_local_read,
     utc_from_offset,
 )
+from smsroi_helpers.engine.query_log import QUERY_LOG, logged_query
 from smsroi_helpers.engine.queries import (
     QueryError,
     QueryToken,
@@ -35,6 +36,7 @@ from smsroi_helpers.engine.queries import (
 )
 
 __all__ = [
+    "QUERY_LOG",
     "Connection",
     "EngineError",
     "EngineIOError",
@@ -52,6 +54,7 @@ __all__ = [
     "is_ascii",
     "keep_rows",
     "local_time",
+    "logged_query",
     "may_be_set",
     "named_tables",
     "normalise_nfc",

@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 import smsroi_helpers
 from smsroi_helpers import contract
-from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time
+from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, logged_query
 from smsroi_helpers.errors import DataError, StorageError
 from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
@@ -187,10 +187,11 @@ class Shop:
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
                 new = file.with_suffix(".new")
-                if expression.find(InMemoryTable):
-                    rows.to_parquet(new)
-                else:  # avoids that Ibis compiles the SQL again, which takes longer than most queries
-                    copy_to_parquet(self.con, sql, new)
+                with logged_query(self.con, sql, new):
+                    if expression.find(InMemoryTable):
+                        rows.to_parquet(new)
+                    else:  # avoids that Ibis compiles the SQL again, which takes longer than most queries
+                        copy_to_parquet(self.con, sql, new)
                 new.replace(file)
         self._files[expression] = file
         return file
@@ -225,7 +226,8 @@ class Shop:
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_suffix(".new")
         try:
-            rows.to_parquet(new)
+            with logged_query(self.con, "", new):
+                rows.to_parquet(new)
             new.replace(file)
         except (OSError, EngineIOError) as error:
             raise StorageError(f"{file.name} cannot be written: {error}") from None
