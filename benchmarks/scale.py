@@ -16,6 +16,8 @@ the notebook's processes. *Scans* are the rows that queries read of the messages
 """
 
 import argparse
+import datetime as dt
+import functools
 import json
 import os
 import platform
@@ -31,6 +33,7 @@ from typing import Any
 
 import duckdb
 import psutil
+from pyarrow import parquet
 
 from benchmarks import peers
 from benchmarks.load import Measurement, measure
@@ -50,7 +53,7 @@ FLOOR = """
 import sys, time
 import duckdb
 con = duckdb.connect()
-con.execute("SET threads = 2")
+con.execute("SET threads = 2; SET enable_progress_bar = false")
 columns = ", ".join(f"count({name})" for name in sys.argv[2].split(","))
 began = time.perf_counter()
 con.execute(f"SELECT {columns} FROM read_parquet('{sys.argv[1]}/*.parquet')").fetchall()
@@ -194,18 +197,22 @@ def read_log(log: Path, notebook: str, run: Path) -> list[Query]:
     for line in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
         found.append(Query(
             notebook, line["asked_by"], line["seconds"], line["cpu_seconds"],
-            [(str(name).replace(str(run), ""), int(rows)) for name, rows in line["scans"]],
+            [(str(name).replace(str(run), ""), min(int(rows), _rows_of(str(name)))) for name, rows in line["scans"]],
             line["rows"], line["bytes"], line["query"], line["key"],
         ))  # fmt: skip
     return found
+
+
+@functools.cache
+def _rows_of(file: str) -> int:
+    """Rows of a parquet file: with several threads, the engine's profile counts some of them twice."""
+    return int(parquet.read_metadata(file).num_rows) if Path(file).is_file() else sys.maxsize
 
 
 def _add_cells(found: Timed, output: Path, log: Path) -> None:
     """Add the durations of cells, from the executed notebook; queries belong to the cell in whose time they began."""
     if not output.exists():
         return
-    import datetime as dt
-
     began = [json.loads(line)["at"] for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     for cell in json.loads(output.read_text(encoding="utf-8"))["cells"]:
         timing = cell.get("metadata", {}).get("papermill", {})

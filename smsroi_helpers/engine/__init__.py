@@ -22,7 +22,7 @@ from smsroi_helpers.engine.duckdb import (
     utc_from_local_read,
     utc_from_offset,
 )
-from smsroi_helpers.engine.query_log import QUERY_LOG, logged_query
+from smsroi_helpers.engine.offsets import local_time_within
 from smsroi_helpers.engine.queries import (
     QueryError,
     QueryToken,
@@ -34,6 +34,7 @@ from smsroi_helpers.engine.queries import (
     single_select,
     write_query,
 )
+from smsroi_helpers.engine.query_log import QUERY_LOG, logged_query
 
 __all__ = [
     "QUERY_LOG",
@@ -54,6 +55,7 @@ __all__ = [
     "is_ascii",
     "keep_rows",
     "local_time",
+    "local_time_within",
     "logged_query",
     "may_be_set",
     "named_tables",

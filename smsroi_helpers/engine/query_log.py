@@ -1,4 +1,4 @@
-"""A log of the queries that a shop computes: what the benchmarks read. It is off unless `SMSROI_QUERY_LOG` names a file.
+"""A log of the queries that a shop computes, for benchmarks; it is off unless `SMSROI_QUERY_LOG` names a file.
 
 Each computed query is one line of JSON; results that were found in the cache are not in it.
 """

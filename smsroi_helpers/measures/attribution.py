@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.columns import hours_between, latest_instant, left_join_columns
 from smsroi_helpers.measures.local_sends import local_sends
-from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.measures.profit import valued_orders
+from smsroi_helpers.measures.sends import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [

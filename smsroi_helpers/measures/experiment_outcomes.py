@@ -8,12 +8,12 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
-from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import earliest_instant, hours_between, latest_instant, left_join_columns, optional
 from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs
 from smsroi_helpers.measures.messages import knows_cost
 from smsroi_helpers.measures.moments import CLUSTER
 from smsroi_helpers.measures.profit import valued_orders
+from smsroi_helpers.measures.sends import human_clicks
 from smsroi_helpers.source import Shop
 
 __all__ = [

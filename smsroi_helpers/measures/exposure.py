@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.measures.columns import optional
 from smsroi_helpers.measures.experiment_outcomes import outcome_windows
-from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.sends import every_send
 from smsroi_helpers.source import Shop, once
 
 __all__ = [

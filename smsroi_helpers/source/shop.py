@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 import smsroi_helpers
 from smsroi_helpers import contract
-from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, logged_query
+from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time_within, logged_query
 from smsroi_helpers.errors import DataError, StorageError
 from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
@@ -34,6 +34,8 @@ MAX_CELLS = 5_000_000
 """Largest number of rows that `Shop.count` loads into memory; larger results have one row per customer."""
 _COMMON_ZONES = 12
 """Number of time zones named in a query; each is compared with every row."""
+_SPAN = dt.timedelta(days=5 * 365)
+"""Of the log, in which local time is computed by offsets: each year has two more to compare with."""
 
 
 @functools.cache
@@ -137,11 +139,19 @@ class Shop:
 
     def day(self, instant: ir.TimestampValue) -> ir.DateValue:
         """Return the date of an instant in the source's time zone."""
-        return local_time(instant, self.settings.timezone).date()
+        return local_time_within(instant, self.settings.timezone, self.span).date()
+
+    @functools.cached_property
+    def span(self) -> tuple[dt.datetime, dt.datetime]:
+        """From when to when (UTC, exclusive) nearly all events lie: at most `_SPAN` up to the end of the period."""
+        days = [dt.date.fromisoformat(table.first) for table in self.loaded.tables.values() if table.first]
+        first = min(days, default=self.as_of)
+        start = max(self.start_of(max(first, dt.date(2, 1, 1))), self.end - _SPAN)
+        return min(start, self.end - dt.timedelta(days=1)), self.end
 
     @functools.cached_property
     def common_zones(self) -> tuple[str, ...]:
-        """The most common time zones of customers, for `engine.local_time`; empty if the source has none."""
+        """The most common time zones of customers, for `measures.local_time`; empty if the source has none."""
         if not self.has("customers", "timezone"):
             return ()
         with_timezone = self.customers.filter(self.customers.timezone.notnull())
