@@ -10,9 +10,10 @@ both are kept in `--place`. Then the notebooks run one after another, each in a 
 in a run of the workbook: what an earlier notebook has counted is not counted again.
 
 The columns: *count* is the time of queries, *page* that of the cells that draw figures and tables without their
-queries, *reason* that of all other cells without their queries, *start* the imports and the kernel. *CPU* is CPU time of
-the notebook's processes. *Scans* are the rows that queries read of the messages, or of tables with a row per message,
-÷ the number of messages. The floor is one scan by the engine of all columns of the messages that notebooks read.
+queries, *reason* that of all other cells without their queries, *start* the imports and the kernel. CPU seconds hardly
+depend on what else the machine does; ratios are theirs. *Scans* are the rows that queries read of the messages, or of
+tables with a row per message, ÷ the number of messages. The floor is one scan by the engine of all columns of the
+messages that notebooks read; `× floor` is for the queries. A peer is compared with the whole notebook, page and all.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas
 import psutil
 from pyarrow import parquet
 
@@ -55,9 +57,9 @@ import duckdb
 con = duckdb.connect()
 con.execute("SET threads = 2; SET enable_progress_bar = false")
 columns = ", ".join(f"count({name})" for name in sys.argv[2].split(","))
-began = time.perf_counter()
+began, cpu_began = time.perf_counter(), time.process_time()
 con.execute(f"SELECT {columns} FROM read_parquet('{sys.argv[1]}/*.parquet')").fetchall()
-print(time.perf_counter() - began)
+print(time.perf_counter() - began, time.process_time() - cpu_began)
 """
 
 MESSAGE_COLUMNS = (
@@ -113,18 +115,27 @@ class Timed:
 
     @property
     def count(self) -> float:
+        """Of all queries."""
         return sum(query.seconds for query in self.queries)
 
     @property
+    def count_cpu(self) -> float:
+        """CPU seconds of all queries."""
+        return sum(query.cpu_seconds for query in self.queries)
+
+    @property
     def page(self) -> float:
+        """Of the cells that show something, without their queries."""
         return max(0.0, self.page_cells - self.count_in_page)
 
     @property
     def reason(self) -> float:
+        """Of the other cells, without their queries."""
         return max(0.0, self.cells - self.count - self.page)
 
     @property
     def start(self) -> float:
+        """Of the processes and imports."""
         return max(0.0, self.wall - self.cells)
 
 
@@ -155,8 +166,8 @@ def load_source(source: Path, run: Path) -> Measurement:
     return measure([sys.executable, "-W", "ignore", "-c", LOAD, str(source), str(run)])
 
 
-def scan_once(run: Path) -> tuple[float, int]:
-    """Return the seconds of one scan of the messages' columns (the best of three), and the number of messages."""
+def scan_once(run: Path) -> tuple[tuple[float, float], int]:
+    """Return the seconds and CPU seconds of one scan of the messages (the fastest of three), and their number."""
     folder = run / ".loaded"
     files = sorted(folder.rglob("messages*/*.parquet")) or sorted(folder.rglob("messages*.parquet"))
     con = duckdb.connect()
@@ -165,7 +176,9 @@ def scan_once(run: Path) -> tuple[float, int]:
     columns = ",".join(name for name in MESSAGE_COLUMNS if name in names)
     command = [sys.executable, "-c", FLOOR.replace("*.parquet", "messages*.parquet" if files[0].parent == folder else
                "*.parquet"), str(files[0].parent), columns]  # fmt: skip
-    return min(float(measure(command).output) for _ in range(3)), int(rows)
+    return min((float(wall), float(cpu)) for wall, cpu in (measure(command).output.split() for _ in range(3))), int(
+        rows
+    )
 
 
 def run_notebook(notebook: Notebook, source: Path, run: Path, root: Path) -> Timed:
@@ -243,25 +256,27 @@ def machine() -> str:
     """Return the machine and the versions."""
     memory = psutil.virtual_memory().total / 2**30
     return (
-        f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"
-        f", DuckDB {duckdb.__version__}"
+        f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GB, {platform.system()}, Python"
+        f" {platform.python_version()}, DuckDB {duckdb.__version__}, pandas {pandas.__version__}"
     )
 
 
-def table(timed: Sequence[Timed], floor: float, messages: int, by_peer: dict[str, Measurement]) -> str:
+def table(timed: Sequence[Timed], floor_cpu: float, messages: int, by_peer: dict[str, Measurement]) -> str:
     """Return the table of one size."""
-    heads = ["notebook", "wall s", "start s", "count s", "reason s", "page s", "CPU s", "peak MB", "scans", "× floor"]
-    heads += ["peer s", "peer MB", "× faster"] if by_peer else []
+    heads = ["notebook", "wall s", "start s", "count s", "reason s", "page s", "CPU s", "count CPU s", "peak MB"]
+    heads += ["scans", "× floor"]
+    heads += ["peer CPU s", "peer MB", "× CPU", "× memory"] if by_peer else []
     rows = [heads]
     for one in [*timed, _sum(timed)]:
         scans = sum(query.scans_of(messages) for query in one.queries)
-        row = [one.name, *(f"{value:.1f}" for value in (one.wall, one.start, one.count, one.reason, one.page, one.cpu)),
-               f"{one.peak_mb:,.0f}", f"{scans:.1f}", f"{one.count / floor:.1f}"]  # fmt: skip
+        seconds = (one.wall, one.start, one.count, one.reason, one.page, one.cpu, one.count_cpu)
+        row = [one.name, *(f"{value:.1f}" for value in seconds), f"{one.peak_mb:,.0f}", f"{scans:.0f}",
+               f"{one.count_cpu / floor_cpu:.0f}"]  # fmt: skip
         if by_peer:
             peer = by_peer.get(one.name.partition("_")[2])
-            work = one.count + one.reason
-            row += [f"{peer.seconds:.1f}", f"{peer.peak_mb:,.0f}", f"{peer.seconds / work:.1f}"] if peer else [""] * 3
-        rows.append([*row] if one.status in ("ok", "") else [one.name, one.status])
+            row += [f"{peer.cpu_seconds:.1f}", f"{peer.peak_mb:,.0f}", f"{peer.cpu_seconds / one.cpu:.2f}",
+                    f"{peer.peak_mb / one.peak_mb:.1f}"] if peer else [""] * 4  # fmt: skip
+        rows.append(row if one.status == "ok" else [one.name, one.status])
     return aligned(rows)
 
 
@@ -301,9 +316,9 @@ def measure_size(place: Path, customers: int, only: Sequence[str], with_peers: b
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     loaded = load_source(source, run)
-    floor, messages = scan_once(run)
+    (floor, floor_cpu), messages = scan_once(run)
     print(f"\n{customers:,} customers, {messages:,} messages; loading {loaded.seconds:.1f} s ({loaded.cpu_seconds:.1f}"
-          f" CPU s, {loaded.peak_mb:,.0f} MB); one scan {floor:.2f} s", flush=True)  # fmt: skip
+          f" CPU s, {loaded.peak_mb:,.0f} MB); one scan {floor:.2f} s ({floor_cpu:.2f} CPU s)", flush=True)  # fmt: skip
     notebooks = [read_notebook(file) for file in sorted((root / "notebooks").glob("[0-9]*.ipynb"))]
     timed = []
     for notebook in notebooks:
@@ -312,18 +327,19 @@ def measure_size(place: Path, customers: int, only: Sequence[str], with_peers: b
         timed.append(run_notebook(notebook, source, run, root))
         print(f"  {timed[-1].name}: {timed[-1].wall:.1f} s, {timed[-1].cpu:.1f} CPU s", file=sys.stderr, flush=True)
     by_peer = peers.measure_all(source, [one.name.partition("_")[2] for one in timed]) if with_peers else {}
-    print(table(timed, floor, messages, by_peer))
+    print(table(timed, floor_cpu, messages, by_peer))
     if queries:
         print("\n" + slowest_queries(timed, messages, queries))
     return {
-        "customers": customers, "messages": messages, "floor": floor, "load": vars(loaded), "machine": machine(),
-        "notebooks": [
-            {"name": one.name, "wall": one.wall, "cpu": one.cpu, "peak_mb": one.peak_mb, "start": one.start,
-             "count": one.count, "reason": one.reason, "page": one.page, "queries": [vars(q) for q in one.queries]}
-            for one in timed
-        ],
+        "customers": customers, "messages": messages, "floor": floor, "floor_cpu": floor_cpu, "machine": machine(),
+        "load": vars(loaded), "notebooks": [_record(one) for one in timed],
         "peers": {name: vars(one) for name, one in by_peer.items()},
     }  # fmt: skip
+
+
+def _record(one: Timed) -> dict[str, Any]:
+    names = ("name", "status", "wall", "start", "count", "count_cpu", "reason", "page", "cpu", "peak_mb")
+    return {name: getattr(one, name) for name in names} | {"queries": [vars(query) for query in one.queries]}
 
 
 def main() -> None:
