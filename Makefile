@@ -25,9 +25,12 @@ calibrate:        ## test published intervals against known truths, where code h
 bench:            ## compare run times with what a user would run instead (half an hour, on an idle machine)
 	@for part in load simulate cltv segmentation timing frequency ab_test; do $(RUN) python -m benchmarks.$$part || exit 1; done
 
+scale:            ## time every notebook at three sizes: docs/scale.md (an hour, on an idle machine)
+	@$(RUN) python -m benchmarks.scale --peers
+
 lock:             ## update requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
 	  --quiet --upgrade pyproject.toml --output-file requirements.lock
 
-.PHONY: help report test lab lint calibrate bench lock
+.PHONY: help report test lab lint calibrate bench scale lock
 .DEFAULT_GOAL := help

@@ -19,6 +19,7 @@ from smsroi_helpers.engine.duckdb import (
     utc_from_local_read,
     utc_from_offset,
 )
+from smsroi_helpers.engine.offsets import local_time_within
 from smsroi_helpers.engine.queries import (
     QueryError,
     QueryToken,
@@ -30,6 +31,7 @@ from smsroi_helpers.engine.queries import (
     single_select,
     write_query,
 )
+from smsroi_helpers.engine.query_log import QUERY_LOG, logged_query
 from smsroi_helpers.engine.results import (
     EngineName,
     connect_engine,
@@ -43,6 +45,7 @@ from smsroi_helpers.engine.results import (
 )
 
 __all__ = [
+    "QUERY_LOG",
     "Connection",
     "EngineError",
     "EngineIOError",
@@ -64,6 +67,8 @@ __all__ = [
     "keep_as_parquet",
     "keep_rows",
     "local_time",
+    "local_time_within",
+    "logged_query",
     "may_be_set",
     "named_tables",
     "normalise_nfc",

@@ -16,7 +16,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
         experiment_id, arm, channel; messaged (customers with any message), messages, as_planned (messages with the
         arm's text, or at the arm's hours; null where the arm names neither).
     """
-    theirs = measures.sent_during(shop, measures.with_zone(shop, measures.outcome_windows(shop, experiment)))
+    theirs = measures.sent_during(shop, measures.outcome_windows(shop, experiment))
     plan = shop.arms
     stated = {
         f"planned_{name}": plan[name] if name in plan.columns else ibis.null(kind)
@@ -24,10 +24,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     }
     plan = plan.select(plan_of="experiment_id", planned_arm="arm", **stated)
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
-    # Local hours are computed only for tests of hours, because they are most of the work.
-    sent_at = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
-    hour = measures.local_time(shop, sent_at, theirs.timezone).hour()
-    at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
+    at_hour = (theirs.hour >= theirs.planned_hour_start) & (theirs.hour < theirs.planned_hour_end)
     as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
     cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(
         messaged=theirs.customer_id.nunique(),

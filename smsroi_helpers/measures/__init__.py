@@ -6,7 +6,7 @@ only what DuckDB and Spark compute alike (for example, `last` over a window skip
 """
 
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
-from smsroi_helpers.measures.clicks import MachineRules, click_without_time, earliest_click, human_clicks, knows_clicks
+from smsroi_helpers.measures.clicks import MachineRules, click_without_time, earliest_click, knows_clicks
 from smsroi_helpers.measures.columns import latest_instant, left_join_columns, mostly_dates, without_time
 from smsroi_helpers.measures.consent import (
     consents,
@@ -25,7 +25,7 @@ from smsroi_helpers.measures.experiment_outcomes import (
 from smsroi_helpers.measures.exposure import sent_during, untreated_arms
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
-from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost, knows_event
+from smsroi_helpers.measures.messages import choose_channel, knows_cost, knows_event
 from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
 from smsroi_helpers.measures.practice import (
     PRACTICE_WEEKS,
@@ -52,6 +52,7 @@ from smsroi_helpers.measures.quiet_hours import (
     with_place,
 )
 from smsroi_helpers.measures.sending_rules import CONSENT_SOURCES, EU_MEMBERS, RULES, Rule
+from smsroi_helpers.measures.sends import every_send, human_clicks
 
 __all__ = [
     "CLUSTER",

@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.columns import hours_between, latest_instant, left_join_columns
 from smsroi_helpers.measures.local_sends import local_sends
-from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.measures.profit import valued_orders
+from smsroi_helpers.measures.sends import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -58,18 +58,13 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
     sends = every_send(shop).filter(ibis._.delivered_at.notnull())
     touches = sends.select("message_id", "campaign_id", "channel", "variant", "delivered_at", addressee="customer_id")
     orders = _purchases(shop)
-    window = ibis.interval(hours=window_hours)
+    latest = latest_instant(shop, orders.ordered_at, "orders", "ordered_at")
     if touch == "any":
-        latest = orders.mutate(latest_at=latest_instant(shop, orders.ordered_at, "orders", "ordered_at"))
-        pairs = latest.join(touches, latest.customer_id == touches.addressee)
-        within = (pairs.delivered_at <= pairs.latest_at) & (pairs.ordered_at < pairs.delivered_at + window)
-        pairs = pairs.filter(within)
+        pairs = _within(orders.mutate(latest_at=latest), touches, window_hours)
     else:
-        last = _last_deliveries(shop, orders, sends)
-        last = last.filter(last.ordered_at < last.last_delivery + window).drop("ordered_at")
-        tied = touches.join(last, (touches.addressee == last.buyer) & (touches.delivered_at == last.last_delivery))
-        place = ibis.row_number().over(ibis.window(group_by="order_id", order_by=ibis.desc("message_id")))
-        pairs = orders.join(tied.mutate(place=place).filter(ibis._.place == 0), "order_id")
+        pairs = _within(*_by_period(orders.mutate(latest_at=latest), touches, window_hours), window_hours)
+        newest = ibis.window(group_by="order_id", order_by=[ibis.desc("delivered_at"), ibis.desc("message_id")])
+        pairs = pairs.mutate(place=ibis.row_number().over(newest)).filter(ibis._.place == 0)
     credited = pairs.select(
         [*orders.columns, "message_id", "campaign_id", "channel", "variant", "delivered_at"],
         hours_after=ibis.greatest(hours_between(pairs.delivered_at, pairs.ordered_at), 0.0),
@@ -82,25 +77,30 @@ def _purchases(shop: Shop) -> ir.Table:
     return valued_orders(shop).filter(ibis._.amount >= 0)
 
 
-def _last_deliveries(shop: Shop, orders: ir.Table, sends: ir.Table) -> ir.Table:
-    """order_id, buyer, at, ordered_at, last_delivery: the buyer's last delivery up to the order (at); null without one.
+def _within(orders: ir.Table, touches: ir.Table, window_hours: int) -> ir.Table:
+    """The pairs of an order and a message to the buyer whose window includes it; joined by `period` too, if any."""
+    same = [orders.customer_id == touches.addressee]
+    same += [orders.period == touches.of_period] if "period" in orders.columns else []
+    pairs = orders.join(touches, same)
+    until = pairs.delivered_at + ibis.interval(hours=window_hours)
+    return pairs.filter(pairs.delivered_at <= pairs.latest_at, pairs.ordered_at < until)
 
-    `at` is the latest instant that the order may mean.
 
-    Computed as a running maximum over messages and orders by time, because Spark has no as-of join.
+def _by_period(orders: ir.Table, touches: ir.Table, window_hours: int) -> tuple[ir.Table, ir.Table]:
+    """Orders and messages with the period in which to look for each other, which a hash join can use.
+
+    Periods are as long as the window and the day that a date without a time may mean. So the deliveries that count lie
+    in the order's period or the one before: an order is compared with a few messages, however many its buyer has been
+    sent. Spark has no as-of join, and a window over all messages and orders would sort them.
     """
-    # The cast gives both the same type; the precision of a file's timestamps depends on the source.
-    ordered_at, delivered_at = orders.ordered_at.cast("timestamp"), sends.delivered_at.cast("timestamp")
-    latest, never = latest_instant(shop, ordered_at, "orders", "ordered_at"), ibis.null("timestamp")
-    moments = ibis.union(
-        orders.select("order_id", buyer="customer_id", at=latest, ordered_at=ordered_at, delivery=never),
-        sends.select(
-            order_id=ibis.null("string"), buyer="customer_id", at=delivered_at, ordered_at=never, delivery=delivered_at
-        ),
-    )  # fmt: skip
-    is_order = moments.order_id.notnull()  # false sorts first: at the same instant, the message comes before the order
-    so_far = ibis.window(group_by="buyer", order_by=["at", is_order], rows=(None, 0))
-    return moments.mutate(last_delivery=moments.delivery.max().over(so_far)).filter(is_order).drop("delivery")
+    seconds = 3_600 * (window_hours + 25)  # a day may have 25 hours
+
+    def period(instant: ir.TimestampValue) -> ir.IntegerValue:
+        return (instant.cast("timestamp").epoch_seconds() / seconds).floor().cast("int64")
+
+    own = orders.mutate(period=period(orders.latest_at))
+    both = ibis.union(own, own.mutate(period=own.period - 1))
+    return both, touches.mutate(of_period=period(touches.delivered_at))
 
 
 def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:

@@ -11,14 +11,13 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.measures.columns import earliest_instant, without_time
-from smsroi_helpers.measures.messages import every_send
-from smsroi_helpers.source import Shop, once
+from smsroi_helpers.source import Shop
 
 __all__ = [
     "MachineRules",
+    "classify_clicks",
     "click_without_time",
     "earliest_click",
-    "human_clicks",
     "knows_clicks",
 ]
 
@@ -54,28 +53,16 @@ def earliest_click(shop: Shop, clicked_at: ir.TimestampValue) -> ir.TimestampVal
     return earliest_instant(shop, clicked_at, "messages", "clicked_at")
 
 
-@once
-def human_clicks(shop: Shop) -> ir.Table:
-    """Every message with its click classified as human or machine: the definition of a click for all stages.
-
-    All messages of the source are classified, whatever their channel and age, so that a message has the same
-    classification wherever it is counted.
+def classify_clicks(shop: Shop, sends: ir.Table) -> ir.Table:
+    """Messages with the click of each classified as human or machine.
 
     Args:
-        shop: the company, with messages.
+        shop: the company.
+        sends: all messages, as `written_sends` has them.
 
     Returns:
-        the columns of `every_send`; machine (`none`: no click, or a human one; `fast`, `burst`, `everything`);
-        click_known (false where a machine click may hide a human one, or the source records no clicks);
-        any_click_at (UTC; human or machine); human_click_at (UTC; null where no human clicked, or it is not known).
-
-    Raises:
-        DataError: the source has no messages.
+        their columns and machine, click_known, any_click_at, human_click_at, as `human_clicks` has them.
     """
-    return _judge(shop, every_send(shop), MachineRules(shop.settings.fast_click_seconds))
-
-
-def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
     if not knows_clicks(shop):
         return sends.mutate(
             machine=ibis.literal("none"),
@@ -83,6 +70,7 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
             any_click_at=ibis.null("timestamp"),
             human_click_at=ibis.null("timestamp"),
         )
+    rules = MachineRules(shop.settings.fast_click_seconds)
     # A click whose date has no time says nothing about a machine, except that its owner clicks everything.
     dated = click_without_time(shop, sends.clicked_at)
     sends = sends.mutate(timed_click=ibis.ifelse(dated, ibis.null("timestamp"), sends.clicked_at.cast("timestamp")))

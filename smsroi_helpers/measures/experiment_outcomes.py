@@ -8,17 +8,18 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
-from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import earliest_instant, hours_between, latest_instant, left_join_columns, optional
 from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs
 from smsroi_helpers.measures.messages import knows_cost
 from smsroi_helpers.measures.moments import CLUSTER
 from smsroi_helpers.measures.profit import valued_orders
-from smsroi_helpers.source import Shop
+from smsroi_helpers.measures.sends import human_clicks
+from smsroi_helpers.source import Shop, once
 
 __all__ = [
     "Window",
     "arm_outcomes",
+    "compute_outcomes",
     "left_early",
     "outcome_windows",
 ]
@@ -67,7 +68,23 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
     Raises:
         DataError: the source has no experiments or no assignments.
     """
-    people = outcome_windows(shop, experiment_id, window)
+    every = _every_outcome(shop) if window == "outcome" else _every_treatment_outcome(shop)
+    return every if experiment_id is None else every.filter(every.experiment_id == experiment_id)
+
+
+@once
+def _every_outcome(shop: Shop) -> ir.Table:
+    return shop.keep(compute_outcomes(shop, "outcome"))
+
+
+@once
+def _every_treatment_outcome(shop: Shop) -> ir.Table:
+    return shop.keep(compute_outcomes(shop, "treatment"))
+
+
+def compute_outcomes(shop: Shop, window: Window) -> ir.Table:
+    """The rows of `arm_outcomes` for all experiments, which it keeps: one pass over the messages for all queries."""
+    people = outcome_windows(shop, window=window)
     rows = _with_orders(shop, people)
     rows = _with_messages(shop, people, rows)
     rows = _with_visits(shop, people, rows)

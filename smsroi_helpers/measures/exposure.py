@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.measures.columns import optional
 from smsroi_helpers.measures.experiment_outcomes import outcome_windows
-from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.source import Shop, once
 
 __all__ = [
@@ -15,13 +15,16 @@ __all__ = [
 
 
 def sent_during(shop: Shop, people: ir.Table) -> ir.Table:
-    """The customers of `outcome_windows` with each message to them while their experiment treated them."""
+    """The customers of `outcome_windows` with each message to them while their experiment treated them.
+
+    Beside their columns: sent_at (UTC), hour (0–23, of the recipient), channel, variant.
+    """
     experiments = shop.experiments
     ended = optional(experiments, "ended_at", "timestamp")
     experiments = experiments.select(of="experiment_id", treated_until=ended)
     people = people.join(experiments, people.experiment_id == experiments.of)
     people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
-    sends = every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
+    sends = local_sends(shop).select("sent_at", "channel", "variant", "hour", addressee="customer_id")
     theirs = people.join(sends, people.customer_id == sends.addressee)
     return theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
 

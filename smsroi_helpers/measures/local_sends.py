@@ -3,10 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import hours_between
-from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import EVENTS
+from smsroi_helpers.measures.sends import sends_with_clock
 from smsroi_helpers.source import Shop, once
 
 __all__ = ["local_sends"]
@@ -14,7 +13,7 @@ __all__ = ["local_sends"]
 
 @once
 def local_sends(shop: Shop) -> ir.Table:
-    """One row per message sent, delivered or not, with the recipient's local time of sending; computed once per run.
+    """One row per message sent, delivered or not, with the recipient's local time of sending.
 
     Returns:
         message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant, plan_id; cost
@@ -27,14 +26,13 @@ def local_sends(shop: Shop) -> ir.Table:
         (unknown); machine, click_known, any_click_at and human_click_at as `human_clicks` has
         them; opt_out_at (UTC), the opt-out that the gateway linked to the message.
     """
-    sends = with_zone(shop, human_clicks(shop))
-    sends = sends.mutate(local_at=local_time(shop, sends.sent_at, sends.timezone))
+    sends = sends_with_clock(shop)
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
         for name in EVENTS
     }
-    rows = sends.mutate(
+    return sends.mutate(
         opt_out_at=sends.opted_out_at,
         delivered=sends.delivered_at.notnull(),
         observed_hours=hours_between(since, ibis.literal(shop.end)),
@@ -43,4 +41,3 @@ def local_sends(shop: Shop) -> ir.Table:
         hour=sends.local_at.hour().cast("int64"),
         **events,
     )
-    return shop.keep(rows)

@@ -1,5 +1,6 @@
 """Local time in the recipient's time zone."""
 
+import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers import engine
@@ -21,4 +22,6 @@ def with_zone(shop: Shop, rows: ir.Table) -> ir.Table:
 
 def local_time(shop: Shop, instant: ir.TimestampValue, zone: ir.StringValue) -> ir.TimestampValue:
     """Convert an instant (UTC) to local time in a zone: a timestamp without a zone."""
-    return engine.local_time(instant, zone, shop.common_zones)
+    read = engine.local_time(instant, zone)
+    common = [(zone == name, engine.local_time_within(instant, name, shop.span)) for name in shop.common_zones]
+    return ibis.cases(*common, else_=read) if common else read

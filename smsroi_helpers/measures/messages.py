@@ -1,4 +1,4 @@
-"""Messages sent, with all optional columns; the channel whose messages are counted."""
+"""Messages sent, with all optional columns; what the source records of them; the channel that is counted."""
 
 import ibis
 import ibis.expr.types as ir
@@ -10,9 +10,9 @@ from smsroi_helpers.source import Shop, once
 __all__ = [
     "EVENTS",
     "choose_channel",
-    "every_send",
     "knows_cost",
     "knows_event",
+    "written_sends",
 ]
 
 EVENTS = ("opened", "clicked", "replied", "opted_out")
@@ -20,19 +20,13 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 
 
 @once
-def every_send(shop: Shop) -> ir.Table:
-    """Messages with all optional columns, computed once per run.
-
-    `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` per segment where a message has
-    none, else 0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the
-    source records no deliveries, where only the date of the delivery is known, and where a click or a reply shows a
-    delivery without a receipt.
-    """
+def written_sends(shop: Shop) -> ir.Table:
+    """The columns of `every_send`, computed from the source's messages."""
     messages = shop.messages
     stated = (shop.settings.message_cost or 0.0) if knows_cost(shop) else None
     cost = optional(messages, "cost", "float64")
     segments = optional(messages, "segments", "int64").fill_null(1)
-    rows = messages.select(
+    return messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],
         channel=_channel(messages),
         variant=optional(messages, "variant", "string"),
@@ -41,7 +35,6 @@ def every_send(shop: Shop) -> ir.Table:
         delivered_at=_delivered_at(shop),
         **{f"{event}_at": optional(messages, f"{event}_at", "timestamp") for event in EVENTS},
     )
-    return shop.keep(rows)
 
 
 def knows_cost(shop: Shop) -> bool:

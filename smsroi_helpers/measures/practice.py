@@ -18,7 +18,8 @@ import pandas as pd
 from smsroi_helpers.measures.columns import optional
 from smsroi_helpers.measures.consent import subscribed
 from smsroi_helpers.measures.exposure import untreated_arms
-from smsroi_helpers.measures.messages import choose_channel, every_send
+from smsroi_helpers.measures.messages import choose_channel
+from smsroi_helpers.measures.sends import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.columns import latest_instant
-from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.sends import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [

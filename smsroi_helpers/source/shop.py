@@ -25,7 +25,8 @@ from smsroi_helpers.engine import (
     count_rows,
     count_to_parquet,
     keep_as_parquet,
-    local_time,
+    local_time_within,
+    logged_query,
     write_parquet,
 )
 from smsroi_helpers.errors import DataError, StorageError, reason_of
@@ -45,6 +46,8 @@ MAX_CELLS = 5_000_000
 """Largest number of rows that `Shop.count` loads into memory; larger results have one row per customer."""
 _COMMON_ZONES = 12
 """Number of time zones named in a query; each is compared with every row."""
+_SPAN = dt.timedelta(days=5 * 365)
+"""Of the log, in which local time is computed by offsets: each year has two more to compare with."""
 
 
 @functools.cache
@@ -148,11 +151,19 @@ class Shop:
 
     def day(self, instant: ir.TimestampValue) -> ir.DateValue:
         """Return the date of an instant in the source's time zone."""
-        return local_time(instant, self.settings.timezone).date()
+        return local_time_within(instant, self.settings.timezone, self.span).date()
+
+    @functools.cached_property
+    def span(self) -> tuple[dt.datetime, dt.datetime]:
+        """From when to when (UTC, exclusive) nearly all events lie: at most `_SPAN` up to the end of the period."""
+        days = [dt.date.fromisoformat(table.first) for table in self.loaded.tables.values() if table.first]
+        first = min(days, default=self.as_of)
+        start = max(self.start_of(max(first, dt.date(2, 1, 1))), self.end - _SPAN)
+        return min(start, self.end - dt.timedelta(days=1)), self.end
 
     @functools.cached_property
     def common_zones(self) -> tuple[str, ...]:
-        """The most common time zones of customers, for `engine.local_time`; empty if the source has none."""
+        """The most common time zones of customers, for `measures.local_time`; empty if the source has none."""
         if not self.has("customers", "timezone"):
             return ()
         with_timezone = self.customers.filter(self.customers.timezone.notnull())
@@ -198,7 +209,8 @@ class Shop:
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
                 new = file.with_suffix(".new")
-                compute(self.con, rows, sql, new)
+                with logged_query(self.con, sql, new):
+                    compute(self.con, rows, sql, new)
                 new.replace(file)
         self._files[expression] = file
         return file
@@ -233,7 +245,8 @@ class Shop:
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_suffix(".new")
         try:
-            write_parquet(self.con, rows, new)
+            with logged_query(self.con, "", new):
+                write_parquet(self.con, rows, new)
             new.replace(file)
         except (OSError, EngineIOError) as error:
             raise StorageError(f"{file.name} cannot be written: {error}") from None

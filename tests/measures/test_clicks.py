@@ -3,7 +3,7 @@
 import pytest
 
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.measures.clicks import human_clicks
+from smsroi_helpers.measures.sends import human_clicks
 
 ORDERS = "order_id,customer_id,ordered_at,amount\n1,a,2026-01-02 10:00:00,10\n2,b,2026-11-20 10:00:00,20\n"
 MESSAGES = """message_id,customer_id,campaign_id,sent_at,clicked_at
