@@ -2,8 +2,8 @@
 """How Ibis writes the SQL of Spark, where it would compute something else than DuckDB.
 
 DuckDB's meaning is the reference. The differences, each with a test in `tests/engine/test_spark_compiler.py`: division
-by zero, numbers in the query, rounding, integers from decimals, what is missing and what is not a number, differences of
-times, text of times, clocks of time zones, and types of results.
+by zero, numbers in the query, rounding, integers from decimals, what is missing and what is not a number, differences
+of times, text of times, clocks of time zones, and types of results.
 """
 
 import calendar
