@@ -2,8 +2,8 @@
 """How Ibis writes the SQL of Spark, where it would compute something else than DuckDB.
 
 DuckDB's meaning is the reference. The differences, each with a test in `tests/engine/test_spark_compiler.py`: division
-by zero, rounding, integers from decimals, what is missing and what is not a number, differences of times, text of times,
-clocks of time zones, and types of results.
+by zero, numbers in the query, rounding, integers from decimals, what is missing and what is not a number, differences
+of times, text of times, clocks of time zones, and types of results.
 """
 
 import calendar
@@ -53,7 +53,7 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis has no types
         if dtype.is_floating():
             return self.cast(sge.convert(repr(float(value))), dt.float64) if math.isfinite(value) else None
         if dtype.is_timestamp():
-            return self._timestamp(sge.convert(value.isoformat(sep=" ")), dtype)
+            return self._timestamp(sge.Literal.string(value.isoformat(sep=" ")), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
     def visit_Field(self, op: ops.Node, *, rel: sge.Expression, name: str) -> sge.Expression:

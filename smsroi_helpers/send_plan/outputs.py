@@ -133,7 +133,7 @@ def source_tables(plan: SendPlan, past: PreviousPlans | None = None) -> dict[str
     )
     assigned = ibis.union(nobody, *parts)
     return {
-        "plans": first,
+        "plans": first.order_by("plan_id", "customer_id"),
         "experiments": pd.DataFrame(
             experiments, columns=["experiment_id", "kind", "control_arm", "started_at", "ended_at"]
         ),
