@@ -281,9 +281,9 @@ def table(timed: Sequence[Timed], floor_cpu: float, messages: int, by_peer: dict
 
 
 def _sum(timed: Sequence[Timed]) -> Timed:
-    every = Timed("all", *(sum(getattr(one, name) for one in timed) for name in ("wall", "cpu")), 0.0, 0.0, 0.0)
-    every.peak_mb = max(one.peak_mb for one in timed)
-    every.cells, every.page_cells = sum(one.cells for one in timed), sum(one.page_cells for one in timed)
+    wall, cpu = sum(one.wall for one in timed), sum(one.cpu for one in timed)
+    cells, page_cells = sum(one.cells for one in timed), sum(one.page_cells for one in timed)
+    every = Timed("all", wall, cpu, max(one.peak_mb for one in timed), cells, page_cells)
     every.count_in_page = sum(one.count_in_page for one in timed)
     every.queries = [query for one in timed for query in one.queries]
     return every
