@@ -1,7 +1,7 @@
 """A log of the queries that DuckDB computes for a shop, for benchmarks.
 
-It is off unless `SMSROI_QUERY_LOG` names a file. Each computed query is one line of JSON; results that were found in the
-cache are not in it.
+It is off unless `SMSROI_QUERY_LOG` names a file. Each computed query is one line of JSON; results found in the cache
+are not in it.
 """
 
 import contextlib
