@@ -13,7 +13,8 @@ import filelock
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from ibis.expr.operations import Relation
+import pyarrow as pa
+from ibis.expr.operations import InMemoryTable, Relation
 
 import smsroi_helpers
 from smsroi_helpers import contract, engine
@@ -55,6 +56,16 @@ def _code() -> str:
     """A hash of the package's modules."""
     folder = Path(smsroi_helpers.__file__).parent
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))).hexdigest()
+
+
+def _name_by_content(expression: Relation, sql: str) -> str:
+    """The SQL in which tables of Python's rows are named by these rows; Ibis names them at random."""
+    for table in expression.find(InMemoryTable):
+        rows, written = table.data.to_pyarrow(table.schema), pa.BufferOutputStream()
+        with pa.ipc.new_stream(written, rows.schema) as stream:
+            stream.write_table(rows)
+        sql = sql.replace(table.name, hashlib.sha256(written.getvalue()).hexdigest())
+    return sql
 
 
 def once(measure: Callable[["Shop"], _Result]) -> Callable[["Shop"], _Result]:
@@ -203,7 +214,8 @@ class Shop:
         if expression in self._files and self._files[expression].exists():
             return self._files[expression]  # writing the SQL takes longer than most queries
         sql = self.con.compile(rows)
-        key = f"{hashlib.sha256(sql.encode()).hexdigest()}-{self.loaded.fingerprint[:32]}"
+        named = _name_by_content(expression, sql)
+        key = f"{hashlib.sha256(named.encode()).hexdigest()}-{self.loaded.fingerprint[:32]}"
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"
         with filelock.FileLock(self._cache / f"{key}.lock"):

@@ -63,6 +63,20 @@ def test_a_count_may_rest_on_rows_of_ones_own(make_source, open_source):
     assert shop.count(named.aggregate(n=named.count()))["n"].item() == 2
 
 
+def test_the_same_rows_of_ones_own_are_the_same_question(make_source, open_source):
+    """In another table of Python too, as another notebook would make it; other rows are another question."""
+    shop = open_source(make_source(orders=ORDERS))
+
+    def count(*names: str) -> int:
+        named = ibis.memtable({"who": list(names)})
+        theirs = named.join(shop.orders, named.who == shop.orders.customer_id)
+        return int(shop.count(theirs.aggregate(n=theirs.count()))["n"].item())
+
+    asked = [count("a", "z"), count("a", "z"), count("a", "b")]
+    assert asked == [2, 2, 3]
+    assert len(list(shop._cache.glob("*.parquet"))) == 2
+
+
 def test_another_as_of_is_another_question(make_source, open_source):
     folder = make_source(orders=ORDERS)
     counts = [
