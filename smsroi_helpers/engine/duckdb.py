@@ -110,8 +110,11 @@ def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: S
 
 
 def utc_from_offset(instant: ir.TimestampValue) -> ir.TimestampValue:
-    """Convert a timestamp with an offset to UTC, without a zone."""
-    return _utc_to_local("UTC", instant)
+    """Convert a timestamp with an offset to UTC, without a zone; null if it is infinite.
+
+    For reading a source, which DuckDB alone does: by microseconds it takes a twentieth of the time.
+    """
+    return _make_timestamp(_epoch_us(instant))
 
 
 def utc_from_local(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:

@@ -44,22 +44,26 @@ def merge_segments(rows: ir.Table, zone: str) -> ir.Table | None:
         "campaign_id",
         *(name for name in ("channel", "variant", "plan_id") if name in rows.columns),
     ]
-    local = local_time(rows.sent_at, zone)
-    timed = rows.filter(local != local.truncate("D"))
-    if timed.count().execute() > _SMALL:  # if texts have several segments, a part of the customers shows it
-        timed = timed.filter(timed.customer_id.hash() % _PARTS == 0)
+    some = rows
+    if rows.count().execute() > _SMALL:  # if texts have several segments, a part of the customers shows it
+        some = rows.filter(rows.customer_id.hash() % _PARTS == 0)
+    timed = some.filter(~_is_midnight(some, zone))
     hashed = timed.select(key=_hash_of(timed, parts))
     counts = hashed.aggregate(n=hashed.count(), distinct=hashed.key.nunique()).to_pyarrow().to_pylist()[0]
     if counts["n"] == counts["distinct"]:
         return None
-    dated = local == local.truncate("D")
-    keyed = rows.mutate(second__=second, own__=ibis.ifelse(dated, rows.message_id, ""))
+    keyed = rows.mutate(second__=second, own__=ibis.ifelse(_is_midnight(rows, zone), rows.message_id, ""))
     long = _campaigns_of_segments(keyed, [*parts, "second__", "own__"])
     if not long:
         return None
     keyed = keyed.mutate(own__=ibis.ifelse(keyed.campaign_id.isin(long), keyed.own__, keyed.message_id))
     grouped = keyed.group_by([*parts, "second__", "own__"])
     return grouped.aggregate(**_merged(keyed, parts)).select([*rows.columns, "segments"])
+
+
+def _is_midnight(rows: ir.Table, zone: str) -> ir.BooleanValue:
+    local = local_time(rows.sent_at, zone)
+    return local == local.truncate("D")
 
 
 def _campaigns_of_segments(rows: ir.Table, group: list[str]) -> list[str]:

@@ -301,14 +301,14 @@ def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_d
     if utc is None:
         (instant,) = yield (utc_from_local_read(clock, zone),)
     else:
-        instant, clock_of_utc = yield utc_from_local_read(clock, zone), local_time(utc, zone)
+        instant, in_calendar = yield utc_from_local_read(clock, zone), _is_in_calendar_of(utc, zone)
     # A date has an instant, even if the clock skips or repeats its midnight.
     hour = ibis.interval(hours=1)
     (is_near,) = yield (may_be_set(clock, zone) & ~is_date,)  # conversions between zones are what takes time
     gap = ibis.ifelse(is_near, local_time(instant, zone) != clock, False).fill_null(False)
     twice = (local_time(instant + hour, zone) == clock) | (local_time(instant - hour, zone) == clock)
     twice = ibis.ifelse(is_near, twice, False).fill_null(False)
-    value = instant if utc is None else ibis.ifelse(_within_calendar(clock_of_utc).notnull(), utc, instant)
+    value = instant if utc is None else ibis.ifelse(in_calendar, utc, instant)
     return TypedColumn(value, gap, twice)
 
 
@@ -404,6 +404,12 @@ def _whole_day(clock: ir.TimestampValue, is_date: ir.BooleanValue, name: str) ->
     else:
         return clock
     return ibis.ifelse(is_date, clock + ibis.interval(days=1) - before_midnight, clock)
+
+
+def _is_in_calendar_of(utc: ir.TimestampValue, zone: str) -> ir.BooleanValue:
+    """Whether an instant has a local time with a year of 1 to 9999: only at the ends does the zone matter."""
+    far_from_ends = utc.between(ibis.timestamp("0001-01-03 00:00:00"), ibis.timestamp("9999-12-29 00:00:00"))
+    return ibis.ifelse(far_from_ends, True, _within_calendar(local_time(utc, zone)).notnull()).fill_null(False)
 
 
 def _within_calendar(time: ir.TimestampValue) -> ir.TimestampValue:

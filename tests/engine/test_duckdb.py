@@ -114,6 +114,11 @@ def test_an_instant_with_its_offset_is_stored_in_utc(con):
     assert rows.select(at=utc_from_offset(rows["at"])).execute()["at"].iloc[0] == pd.Timestamp("2024-03-05 15:30")
 
 
+def test_an_instant_without_end_is_none(con):
+    rows = con.sql("SELECT unnest(['infinity', '-infinity'])::TIMESTAMPTZ AS at")
+    assert rows.select(at=utc_from_offset(rows["at"])).execute()["at"].isna().all()
+
+
 def test_text_is_composed_and_known_to_be_ascii_or_not(con):
     rows = con.create_table("texts", pd.DataFrame({"text": ["plain", "e\u0301", "客"]}))
     found = rows.select("text", one=normalise_nfc(rows.text), ascii=is_ascii(rows.text)).execute().set_index("text")
