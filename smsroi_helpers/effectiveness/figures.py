@@ -90,8 +90,8 @@ def months_figure(found: Effectiveness) -> Html | None:
         )
         ax.errorbar(at, value, yerr=np.stack([value - low, high - value]).clip(0), fmt="o-", markersize=3,
                     color=PALETTE["accent"], elinewidth=1)  # fmt: skip
-        step = -(-len(own) // 3)
-        ax.set_xticks(at[::step], own["value"].tolist()[::step])
+        ends = at[[0, -1]]  # more names of months would touch each other
+        ax.set_xticks(ends, own["value"].iloc[ends])
         ax.set_ylim(bottom=0)
         ax.set_title(kpi_words(kpi))
         words.append(_("{kpi}: from {first} in {start} to {last} in {end}.").format(

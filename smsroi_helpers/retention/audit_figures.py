@@ -213,7 +213,7 @@ def months_figure(study: Study, currency: str) -> Html:
         panel.bar(at, new, bottom=known, color=PALETTE["gold"], label=_("first purchase"))
     panels[0].set_ylabel(_("customers who bought"))
     panels[1].set_ylabel(_("profit, {currency}").format(currency=currency) if currency else _("profit"))
-    panels[0].legend(loc="upper left", ncols=2)
+    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above the bars
     step = max(len(rows) // 12, 1)
     panels[1].set_xticks(at[::step], [_month(one) for one in rows["month"][::step]], rotation=45, ha="right")
     last = rows.iloc[-1]
