@@ -387,7 +387,7 @@ def problem_words(problem: ProblemCode) -> str:
         case "orders_without_times", _breaks:
             return _(
                 "orders carry dates without times, so all orders of the day of assignment count as outcomes: at most"
-                " {share} of the orders of {control} came before the assignment. Differences between arms are unbiased;"
-                " lifts in percent are too small by at most that share of themselves"
+                " {share} of the orders in the arm “{control}” came before the assignment. Differences between arms are"
+                " unbiased; lifts in percent are too small by at most that share of themselves"
             ).format(share=percent(problem.share, 1), control=arm_name(problem.control))
     raise ValueError(f"no description of the problem {problem.kind!r}")
