@@ -112,6 +112,7 @@ def test_rows_are_loaded_into_memory_only_in_listed_functions():
         "no_value.py": ("without_no_values",),
         "people.py": ("find_people", "_read_contacts", "_count_personal", "_has_phones", "_rewritten", "_sample"),
         "duckdb.py": ("_days_when_set",),
+        "offsets.py": ("offsets", "changes"),
         "guests.py": ("find_guests", "_suspects"),
         "links.py": ("_components", "find_links"),
         "people_findings.py": ("_findings_of", "_list_capitals", "count_rows"),

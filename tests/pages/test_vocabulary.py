@@ -25,8 +25,8 @@ PROBLEMS = [
     (
         Problem("orders_without_times", breaks=False, control="none", share=0.031),
         "orders carry dates without times, so all orders of the day of assignment count as outcomes: at most 3.1% of"
-        " the orders in the arm “no messages” came before the assignment. Differences between arms are unbiased; lifts in"
-        " percent are too small by at most that share of themselves",
+        " the orders in the arm “no messages” came before the assignment. Differences between arms are unbiased; lifts"
+        " in percent are too small by at most that share of themselves",
     ),
     (Problem("assigned_early", breaks=False, customers=3), "3 customers were assigned before the test began"),
     (
