@@ -29,7 +29,7 @@ scale:            ## time every notebook at three sizes: docs/scale.md (an hour,
 	@$(RUN) python -m benchmarks.scale --peers
 
 lock:             ## update requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile --universal --python-version 3.11 --extra examples --extra postgres --extra dev --generate-hashes --no-emit-index-url --no-header \
 	  --quiet --upgrade pyproject.toml --output-file requirements.lock
 
 .PHONY: help report test lab lint calibrate bench scale lock
