@@ -4,7 +4,6 @@ import datetime as dt
 import functools
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -90,23 +89,16 @@ def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
     return _byte_length(text) == text.length()
 
 
-def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()) -> ir.TimestampValue:
+def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str) -> ir.TimestampValue:
     """Return the local time of an instant in a time zone, as a timestamp without a zone.
 
     Args:
         instant: instants in UTC, stored without a zone.
         zone: one zone for all rows, or a column of zones.
-        common: names of zones that many rows have. DuckDB prepares a zone named in the query once, others for each
-            row, which takes five times as long; the result is the same.
     """
     if isinstance(zone, str) and zone == "UTC":
         return instant
-    read = _utc_to_local(zone, _local_to_utc("UTC", instant))
-    if isinstance(zone, str) or not common:
-        return read
-    return ibis.cases(
-        *((zone == name, _utc_to_local(name, _local_to_utc("UTC", instant))) for name in common), else_=read
-    )
+    return _utc_to_local(zone, _local_to_utc("UTC", instant))
 
 
 def utc_from_offset(instant: ir.TimestampValue) -> ir.TimestampValue:

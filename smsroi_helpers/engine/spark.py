@@ -341,10 +341,3 @@ def _errors(*, writing: bool = False) -> Iterator[None]:
         of_files = isinstance(error, Py4JJavaError) or any(name in text for name in ("java.io.", "java.nio.file."))
         kind = SparkIOError if writing and of_files else SparkError
         raise kind(text.partition("\nJVM stacktrace")[0]) from error
-
-
-def create_view(con: SparkConnection, name: str, rows: ir.Table) -> ir.Table:
-    """As `engine.duckdb.create_view`."""
-    with _errors():
-        con._session.sql(con.compile(rows)).createOrReplaceTempView(name)
-    return ops.DatabaseTable(name=name, schema=rows.schema(), source=con, namespace=ops.Namespace()).to_expr()
