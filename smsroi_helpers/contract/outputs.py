@@ -168,6 +168,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "earned_high",
     ),
     "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
+    "model_checks": (
+        "model", "outcome", "reason", "first", "last", "change", "low", "high", "adjusted_p", "evidence", "test",
+        "weeks_since",
+    ),
     "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
     "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),
     "customer_base_audit": ("lens", "group", "measure", "customers", "value", "low", "high"),

@@ -3,8 +3,8 @@
 `counts` counts messages and what followed in the engine, `kpis` divides the sums, `activity` does so for customers'
 months. `incremental` compares attributed revenue with randomised tests, and `calibration` carries the result over to
 campaigns without a test. `score` ranks campaigns, `drivers` describes what goes together, `channels` and `satisfaction`
-compare groups of customers, and `targets` follows goals. `monitoring` compares each day with its expected range, and
-`audit` past texts with the rules on sending.
+compare groups of customers, and `targets` follows goals. `monitoring` compares each day with its expected range,
+`model_drift` the models of other pages with the newest weeks, and `audit` past texts with the rules on sending.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,9 +17,10 @@ from smsroi_helpers.effectiveness.business_months import count_business_months
 from smsroi_helpers.effectiveness.channels import find_channel_sets
 from smsroi_helpers.effectiveness.drivers import correlate, find_drivers
 from smsroi_helpers.effectiveness.evaluate import Effectiveness, analyse
+from smsroi_helpers.effectiveness.model_drift import check_models
 from smsroi_helpers.effectiveness.monitoring import monitor
 from smsroi_helpers.effectiveness.monitoring_wording import alert_rows
-from smsroi_helpers.effectiveness.outputs import attribution_rows, campaign_rows, goal_rows, kpi_rows
+from smsroi_helpers.effectiveness.outputs import attribution_rows, campaign_rows, goal_rows, kpi_rows, model_check_rows
 from smsroi_helpers.effectiveness.previous import last_day_of
 from smsroi_helpers.effectiveness.satisfaction import external_changes, nps_by_frequency
 from smsroi_helpers.effectiveness.score import check_pairs, score_campaigns
@@ -36,6 +37,7 @@ __all__ = [
     "audit_rules",
     "by_month",
     "campaign_rows",
+    "check_models",
     "correlate",
     "count_business_months",
     "decide",
@@ -45,6 +47,7 @@ __all__ = [
     "goal_rows",
     "kpi_rows",
     "last_day_of",
+    "model_check_rows",
     "monitor",
     "nps_by_frequency",
     "read_goals",
@@ -69,5 +72,12 @@ PARAMETERS: dict[str, Any] = {
 }
 
 __getattr__ = lazy_submodules(
-    __name__, "audit_tables", "figures", "incremental_tables", "monitoring_figures", "monitoring_tables", "tables"
+    __name__,
+    "audit_tables",
+    "drift_tables",
+    "figures",
+    "incremental_tables",
+    "monitoring_figures",
+    "monitoring_tables",
+    "tables",
 )

@@ -1,9 +1,12 @@
 """The tables that the stage leaves."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from smsroi_helpers.contract import OUTPUTS
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
+from smsroi_helpers.effectiveness.model_drift import ModelCheck
 from smsroi_helpers.effectiveness.score import Scores
 from smsroi_helpers.effectiveness.targets import Progress
 
@@ -12,6 +15,7 @@ __all__ = [
     "campaign_rows",
     "goal_rows",
     "kpi_rows",
+    "model_check_rows",
 ]
 
 
@@ -65,3 +69,14 @@ def goal_rows(progress: list[Progress]) -> pd.DataFrame:
         for one in progress
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(OUTPUTS["goals"]))
+
+
+def model_check_rows(checks: Sequence[ModelCheck]) -> pd.DataFrame:
+    """The table `model_checks`: one row per model; NaN where it cannot be tested.
+
+    Args:
+        checks: of `model_drift.check_models`.
+    """
+    columns = list(OUTPUTS["model_checks"])
+    frame = pd.DataFrame([[getattr(check, name) for name in columns] for check in checks], columns=columns)
+    return frame.assign(**{name: pd.to_datetime(frame[name]) for name in ("first", "last")})

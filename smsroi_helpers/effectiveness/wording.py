@@ -1,5 +1,7 @@
 """The answer of `08_effectiveness` in words, and the names of KPIs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from smsroi_helpers.contract import Decision
@@ -8,7 +10,9 @@ from smsroi_helpers.effectiveness.activity import REPURCHASE_DAYS
 from smsroi_helpers.effectiveness.audit import Audit
 from smsroi_helpers.effectiveness.audit_wording import put_audit_in_words
 from smsroi_helpers.effectiveness.decision import EffectDecision
+from smsroi_helpers.effectiveness.drift_wording import put_drift_in_words
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
+from smsroi_helpers.effectiveness.model_drift import ModelCheck
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
 from smsroi_helpers.pages import arm_name, experiment_name, segment_name
@@ -169,14 +173,20 @@ def level_words(factor: str, level: str) -> str:
     return level
 
 
-def decide(found: Effectiveness, audit: Audit | None = None) -> list[Decision]:
-    """The answer in words, and what the audit of past texts found.
+def decide(
+    found: Effectiveness, audit: Audit | None = None, checks: Sequence[ModelCheck] = (), currency: str = ""
+) -> list[Decision]:
+    """The answer in words, what the audit of past texts found, and which models do not hold any more.
 
     Args:
         found: of `evaluate.analyse`.
         audit: of `audit.audit_rules`.
+        checks: of `model_drift.check_models`.
+        currency: the source's; empty where it names none.
     """
-    return [put_in_words(decision.decide(found), found), *put_audit_in_words(audit)]
+    return [
+        put_in_words(decision.decide(found), found), *put_audit_in_words(audit), *put_drift_in_words(checks, currency)
+    ]  # fmt: skip
 
 
 def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:

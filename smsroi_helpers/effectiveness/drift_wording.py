@@ -1,0 +1,148 @@
+"""Whether models still hold, in words, and the finding of the table `decisions`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
+from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
+from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.pages import experiment_name
+
+__all__ = ["advice_words", "change_words", "model_words", "outcome_words", "put_drift_in_words"]
+
+
+def model_words(model: Model) -> str:
+    """The name of a model, with the page that it is on."""
+    return {
+        "forecast": _("Forecast of purchases (page 02)"),
+        "hours": _("Clicks by hour (page 03)"),
+        "frequency": _("Clicks by texts a week (page 04)"),
+        "holdout": _("What texts bring (page 05)"),
+    }[model]
+
+
+def outcome_words(check: ModelCheck) -> str:
+    """What the newest weeks say of a model."""
+    return {"holds": _("no change shown"), "moved": _("has changed"), "unknown": _("cannot be told")}[check.outcome]
+
+
+def change_words(check: ModelCheck, currency: str) -> str:
+    """How far the newest weeks are from the model, or why that is not known.
+
+    Args:
+        check: of `model_drift.check_models`.
+        currency: the source's; empty where it names none.
+    """
+    if check.reason:
+        return _reason(check)
+    if check.model == "holdout":
+        value, low, high = (_signed_money(x, currency) for x in (check.change, check.low, check.high))
+        return _("{value} a customer and month against the months before (95% interval {low} to {high})").format(
+            value=value, low=low, high=high
+        )
+    value, low, high = (_signed_percent(x) for x in (check.change, check.low, check.high))
+    if check.model == "forecast":
+        return _("purchases {value} against the forecast (95% interval {low} to {high})").format(
+            value=value, low=low, high=high
+        )
+    return _("{level}: clicks {value} against before, relative to the others (95% interval {low} to {high})").format(
+        level=_level(check), value=value, low=low, high=high
+    )
+
+
+def _signed_percent(value: float) -> str:
+    return ("+" if value > 0 else "") + percent(value)
+
+
+def _signed_money(value: float, currency: str) -> str:
+    return ("+" if value > 0 else "") + (money(value, currency, 2) if currency else number(value, 2))
+
+
+def _level(check: ModelCheck) -> str:
+    """The part of the day, or the texts a week, that have moved most."""
+    if check.model == "frequency":
+        names = (_("about one text a week"), _("two texts a week"), _("three texts a week"), _("four or more a week"))
+        assert len(names) == len(DOSE_LIMITS) + 1
+        return names[check.level]
+    if check.level == 0:
+        return _("before {hour}:00").format(hour=HOUR_LIMITS[0])
+    if check.level == len(HOUR_LIMITS):
+        return _("from {hour}:00").format(hour=HOUR_LIMITS[-1])
+    return _("{start}:00 to {end}:00").format(start=HOUR_LIMITS[check.level - 1], end=HOUR_LIMITS[check.level])
+
+
+def _reason(check: ModelCheck) -> str:
+    return {
+        "no_orders": _("the source has no orders"),
+        "no_clicks": _("the source records no clicks"),
+        "short_log": _("the log is too short"),
+        "few_events": _("too few purchases")
+        if check.model == "forecast"
+        else _("too few clicks on texts that were drawn at random in the newest weeks"),
+        "not_drawn": _("no hour was drawn at random in the newest weeks, or none before")
+        if check.model == "hours"
+        else _("no frequency was drawn at random in the newest weeks, or none before"),
+        "no_holdout": _("nobody is held out at random, or profit is not known"),
+        "short_holdout": _("the holdout has too few complete months"),
+    }[check.reason]
+
+
+def advice_words(check: ModelCheck) -> str:
+    """What to do about a model, in one or two sentences; empty where there is nothing to do."""
+    moved = check.outcome == "moved"
+    if check.model == "forecast":
+        return _("Read totals with the correction on page 02; the model is fitted anew in each run.") if moved else ""
+    if check.model == "holdout":
+        return _("Count with the newest months, and keep the holdout; season may be the reason.") if moved else ""
+    again = (
+        _("Test the hours again: the curve rests on older texts.")
+        if check.model == "hours"
+        else _("Test the frequencies again: the curve rests on older texts.")
+    )
+    age = ""
+    if check.old:
+        age = _("Test {test} ended {n} weeks ago, more than {limit}.").format(
+            test=experiment_name(check.test), n=number(check.weeks_since), limit=number(OLD_WEEKS)
+        )
+    if check.repeat:
+        return joined(again, age)
+    if check.outcome == "unknown" and check.reason in ("not_drawn", "few_events"):
+        return _("The exploring share of a send plan (page 09) would show it.")
+    return ""
+
+
+def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Decision]:
+    """The finding, where a model has changed or its test is old: what to do, and what was seen; else none.
+
+    Args:
+        checks: of `model_drift.check_models`.
+        currency: the source's; empty where it names none.
+    """
+    off = [check for check in checks if check.outcome == "moved" or check.repeat]
+    if not off:
+        return []
+    moved = [check for check in off if check.outcome == "moved"]
+    found = [
+        _("{model}: {change}.").format(model=model_words(check.model), change=change_words(check, currency))
+        for check in moved
+    ]
+    tested = int(np.sum([check.outcome != "unknown" for check in checks]))
+    return [
+        Decision(
+            stage="effectiveness",
+            question=_("Do the models still hold?"),
+            outcome="do",
+            action=advice_words(off[0]),
+            text=joined(*found, *(advice_words(check) for check in off[1:])),
+            caveat=_(
+                "Where nothing has changed, one run in twenty says so of one of the {n} models that could be tested."
+            ).format(n=number(tested))
+            if moved
+            else "",
+            next_test=joined(*(advice_words(check) for check in off if check.repeat)),
+            evidence=moved[0].evidence if moved else "none",
+            customers=0,
+        )
+    ]
