@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups, histories
@@ -25,7 +26,7 @@ from smsroi_helpers.cltv.forecast import (
     value_factor,
 )
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, survival_probability
+from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, survival_probability
 from smsroi_helpers.engine import total
 from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
@@ -115,41 +116,38 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
     """
     everybody = forecast.cells.assign(group="all")
     members = everybody if members is None else pd.concat([members, everybody], ignore_index=True)
-    kinds = pd.MultiIndex.from_frame(forecast.cells[list(KEYS)])
-    at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
+    at = forecast.places_of(members)
     groups = [*[name for name in pd.unique(members["group"]) if name != "all"], "all"]
     codes = members["group"].map({name: i for i, name in enumerate(groups)}).to_numpy()
     n, spent, frequency = (members[name].to_numpy(float) for name in ("customers", "repeat_spend", "frequency"))
 
-    def by_group(amounts: Floats) -> Floats:
-        return np.asarray(np.bincount(codes, amounts, len(groups)), float)
+    def by_group(amounts: Floats) -> csr_array:
+        """The matrix that adds up amounts of a cell, groups × cells: a row of `members` is in one group and one cell."""
+        return csr_array((amounts, (codes, at)), (len(groups), len(forecast.cells)))
 
-    def money(values: Floats) -> Floats:
-        return forecast.margin * value_factor(values, frequency) * (n * values[2] + spent)
+    def money(values: Floats) -> csr_array:
+        return by_group(forecast.margin * value_factor(values, frequency) * (n * values[2] + spent))
 
-    cell_histories = Histories.of(forecast.cells)
-    at_estimate = _what_if(forecast, cell_histories, forecast.purchases.predicting)
-
-    def compute(orders_by: Floats, value_by: Floats) -> Floats:
-        unchanged = orders_by is forecast.purchases.predicting
-        effects = at_estimate if unchanged else _what_if(forecast, cell_histories, orders_by)
-        alive, stay, more_stay, more_orders, years = effects
-        each = money(value_by)
-        today = by_group(n * alive[at])
-        point = 0.01 * by_group(each * (alive * more_orders)[at]) * today / by_group(n * (alive * more_stay)[at])
-        return np.stack([by_group(n * (alive * stay)[at]) / today, point, by_group(each * (alive * years)[at])])
-
+    people = by_group(n)
     orders_by, value_by = forecast.purchases.predicting, forecast.value.predicting
-    centre = compute(orders_by, value_by)
+    at_estimate, of_estimate = _what_if(forecast, orders_by), money(value_by)
+
+    def compute(effects: Effects, of_group: csr_array) -> Floats:
+        alive, stay, more_stay, more_orders, years = effects
+        today, stays, more = (people @ np.stack([alive, alive * stay, alive * more_stay], axis=1)).T
+        of_orders, of_years = (of_group @ np.stack([alive * more_orders, alive * years], axis=1)).T
+        return np.stack([stays / today, 0.01 * of_orders * today / more, of_years])
+
+    centre = compute(at_estimate, of_estimate)
     deviations = np.concatenate(
         [
-            forecast.purchases.deviations(lambda values: compute(values, value_by)),
-            forecast.value.deviations(lambda values: compute(orders_by, values)),
+            forecast.purchases.deviations(lambda values: compute(_what_if(forecast, values), of_estimate)),
+            forecast.value.deviations(lambda values: compute(at_estimate, money(values))),
         ],
         axis=-1,
     )
     half_width = Z * np.sqrt(np.square(deviations).sum(axis=-1))
-    table = pd.DataFrame({"group": groups, "customers": by_group(n)})
+    table = pd.DataFrame({"group": groups, "customers": people.sum(axis=1)})
     for row, (name, most) in enumerate((("retained", 1.0), ("point", np.inf), ("order", np.inf))):
         table[name] = centre[row]
         table[f"{name}_low"] = np.maximum(centre[row] - half_width[row], 0)
@@ -157,12 +155,15 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
     return table
 
 
-def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+Effects = tuple[Floats, Floats, Floats, Floats, Floats]
+
+
+def _what_if(forecast: Forecast, values: Floats) -> Effects:
     """For a customer of each cell: P(alive); the probability, if alive, of being alive at the end; minus derivatives
     of that probability and of the discounted purchases by the logarithm of the drop-out parameter (a, or s under
     Pareto/NBD); the expected discounted years as a customer, if alive.
     """
-    fit, ends = forecast.purchases, month_ends(forecast.horizon_weeks)
+    fit, cells, ends = forecast.purchases, forecast.histories, month_ends(forecast.horizon_weeks)
     step = 0.02
     lower, higher = values.copy(), values.copy()
     lower[2] *= np.exp(-step)
@@ -188,7 +189,7 @@ def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floa
 
 def _forecast_at_risk(forecast: Forecast) -> Forecast:
     """The forecast with discounted_orders replaced by the expected loss: those if alive, times 1 − P(alive)."""
-    fit, cell_histories = forecast.purchases, Histories.of(forecast.cells)
+    fit, cell_histories = forecast.purchases, forecast.histories
 
     def lost(values: Floats) -> Floats:
         horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
@@ -237,7 +238,8 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
         number of them expected to have left); value, low, high (money at risk; 95 %, parameters alone; NaN where the
         value of a purchase is not known).
     """
-    listed = forecast.cells[forecast.cells["p_alive"] < alive_below]
+    places = np.flatnonzero(forecast.cells["p_alive"] < alive_below)
+    listed = forecast.cells.iloc[places]
     members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
     risk = add_up(_forecast_at_risk(forecast), "cltv", members).table()
     fit = forecast.purchases
@@ -249,12 +251,11 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
             rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
             continue
 
-        cell_histories = Histories.of(members[here])
 
-        def gone(values: Floats, here: Any = here, cell_histories: Histories = cell_histories) -> float:
-            return float(n[here] @ (1 - probability_alive(fit, cell_histories, values=values)))
+        def gone(values: Floats, here: Any = here) -> float:
+            return float(n[here] @ (1 - probability_alive(fit, forecast.histories, values=values)[places[here]]))
 
-        alive = probability_alive(fit, cell_histories)
+        alive = probability_alive(fit, forecast.histories)[places[here]]
         half_width = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
         expected = gone(fit.predicting)
         people = int(n[here].sum())

@@ -22,6 +22,7 @@ from smsroi_helpers.cltv.pareto import Grid, pareto_alive
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
+    "CLOSED_FORM",
     "Cells",
     "Histories",
     "draw_orders",
@@ -35,8 +36,11 @@ __all__ = [
     "probability_alive",
     "survival_probability",
     "variance_of_orders",
+    "weeks_as_customer",
 ]
 
+CLOSED_FORM = ("nbd", "pareto_nbd")
+"""Models whose expected purchases are a rate times expected weeks, in closed form (`weeks_as_customer`)."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -74,6 +78,16 @@ class Histories:
         """`pairs_of` frequency and age."""
         return pairs_of(self.x, self.T)
 
+    @cached_property
+    def ages(self) -> tuple[Floats, Any]:
+        """The distinct ages, and for each cell the index of its age."""
+        return np.unique(self.T, return_inverse=True)
+
+    @cached_property
+    def alive(self) -> dict[tuple[str, bytes], Floats]:
+        """P(alive) by model and parameters: every prediction at the same parameters needs it again."""
+        return {}
+
 
 Cells: TypeAlias = "pd.DataFrame | Histories"
 """Cells with frequency, recency_weeks and T_weeks, or their histories."""
@@ -109,19 +123,25 @@ def probability_alive(fit: Fit, cells: Cells, *, values: Floats | None = None) -
         values: parameters to use instead of the fit's, for the error of a prediction.
     """
     histories = Histories.of(cells)
-    if fit.model == "nbd":
-        return np.ones(len(histories))
     values = fit.predicting if values is None else np.asarray(values, float)
-    if fit.model == "pareto_nbd":
-        return _check_finite(
-            pareto_alive(values, histories.x, histories.t_x, histories.T, histories.grid), "P(alive)", histories
-        )
+    key = fit.model, values.tobytes()
+    if key not in histories.alive:
+        alive = _check_finite(_probability_alive(fit.model, values, histories), "P(alive)", histories)
+        alive.flags.writeable = False
+        histories.alive[key] = alive
+    return histories.alive[key]
+
+
+def _probability_alive(model: str, values: Floats, histories: Histories) -> Floats:
+    x, t_x, T = histories.x, histories.t_x, histories.T
+    if model == "nbd":
+        return np.ones(len(histories))
+    if model == "pareto_nbd":
+        return pareto_alive(values, x, t_x, T, histories.grid)
     r, alpha, a, b = values
-    chances = histories.x + (1 if fit.model == "mbg_nbd" else 0)
-    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + histories.x) * np.log1p(
-        (histories.T - histories.t_x) / (alpha + histories.t_x)
-    )
-    return _check_finite(np.where(chances > 0, expit(-odds), 1.0), "P(alive)", histories)
+    chances = x + (1 if model == "mbg_nbd" else 0)
+    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + x) * np.log1p((T - t_x) / (alpha + t_x))
+    return np.where(chances > 0, expit(-odds), 1.0)
 
 
 @lru_cache(maxsize=1024)
@@ -172,15 +192,9 @@ def orders_if_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: flo
     """
     r, alpha = values[:2]
     shape, scale = r + x, alpha + T
-    if model == "nbd":
-        return np.asarray(shape / scale * weeks, float)
+    if model in CLOSED_FORM:
+        return np.asarray(shape / scale * weeks_as_customer(model, values, T, weeks), float)
     _r, _alpha, third, fourth = values
-    if model == "pareto_nbd":
-        longest = np.log1p(weeks / (fourth + T))
-        power = (third - 1) * longest
-        with np.errstate(invalid="ignore"):
-            share = np.where(np.abs(power) < 1e-12, 1.0, -np.expm1(-power) / power)
-        return np.asarray(shape / scale * (fourth + T) * longest * share, float)
     survived = fourth + x + (1 if model == "mbg_nbd" else 0)
     every = third + survived - 1
     with np.errstate(all="ignore"):
@@ -191,6 +205,21 @@ def orders_if_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: flo
         asked = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
         orders[unknown] = _orders_by_integration(model, values, *asked)
     return np.asarray(orders, float)
+
+
+def weeks_as_customer(model: str, values: Floats, T: Floats, weeks: float | Floats) -> Floats:
+    """Expected part of the coming `weeks` that a customer who is alive stays one, under Pareto/NBD and NBD.
+
+    It depends on the age T alone; times the expected rate (r + x) / (α + T) it is `orders_if_alive`.
+    """
+    if model == "nbd":
+        return np.asarray(weeks, float) + np.zeros_like(T)
+    _r, _alpha, s, beta = values
+    longest = np.log1p(weeks / (beta + T))
+    power = (s - 1) * longest
+    with np.errstate(invalid="ignore"):
+        share = np.where(np.abs(power) < 1e-12, 1.0, -np.expm1(-power) / power)
+    return np.asarray((beta + T) * longest * share, float)
 
 
 def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
@@ -248,7 +277,8 @@ def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, valu
     ends = np.asarray(weeks, float)
     r, alpha, third, fourth = values
     if fit.model == "pareto_nbd":
-        return np.asarray((1 + ends / (fourth + histories.T)[:, None]) ** -third, float)
+        ages, of_age = histories.ages
+        return np.asarray((1 + ends / (fourth + ages)[:, None]) ** -third, float)[of_age]
     kinds_x, kinds_T, place = histories.pairs
 
     def survived(x: Floats, T: Floats) -> Floats:
