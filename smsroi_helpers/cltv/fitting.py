@@ -124,8 +124,10 @@ class Fit:
         """
         if self.posterior_sample is not None:
             centre = np.asarray(compute(self.predicting), float)
-            others = [np.asarray(compute(values), float) - centre for values in self.posterior_sample]
-            return np.stack(others, axis=-1) / np.sqrt(len(others))
+            others = np.stack([np.asarray(compute(values), float) for values in self.posterior_sample])
+            others -= centre
+            others /= np.sqrt(len(others))
+            return np.moveaxis(others, 0, -1)  # each deviation stays in one piece of memory
         steps = 1e-4 * np.eye(len(self.values))
         up, down = ([np.asarray(compute(self.values * np.exp(sign * d)), float) for d in steps] for sign in (1, -1))
         slopes = (np.stack(up, axis=-1) - np.stack(down, axis=-1)) / 2e-4

@@ -167,15 +167,16 @@ def expected_and_discounted_if_alive(
         return np.stack([by_then[:, -1], discounted])
 
     if model in CLOSED_FORM:
-        ages, of_age = histories.ages
-        weeks = at_the_end_and_discounted(weeks_as_customer(model, values, ages[:, None], ends))
-        return np.asarray((values[0] + histories.x) * (weeks / (values[1] + ages))[:, of_age], float)
+        ages, _of_age = histories.ages
+        x, _T, place = histories.pairs
+        weeks = at_the_end_and_discounted(weeks_as_customer(model, values, ages[:, None], ends)) / (values[1] + ages)
+        return np.take((values[0] + x) * weeks[:, histories.age_of_pair], place, axis=1)
 
     def compute(x: Floats, T: Floats) -> Floats:
         return orders_if_alive(model, values, x[:, None], T[:, None], ends)
 
     x, T, place = histories.pairs
-    return at_the_end_and_discounted(compute_by_age(compute, x, T, values[1]))[:, place]
+    return np.take(at_the_end_and_discounted(compute_by_age(compute, x, T, values[1])), place, axis=1)
 
 
 def month_ends(horizon_weeks: float) -> list[float]:
@@ -277,7 +278,7 @@ def forecast_value(
     scored = cells.assign(
         p_alive=probability_alive(purchases, histories),
         expected_orders=orders,
-        orders_log_error=np.sqrt(np.square(deviations[0] / np.maximum(orders, 1e-300)[:, None]).sum(axis=1)),
+        orders_log_error=np.sqrt(sum(np.square(column) for column in deviations[0].T)) / np.maximum(orders, 1e-300),
         orders_variance=variance_of_orders(purchases, histories, horizon_weeks),
         discounted_orders=discounted,
     ).join(_simulate_spend(cells, purchases, value, horizon_weeks, rng))
@@ -347,7 +348,8 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
         return np.asarray(np.bincount(codes, amounts, len(groups)), float)
 
     def deviations_by_group(amounts: Floats) -> Floats:
-        return np.asarray(csr_array((amounts, (codes, at)), (len(groups), len(cells))) @ per_customer_deviations)
+        matrix = csr_array((amounts, (codes, at)), (len(groups), len(cells)))
+        return np.stack([matrix @ column for column in per_customer_deviations.T], axis=1)
 
     per_customer, per_customer_deviations = (
         (cells["discounted_orders"], forecast.discounted_deviations)

@@ -26,7 +26,7 @@ from smsroi_helpers.cltv.forecast import (
     value_factor,
 )
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, survival_probability
+from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, survival_of_pairs
 from smsroi_helpers.engine import total
 from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
@@ -122,7 +122,7 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
     n, spent, frequency = (members[name].to_numpy(float) for name in ("customers", "repeat_spend", "frequency"))
 
     def by_group(amounts: Floats) -> csr_array:
-        """The matrix that adds up amounts of a cell, groups × cells: a row of `members` is in one group and one cell."""
+        """The matrix that adds up amounts of a cell, groups × cells."""
         return csr_array((amounts, (codes, at)), (len(groups), len(forecast.cells)))
 
     def money(values: Floats) -> csr_array:
@@ -173,15 +173,17 @@ def _what_if(forecast: Forecast, values: Floats) -> Effects:
         horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
         return expected_and_discounted_if_alive(fit.model, cells, horizon, discount_rate, at)[1]
 
-    still = np.column_stack([np.ones(len(cells)), survival_probability(fit, cells, ends, values=values)])
-    stay_lower, stay_higher = (survival_probability(fit, cells, ends[-1:], values=at)[:, 0] for at in (lower, higher))
+    still = survival_of_pairs(fit, cells, ends, values=values)
+    still = np.column_stack([np.ones(len(still)), still])
+    stay_lower, stay_higher = (survival_of_pairs(fit, cells, ends[-1:], values=at)[:, 0] for at in (lower, higher))
     months = np.diff(ends, prepend=0.0) / WEEKS_A_YEAR
     discounts = (1 + forecast.yearly_discount_rate) ** (-np.array(ends) / WEEKS_A_YEAR)
     years = (still[:, 1:] + still[:, :-1]) / 2 @ (months * discounts)
     alive = probability_alive(fit, cells, values=values)
     more_stay = (stay_lower - stay_higher) / (2 * step)
     more_orders = (discounted(lower) - discounted(higher)) / (2 * step)
-    return alive, still[:, -1], more_stay, more_orders, years
+    place = cells.pairs[2]
+    return alive, still[:, -1][place], more_stay[place], more_orders, years[place]
 
 
 # --- churn -----------------------------------------------------------------------------------------------------------
@@ -250,7 +252,6 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
         if not here.any():
             rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
             continue
-
 
         def gone(values: Floats, here: Any = here) -> float:
             return float(n[here] @ (1 - probability_alive(fit, forecast.histories, values=values)[places[here]]))
@@ -432,9 +433,10 @@ def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
         arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
         (0 where unknown), textbook, model (expected spend a customer − CAC).
     """
-    cells = forecast.cells
-    days = measures.purchase_days(shop)
-    spent = float(shop.count(days.aggregate(spent=total(days.value)))["spent"].iloc[0])
+    cells, history = forecast.cells, histories(shop)
+    spent = float(
+        shop.count(history.aggregate(spent=total(history.first_spend + history.repeat_spend)))["spent"].iloc[0]
+    )
     month = WEEKS_A_YEAR / 12
     # The day of the first purchase counts too.
     arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))

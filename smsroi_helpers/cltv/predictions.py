@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaln, expit, hyp2f1, roots_jacobi
+from scipy.special import betaln, expit, hyp2f1, roots_jacobi, xlog1py, xlogy
 from scipy.stats import nbinom
 
 from smsroi_helpers.cltv.ages import compute_by_age
@@ -34,6 +34,7 @@ __all__ = [
     "orders_if_alive",
     "pairs_of",
     "probability_alive",
+    "survival_of_pairs",
     "survival_probability",
     "variance_of_orders",
     "weeks_as_customer",
@@ -82,6 +83,11 @@ class Histories:
     def ages(self) -> tuple[Floats, Any]:
         """The distinct ages, and for each cell the index of its age."""
         return np.unique(self.T, return_inverse=True)
+
+    @cached_property
+    def age_of_pair(self) -> Any:
+        """For each pair of frequency and age, the index of its age."""
+        return np.searchsorted(self.ages[0], self.pairs[1])
 
     @cached_property
     def alive(self) -> dict[tuple[str, bytes], Floats]:
@@ -266,20 +272,27 @@ def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = N
 
 
 def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
-    """The probability (0–1) that a customer of each cell who is alive now is alive after `weeks`: cells × weeks.
+    """The probability (0–1) that a customer of each cell who is alive now is alive after `weeks`: cells × weeks."""
+    histories = Histories.of(cells)
+    return survival_of_pairs(fit, histories, weeks, values=values)[histories.pairs[2]]
+
+
+def survival_of_pairs(
+    fit: Fit, histories: Histories, weeks: Sequence[float], *, values: Floats | None = None
+) -> Floats:
+    """`survival_probability` for each of `Histories.pairs`, on which alone it depends.
 
     Under BG/NBD and MBG/NBD a customer with purchase rate λ and drop-out probability p leaves at the rate λ·p. The mean
     over λ and p of exp(−λ·p·t) is the mean over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β
     + T + t))^s.
     """
     values = fit.predicting if values is None else values
-    histories = Histories.of(cells)
     ends = np.asarray(weeks, float)
     r, alpha, third, fourth = values
     if fit.model == "pareto_nbd":
-        ages, of_age = histories.ages
-        return np.asarray((1 + ends / (fourth + ages)[:, None]) ** -third, float)[of_age]
-    kinds_x, kinds_T, place = histories.pairs
+        ages, _of_age = histories.ages
+        return np.asarray((1 + ends / (fourth + ages)[:, None]) ** -third, float)[histories.age_of_pair]
+    kinds_x, kinds_T, _place = histories.pairs
 
     def survived(x: Floats, T: Floats) -> Floats:
         def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
@@ -288,7 +301,7 @@ def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, valu
 
         return _mean_over_drop_out(fit.model, values, x, still, len(ends))
 
-    return compute_by_age(survived, kinds_x, kinds_T, alpha)[place]
+    return compute_by_age(survived, kinds_x, kinds_T, alpha)
 
 
 def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
@@ -335,29 +348,43 @@ def log_probability_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orde
     after the last one, whatever number would have followed. Under Pareto/NBD the time of the negative binomial ends
     when the customer leaves.
     """
-    values = fit.predicting
     histories = Histories.of(cells)
-    x, T = histories.x, histories.T
     y = np.asarray(orders, float)
-    shape, scale = values[0] + x, values[1] + T
-    log_all = nbinom.logpmf(y, shape, scale / (scale + horizon_weeks))
+    x, T, pair = histories.pairs
+    most = int(y.max(initial=0.0)) + 1
+    kinds, place = np.unique(pair * most + y.astype(int), return_inverse=True)
+    chance = _log_chance_of_orders(
+        fit.model, fit.predicting, x[kinds // most], T[kinds // most], horizon_weeks, kinds % most
+    )
     if fit.model == "nbd":
-        return np.asarray(log_all, float)
+        return chance[place]
+    alive = probability_alive(fit, histories)
+    return np.log(np.maximum(alive * np.exp(chance)[place] + (1 - alive) * (y == 0), np.finfo(float).tiny))
+
+
+def _log_chance_of_orders(model: str, values: Floats, x: Floats, T: Floats, horizon_weeks: float, y: Floats) -> Floats:
+    """Log probability that a customer who is alive buys exactly y times."""
+    shape, scale = values[0] + x, values[1] + T
+    share = scale / (scale + horizon_weeks)
+    log_all = np.asarray(nbinom.logpmf(y, shape, share), float)
+    if model == "nbd":
+        return log_all
     _r, _alpha, third, fourth = values
-    if fit.model == "pareto_nbd":
+    if model == "pareto_nbd":
         left = -np.expm1(-third * np.log1p(horizon_weeks / (fourth + T)))[:, None]
         until = (fourth + T)[:, None] * np.expm1(-np.log1p(-left * _NODES) / third)
-        cut_short = nbinom.pmf(y[:, None], shape[:, None], scale[:, None] / (scale[:, None] + until))
+        # Of the negative binomial only the powers of scale / (scale + weeks) and of its complement depend on the weeks.
+        powers = xlogy(y[:, None], until / (scale[:, None] + until)) - shape[:, None] * np.log1p(until / scale[:, None])
+        cut_short = np.exp((log_all - shape * np.log(share) - xlog1py(y, -share))[:, None] + powers)
         chance = (1 - left[:, 0]) * np.exp(log_all) + left[:, 0] * (cut_short @ _WEIGHTS)
     else:
-        survived = fourth + x + (1 if fit.model == "mbg_nbd" else 0)
+        survived = fourth + x + (1 if model == "mbg_nbd" else 0)
         base = betaln(third, survived)
         chance = np.exp(betaln(third, survived + y) - base + log_all)
-        more = nbinom.sf(y - 1, shape, scale / (scale + horizon_weeks))
+        more = nbinom.sf(y - 1, shape, share)
         with np.errstate(all="ignore"):  # the term for y = 0 is not used
             chance += np.where(y > 0, np.exp(betaln(third + 1, survived + np.maximum(y, 1) - 1) - base) * more, 0.0)
-    alive = probability_alive(fit, histories)
-    return np.log(np.maximum(alive * chance + (1 - alive) * (y == 0), np.finfo(float).tiny))
+    return np.log(np.maximum(chance, np.finfo(float).tiny))
 
 
 def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Floats:
