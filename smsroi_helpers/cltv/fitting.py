@@ -212,6 +212,10 @@ class _Posterior:
         value, slopes = self.likelihood.loss(log_values)
         return value + self._prior(log_values), slopes + (log_values - self.middle) / self._scale
 
+    def values(self, log_values: Floats) -> Floats:
+        """`value` at several parameters, draws × parameters."""
+        return self.likelihood.values(log_values) + np.array([self._prior(each) for each in log_values])
+
     @property
     def _scale(self) -> float:
         return _PRIOR_SD**2 * self.likelihood.customers
@@ -273,8 +277,7 @@ def _sample_posterior(posterior: _Posterior, rough: _Posterior, mode: Floats) ->
     for density in (rough, rough, posterior):
         tried = np.clip(centre + 1.3 * points @ root.T, -_BOUND, _BOUND)
         standardised = np.linalg.solve(1.3 * root, (tried - centre).T)
-        log_weights = np.array([-scale * density.value(log_values) for log_values in tried])
-        log_weights += np.square(standardised).sum(axis=0) / 2
+        log_weights = np.square(standardised).sum(axis=0) / 2 - scale * density.values(tried)
         weights = np.nan_to_num(np.exp(log_weights - np.nanmax(log_weights)))
         weights /= weights.sum()
         centre = weights @ tried
