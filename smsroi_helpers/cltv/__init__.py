@@ -17,7 +17,7 @@ from smsroi_helpers.cltv.assumptions import check_assumptions
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, FEWEST_WEEKS, count_cells, count_value_cells
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
-from smsroi_helpers.cltv.forecast import Forecast, forecast_value
+from smsroi_helpers.cltv.forecast import Forecast, forecast_by_model, forecast_value
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison, compare_models, holdout_test
 from smsroi_helpers.cltv.implications import (
     at_risk,
@@ -74,6 +74,7 @@ __all__ = [
     "fit_purchases",
     "fit_value",
     "fits_table",
+    "forecast_by_model",
     "forecast_value",
     "gains",
     "holdout_test",

@@ -40,6 +40,7 @@ __all__ = [
     "add_up",
     "discounted_orders",
     "expected_and_discounted_if_alive",
+    "forecast_by_model",
     "forecast_value",
     "month_ends",
     "value_factor",
@@ -56,6 +57,7 @@ KIND_WIDTH = 0.02
 """Customers whose α + T differs by less than this on the log scale share their simulated futures. Their purchase rates
 differ by at most 1 % from the shared one."""
 Z = float(norm.ppf(0.975))
+_OF_SPEND = ("spend_low", "spend_high", "spend_variance")
 Measure = Literal["orders", "spend", "cltv"]
 
 
@@ -186,18 +188,17 @@ def month_ends(horizon_weeks: float) -> list[float]:
 
 
 def _simulate_spend(
-    cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator
+    cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator | None
 ) -> pd.DataFrame:
     """Simulate the spend of one customer of each cell: spend_low, spend_high, spend_variance.
 
     Given X future purchases, a customer's spend is Gamma(p·X) / ν with ν ~ Gamma(p·x + q) / (v + repeat spend), so the
     spend so far only scales it. Each draw of the parameters has `FUTURES` futures. Futures are simulated for customers
     who are alive. The probability of being inactive enters the quantiles of the mixture with zero spend. Without a
-    known value of a purchase all three are NaN.
+    known value of a purchase, and without `rng`, all three are NaN.
     """
-    names = ["spend_low", "spend_high", "spend_variance"]
-    if not value.is_known:
-        return pd.DataFrame(float("nan"), columns=names, index=cells.index)
+    if rng is None or not value.is_known:
+        return pd.DataFrame(float("nan"), columns=_OF_SPEND, index=cells.index)
     x, T = cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float)
     alpha, v = purchases.predicting[1], value.predicting[2]
     kinds_x, kinds_age, kind = pairs_of(x, np.round(np.log(alpha + T) / KIND_WIDTH))
@@ -231,7 +232,7 @@ def _simulate_spend(
             quantile = spend[here, below] * (1 - at + below) + spend[here, below + 1] * (at - below)
             result[place, rows] = np.where(nothing >= level, 0.0, quantile)
         result[2, rows] = np.maximum(still * square[here] - still**2 * squared_mean[here], 0.0)
-    return pd.DataFrame(result.T, columns=names, index=cells.index)
+    return pd.DataFrame(result.T, columns=_OF_SPEND, index=cells.index)
 
 
 def forecast_value(
@@ -242,7 +243,7 @@ def forecast_value(
     horizon_weeks: int,
     yearly_discount_rate: float,
     margin: ProfitShare | float,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> Forecast:
     """Forecast purchases, spend and value of every kind of customer, and of all together.
 
@@ -256,7 +257,7 @@ def forecast_value(
         horizon_weeks: horizon of the forecast.
         yearly_discount_rate: 0–1; the loss of value of money a year away.
         margin: profit per unit of money paid (`measures.profit_share`); a number is known exactly.
-        rng: random generator of the simulated futures behind the prediction intervals.
+        rng: random generator of the simulated futures behind the prediction intervals of spend; None: these are NaN.
 
     Raises:
         NotEnoughData: the money model has no finite mean (q ≤ 1).
@@ -285,6 +286,21 @@ def forecast_value(
     profit = margin if isinstance(margin, ProfitShare) else ProfitShare(margin)
     return Forecast(
         scored, histories, purchases, value, horizon_weeks, yearly_discount_rate, profit, deviations[0], deviations[1]
+    )
+
+
+def forecast_by_model(forecast: Forecast, purchases: Fit) -> Forecast:
+    """The same forecast by another purchase model, without prediction intervals of spend; of its own model, itself."""
+    if purchases.model == forecast.purchases.model:
+        return forecast
+    return forecast_value(
+        forecast.cells.drop(columns=list(_OF_SPEND)),
+        purchases,
+        forecast.value,
+        horizon_weeks=forecast.horizon_weeks,
+        yearly_discount_rate=forecast.yearly_discount_rate,
+        margin=forecast.profit,
+        rng=None,
     )
 
 

@@ -135,7 +135,8 @@ class RunningIntegrals:
 
     def alive(self) -> Floats:
         """P(alive) of each row's customer: h(T) / L."""
-        return np.asarray(np.minimum(self.here.ravel()[self.grid.now] / self.likelihood, 1.0), float)
+        flat = self.here.reshape(*self.values.shape[:-1], self.grid.size)
+        return np.asarray(np.minimum(np.take(flat, self.grid.now, axis=-1) / self.likelihood, 1.0), float)
 
     def total(self, weights: Floats, of_counts: Floats) -> Floats:
         """The weighted sum of `rows`; `of_counts` holds the weights summed by count."""
@@ -257,9 +258,10 @@ def _powers(
     rows[..., 0, :] = np.exp(first)
     power, known = np.exp(middle - log_base)[..., None, :], 1
     while known < rows.shape[-2]:
+        power = power if known == 1 else power * power
         next_rows = rows[..., known : 2 * known, :]
         np.multiply(rows[..., : next_rows.shape[-2], :], power, out=next_rows)
-        power, known = power * power, 2 * known
+        known *= 2
     if rows.shape[-2] > len(counts):
         rows = np.take(rows, more.astype(np.intp), axis=-2)
     return rows, log_scale[..., :1] - more * middle

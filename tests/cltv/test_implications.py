@@ -230,3 +230,17 @@ class TestTextbook:
         assert book["model"] == pytest.approx(forecast.total("spend")[0] / 2500 - 7)
         assert book["textbook"] > book["model"], "it takes everybody for a customer to the end"
         assert implications.textbook(shop, forecast, float("nan"))["cac"] == 0
+
+
+class TestAnotherModel:
+    def test_of_its_own_model_it_is_itself(self, forecast):
+        assert forecasting.forecast_by_model(forecast, forecast.purchases) is forecast
+
+    def test_says_what_a_forecast_by_that_model_says(self, shop, forecast):
+        """All but the prediction intervals of spend, which nobody asks of a second model."""
+        second = make_forecast(shop, "bg_nbd")
+        found = forecasting.forecast_by_model(forecast, second.purchases)
+        of_spend = ["spend_low", "spend_high", "spend_variance"]
+        pd.testing.assert_frame_equal(found.cells.drop(columns=of_spend), second.cells.drop(columns=of_spend))
+        assert found.cells[of_spend].isna().all().all()
+        assert found.sums["orders"].table().equals(second.sums["orders"].table())
