@@ -26,8 +26,6 @@ from smsroi_helpers.cltv.implications import (
     count_segments,
     gains,
     new_customers,
-    textbook,
-    textbook_value,
 )
 from smsroi_helpers.cltv.level_error import estimate_level_error, segment_totals
 from smsroi_helpers.cltv.likelihoods import Model
@@ -39,6 +37,7 @@ from smsroi_helpers.cltv.predictions import (
     probability_alive,
     survival_probability,
 )
+from smsroi_helpers.cltv.textbook_formula import textbook, textbook_value
 from smsroi_helpers.cltv.wording import decide, describe_assumptions, list_failing
 from smsroi_helpers.measures import profit_share
 

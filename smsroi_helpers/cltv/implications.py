@@ -41,8 +41,6 @@ __all__ = [
     "count_segments",
     "gains",
     "new_customers",
-    "textbook",
-    "textbook_value",
 ]
 
 UNKNOWN = "unknown"
@@ -295,17 +293,18 @@ def new_customers(
     """
     history = histories(shop)
     channels = _channels(shop)
-    rows = history.mutate(group=ibis.literal("all"))
-    if channels is not None:
+    if channels is None:
+        rows = history.mutate(group=ibis.literal(UNKNOWN))
+    else:
         named = channels.select(known="customer_id", group="segment")
-        placed = history.left_join(named, history.customer_id == named.known)
-        rows = rows.union(placed.drop("known").mutate(group=placed.group.fill_null(UNKNOWN)).select(rows.columns))
+        rows = history.left_join(named, history.customer_id == named.known).drop("known")
+        rows = rows.mutate(group=rows.group.fill_null(UNKNOWN))
     if shop.has("customers", "acquisition_cost"):
         costs = shop.customers.select(known="customer_id", cost="acquisition_cost")
         rows = rows.left_join(costs, rows.customer_id == costs.known).drop("known")
     else:
         rows = rows.mutate(cost=ibis.null("float64"))
-    cells, money, first = _count_channels(shop, rows)
+    cells, money, first = _count_channels(shop, rows, by_channel=channels is not None)
     options: dict[str, Any] = {"horizon_weeks": horizon_weeks, "yearly_discount_rate": yearly_discount_rate}
     names = [*sorted(name for name in first["group"] if name != "all"), "all"]
     profit = measures.profit_share(shop)
@@ -323,8 +322,11 @@ def new_customers(
     return pd.DataFrame(table)
 
 
-def _count_channels(shop: Shop, rows: ir.Table) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """By group: the cells of purchases, the cells of money, and the moments of first purchases and of costs."""
+def _count_channels(shop: Shop, rows: ir.Table, by_channel: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """By group: the cells of purchases, the cells of money, and the moments of first purchases and of costs.
+
+    The groups are `all` and, `by_channel`, the channels, of which it is the sum.
+    """
     cells = shop.count(rows.group_by("group", *KEYS).aggregate(customers=rows.count()).order_by("group", *KEYS))
     again = rows.filter(rows.frequency > 0, rows.repeat_spend > 0)
     again = again.mutate(log_mean=(again.repeat_spend / again.frequency).ln())
@@ -341,8 +343,21 @@ def _count_channels(shop: Shop, rows: ir.Table) -> tuple[pd.DataFrame, pd.DataFr
         cost=total(rows.cost).fill_null(0.0),
         cost_squared=total(rows.cost * rows.cost, 4).fill_null(0.0),
     )
+    bins, first = shop.count(money.order_by("group", "frequency", "bin")), shop.count(sums.order_by("group"))
+    summed = bins.assign(log_mean_value=bins["log_mean_value"] * bins["customers"])
+    summed = summed.groupby(["frequency", "bin"], as_index=False)[["customers", "log_mean_value"]].sum()
+    all_bins = summed.assign(log_mean_value=summed["log_mean_value"] / summed["customers"])
+    everybody = (
+        cells.groupby(list(KEYS), as_index=False)["customers"].sum(),
+        all_bins,
+        first.drop(columns="group").sum().to_frame().T,
+    )
+    cells, bins, first = (
+        pd.concat([*([by_group] if by_channel else []), of_all.assign(group="all")], ignore_index=True)
+        for by_group, of_all in zip((cells, bins, first), everybody, strict=True)
+    )
     cells = cells.assign(recency_weeks=cells["recency_days"] / 7, T_weeks=cells["T_days"] / 7)
-    return cells, shop.count(money.order_by("group", "frequency", "bin")), shop.count(sums.order_by("group"))
+    return cells, bins, first
 
 
 def _mean_and_error(count: float, amount: float, squared: float) -> tuple[float, float]:
@@ -407,41 +422,3 @@ def discounted_orders_of_new(
     ends = np.array(month_ends(horizon_weeks))
     by_then = expected_orders_of_new(fit, ends, values=values)
     return float(np.diff(by_then, prepend=0.0) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR))
-
-
-# --- textbook formula ------------------------------------------------------------------------------------------------
-
-
-def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
-    """CLTV = ARPU × lifetime − CAC: revenue per customer and month, times months, less the cost of acquisition.
-
-    >>> textbook_value(100, 24, 50)
-    2350
-    """
-    return arpu * lifetime - cac
-
-
-def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
-    """The textbook formula on this log, beside the model's value of a customer seen so far.
-
-    Args:
-        shop: the company.
-        forecast: the forecast.
-        cac: mean cost of acquisition; NaN (unknown) counts as 0.
-
-    Returns:
-        arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
-        (0 where unknown), textbook, model (expected spend a customer − CAC).
-    """
-    cells, history = forecast.cells, histories(shop)
-    spent = float(
-        shop.count(history.aggregate(spent=total(history.first_spend + history.repeat_spend)))["spent"].iloc[0]
-    )
-    month = WEEKS_A_YEAR / 12
-    # The day of the first purchase counts too.
-    arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))
-    months, cac = forecast.horizon_weeks / month, 0.0 if np.isnan(cac) else cac
-    spend = forecast.total("spend")[0] / forecast.purchases.customers
-    return {
-        "arpu": arpu, "months": months, "cac": cac, "textbook": textbook_value(arpu, months, cac), "model": spend - cac,
-    }  # fmt: skip
