@@ -17,7 +17,7 @@ from smsroi_helpers.cltv.assumptions import check_assumptions
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, FEWEST_WEEKS, count_cells, count_value_cells
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
-from smsroi_helpers.cltv.forecast import Forecast, forecast_value
+from smsroi_helpers.cltv.forecast import Forecast, forecast_by_model, forecast_value
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison, compare_models, holdout_test
 from smsroi_helpers.cltv.implications import (
     at_risk,
@@ -26,8 +26,6 @@ from smsroi_helpers.cltv.implications import (
     count_segments,
     gains,
     new_customers,
-    textbook,
-    textbook_value,
 )
 from smsroi_helpers.cltv.level_error import estimate_level_error, segment_totals
 from smsroi_helpers.cltv.likelihoods import Model
@@ -39,6 +37,7 @@ from smsroi_helpers.cltv.predictions import (
     probability_alive,
     survival_probability,
 )
+from smsroi_helpers.cltv.textbook_formula import textbook, textbook_value
 from smsroi_helpers.cltv.wording import decide, describe_assumptions, list_failing
 from smsroi_helpers.measures import profit_share
 
@@ -74,6 +73,7 @@ __all__ = [
     "fit_purchases",
     "fit_value",
     "fits_table",
+    "forecast_by_model",
     "forecast_value",
     "gains",
     "holdout_test",

@@ -40,7 +40,11 @@ def histories(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -
 
 
 def count_cells(
-    shop: Shop, until: dt.date | None = None, keep: Callable[[ir.Table], ir.BooleanValue] | None = None
+    shop: Shop,
+    until: dt.date | None = None,
+    keep: Callable[[ir.Table], ir.BooleanValue] | None = None,
+    *,
+    recent_weeks: int = 0,
 ) -> pd.DataFrame:
     """Count the customers who share a purchase history, by the day.
 
@@ -48,6 +52,7 @@ def count_cells(
         shop: the company.
         until: the last day of the history; None for the last day observed.
         keep: a filter on the rows of `purchase_history`; None for all customers.
+        recent_weeks: of `histories`, so that they need not be computed again; the cells do not depend on it.
 
     Returns:
         One row per (frequency, recency_days, T_days): recency_weeks, T_weeks; customers; repeat_spend and
@@ -56,7 +61,7 @@ def count_cells(
     Raises:
         NotEnoughData: fewer than 30 customers have bought again, or the log is shorter than 8 weeks.
     """
-    history = histories(shop, until)
+    history = histories(shop, until, recent_weeks)
     history = history if keep is None else history.filter(keep)
     cells = history.group_by(*KEYS).aggregate(
         customers=history.count(),
@@ -88,15 +93,17 @@ def count_cells(
     return frame.assign(recency_weeks=frame["recency_days"] / 7, T_weeks=frame["T_days"] / 7)
 
 
-def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
+def count_value_cells(shop: Shop, until: dt.date | None = None, *, recent_weeks: int = 0) -> pd.DataFrame:
     """Count the repeat customers with the same frequency and mean value: the cells for Gamma–Gamma.
+
+    Arguments: as of `count_cells`.
 
     Returns:
         One row per frequency (≥ 1) and bin, 0.01 wide, of the log of a customer's mean repeat value: customers, and
         log_mean_value, the mean of that log over them. Customers whose repeat purchases add up to zero are left out.
         No rows where every repeat purchase has the amount 0: the value of a purchase is not known.
     """
-    history = histories(shop, until)
+    history = histories(shop, until, recent_weeks)
     repeaters = history.filter(history.frequency > 0, history.repeat_spend > 0)
     repeaters = repeaters.mutate(log_mean=(repeaters.repeat_spend / repeaters.frequency).ln())
     repeaters = repeaters.mutate(bin=(repeaters.log_mean * 100).floor().cast("int64"))

@@ -124,8 +124,10 @@ class Fit:
         """
         if self.posterior_sample is not None:
             centre = np.asarray(compute(self.predicting), float)
-            others = [np.asarray(compute(values), float) - centre for values in self.posterior_sample]
-            return np.stack(others, axis=-1) / np.sqrt(len(others))
+            others = np.stack([np.asarray(compute(values), float) for values in self.posterior_sample])
+            others -= centre
+            others /= np.sqrt(len(others))
+            return np.moveaxis(others, 0, -1)  # each deviation stays in one piece of memory
         steps = 1e-4 * np.eye(len(self.values))
         up, down = ([np.asarray(compute(self.values * np.exp(sign * d)), float) for d in steps] for sign in (1, -1))
         slopes = (np.stack(up, axis=-1) - np.stack(down, axis=-1)) / 2e-4
@@ -210,6 +212,10 @@ class _Posterior:
         value, slopes = self.likelihood.loss(log_values)
         return value + self._prior(log_values), slopes + (log_values - self.middle) / self._scale
 
+    def values(self, log_values: Floats) -> Floats:
+        """`value` at several parameters, draws × parameters."""
+        return self.likelihood.values(log_values) + np.array([self._prior(each) for each in log_values])
+
     @property
     def _scale(self) -> float:
         return _PRIOR_SD**2 * self.likelihood.customers
@@ -271,8 +277,7 @@ def _sample_posterior(posterior: _Posterior, rough: _Posterior, mode: Floats) ->
     for density in (rough, rough, posterior):
         tried = np.clip(centre + 1.3 * points @ root.T, -_BOUND, _BOUND)
         standardised = np.linalg.solve(1.3 * root, (tried - centre).T)
-        log_weights = np.array([-scale * density.value(log_values) for log_values in tried])
-        log_weights += np.square(standardised).sum(axis=0) / 2
+        log_weights = np.square(standardised).sum(axis=0) / 2 - scale * density.values(tried)
         weights = np.nan_to_num(np.exp(log_weights - np.nanmax(log_weights)))
         weights /= weights.sum()
         centre = weights @ tried

@@ -5,16 +5,19 @@ the prediction of a cell back to its customers (`cltv.customer_values`). Time is
 currency.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from smsroi_helpers.cltv.ages import compute_by_age
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.predictions import (
+    CLOSED_FORM,
     Cells,
     Histories,
     draw_orders_if_alive,
@@ -22,6 +25,7 @@ from smsroi_helpers.cltv.predictions import (
     pairs_of,
     probability_alive,
     variance_of_orders,
+    weeks_as_customer,
 )
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.measures import ProfitShare
@@ -36,6 +40,7 @@ __all__ = [
     "add_up",
     "discounted_orders",
     "expected_and_discounted_if_alive",
+    "forecast_by_model",
     "forecast_value",
     "month_ends",
     "value_factor",
@@ -52,6 +57,7 @@ KIND_WIDTH = 0.02
 """Customers whose α + T differs by less than this on the log scale share their simulated futures. Their purchase rates
 differ by at most 1 % from the shared one."""
 Z = float(norm.ppf(0.975))
+_OF_SPEND = ("spend_low", "spend_high", "spend_variance")
 Measure = Literal["orders", "spend", "cltv"]
 
 
@@ -63,6 +69,8 @@ class Forecast:
     """The cells with, per customer: p_alive, expected_orders, orders_log_error (standard error of its logarithm),
     orders_variance (given the parameters), discounted_orders. And of money spent per unit of (v + repeat spend):
     spend_low, spend_high (95 %, parameters and randomness), spend_variance (given the parameters)."""
+    histories: Histories
+    """The histories of the cells."""
     purchases: Fit
     value: Fit
     horizon_weeks: int
@@ -73,25 +81,34 @@ class Forecast:
     """Of expected_orders, from `Fit.deviations`: cells × deviations."""
     discounted_deviations: Floats
     """Of discounted_orders."""
-    sums: "dict[Measure, Sums]" = field(init=False, repr=False)
-    """The sums over all customers."""
-    totals: pd.DataFrame = field(init=False)
-    """One row each for `orders`, `spend` and `cltv` of all customers: measure, value, low, high (95 %: parameters and
-    randomness)."""
 
-    def __post_init__(self) -> None:
-        sums = {measure: add_up(self, measure) for measure in get_args(Measure)}
-        object.__setattr__(self, "sums", sums)
-        rows = [each.table().assign(measure=measure) for measure, each in sums.items()]
-        totals = pd.concat(rows, ignore_index=True)[["measure", "value", "low", "high"]]
-        object.__setattr__(self, "totals", totals)
+    @cached_property
+    def sums(self) -> "dict[Measure, Sums]":
+        """The sums over all customers."""
+        return {measure: add_up(self, measure) for measure in get_args(Measure)}
+
+    @cached_property
+    def totals(self) -> pd.DataFrame:
+        """One row each for `orders`, `spend` and `cltv` of all customers: measure, value, low, high (95 %: parameters
+        and randomness).
+        """
+        rows = [each.table().assign(measure=measure) for measure, each in self.sums.items()]
+        return pd.concat(rows, ignore_index=True)[["measure", "value", "low", "high"]]
+
+    @cached_property
+    def _kinds(self) -> pd.MultiIndex:
+        return pd.MultiIndex.from_frame(self.cells[list(KEYS)])
+
+    def places_of(self, members: pd.DataFrame) -> Any:
+        """For each row of `members`, which has the cells' keys, the place of its cell."""
+        return self._kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
 
     @property
     def margin(self) -> float:
         """Profit per unit of money paid, refunds deducted."""
         return self.profit.value
 
-    @property
+    @cached_property
     def before_refunds(self) -> "Forecast":
         """The same forecast if nothing were refunded."""
         return replace(self, profit=ProfitShare(self.profit.before_refunds))
@@ -145,16 +162,23 @@ def expected_and_discounted_if_alive(
     model: str, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats
 ) -> Floats:
     """Expected and discounted purchases of a customer of each cell who is alive: 2 × cells."""
-    x, T, place = Histories.of(cells).pairs
-    ends = np.array(month_ends(horizon_weeks))
+    histories, ends = Histories.of(cells), np.array(month_ends(horizon_weeks))
+
+    def at_the_end_and_discounted(by_then: Floats) -> Floats:
+        discounted = np.diff(by_then, prepend=0.0, axis=1) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR)
+        return np.stack([by_then[:, -1], discounted])
+
+    if model in CLOSED_FORM:
+        ages, _of_age = histories.ages
+        x, _T, place = histories.pairs
+        weeks = at_the_end_and_discounted(weeks_as_customer(model, values, ages[:, None], ends)) / (values[1] + ages)
+        return np.take((values[0] + x) * weeks[:, histories.age_of_pair], place, axis=1)
 
     def compute(x: Floats, T: Floats) -> Floats:
         return orders_if_alive(model, values, x[:, None], T[:, None], ends)
 
-    quickly = model in ("nbd", "pareto_nbd")  # in closed form
-    by_then = compute(x, T) if quickly else compute_by_age(compute, x, T, values[1])
-    discounted = np.diff(by_then, prepend=0.0, axis=1) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR)
-    return np.asarray(np.stack([by_then[:, -1], discounted])[:, place], float)
+    x, T, place = histories.pairs
+    return np.take(at_the_end_and_discounted(compute_by_age(compute, x, T, values[1])), place, axis=1)
 
 
 def month_ends(horizon_weeks: float) -> list[float]:
@@ -164,18 +188,17 @@ def month_ends(horizon_weeks: float) -> list[float]:
 
 
 def _simulate_spend(
-    cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator
+    cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator | None
 ) -> pd.DataFrame:
     """Simulate the spend of one customer of each cell: spend_low, spend_high, spend_variance.
 
     Given X future purchases, a customer's spend is Gamma(p·X) / ν with ν ~ Gamma(p·x + q) / (v + repeat spend), so the
     spend so far only scales it. Each draw of the parameters has `FUTURES` futures. Futures are simulated for customers
     who are alive. The probability of being inactive enters the quantiles of the mixture with zero spend. Without a
-    known value of a purchase all three are NaN.
+    known value of a purchase, and without `rng`, all three are NaN.
     """
-    names = ["spend_low", "spend_high", "spend_variance"]
-    if not value.is_known:
-        return pd.DataFrame(float("nan"), columns=names, index=cells.index)
+    if rng is None or not value.is_known:
+        return pd.DataFrame(float("nan"), columns=_OF_SPEND, index=cells.index)
     x, T = cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float)
     alpha, v = purchases.predicting[1], value.predicting[2]
     kinds_x, kinds_age, kind = pairs_of(x, np.round(np.log(alpha + T) / KIND_WIDTH))
@@ -209,7 +232,7 @@ def _simulate_spend(
             quantile = spend[here, below] * (1 - at + below) + spend[here, below + 1] * (at - below)
             result[place, rows] = np.where(nothing >= level, 0.0, quantile)
         result[2, rows] = np.maximum(still * square[here] - still**2 * squared_mean[here], 0.0)
-    return pd.DataFrame(result.T, columns=names, index=cells.index)
+    return pd.DataFrame(result.T, columns=_OF_SPEND, index=cells.index)
 
 
 def forecast_value(
@@ -220,7 +243,7 @@ def forecast_value(
     horizon_weeks: int,
     yearly_discount_rate: float,
     margin: ProfitShare | float,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> Forecast:
     """Forecast purchases, spend and value of every kind of customer, and of all together.
 
@@ -234,7 +257,7 @@ def forecast_value(
         horizon_weeks: horizon of the forecast.
         yearly_discount_rate: 0–1; the loss of value of money a year away.
         margin: profit per unit of money paid (`measures.profit_share`); a number is known exactly.
-        rng: random generator of the simulated futures behind the prediction intervals.
+        rng: random generator of the simulated futures behind the prediction intervals of spend; None: these are NaN.
 
     Raises:
         NotEnoughData: the money model has no finite mean (q ≤ 1).
@@ -256,12 +279,29 @@ def forecast_value(
     scored = cells.assign(
         p_alive=probability_alive(purchases, histories),
         expected_orders=orders,
-        orders_log_error=np.sqrt(np.square(deviations[0] / np.maximum(orders, 1e-300)[:, None]).sum(axis=1)),
+        orders_log_error=np.sqrt(sum(np.square(column) for column in deviations[0].T)) / np.maximum(orders, 1e-300),
         orders_variance=variance_of_orders(purchases, histories, horizon_weeks),
         discounted_orders=discounted,
     ).join(_simulate_spend(cells, purchases, value, horizon_weeks, rng))
     profit = margin if isinstance(margin, ProfitShare) else ProfitShare(margin)
-    return Forecast(scored, purchases, value, horizon_weeks, yearly_discount_rate, profit, deviations[0], deviations[1])
+    return Forecast(
+        scored, histories, purchases, value, horizon_weeks, yearly_discount_rate, profit, deviations[0], deviations[1]
+    )
+
+
+def forecast_by_model(forecast: Forecast, purchases: Fit) -> Forecast:
+    """The same forecast by another purchase model, without prediction intervals of spend; of its own model, itself."""
+    if purchases.model == forecast.purchases.model:
+        return forecast
+    return forecast_value(
+        forecast.cells.drop(columns=list(_OF_SPEND)),
+        purchases,
+        forecast.value,
+        horizon_weeks=forecast.horizon_weeks,
+        yearly_discount_rate=forecast.yearly_discount_rate,
+        margin=forecast.profit,
+        rng=None,
+    )
 
 
 @dataclass(frozen=True)
@@ -310,16 +350,22 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
             repeat_spend_squared; None for all customers as one group.
     """
     cells = forecast.cells
-    members = cells.assign(group="all") if members is None else members
-    kinds = pd.MultiIndex.from_frame(cells[list(KEYS)])
-    at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
-    codes, groups = pd.factorize(members["group"], sort=True)
+    if members is None:
+        members, at = cells, np.arange(len(cells))
+        codes, groups = np.zeros(len(cells), int), np.array(["all"], object)
+    else:
+        at = forecast.places_of(members)
+        codes, groups = pd.factorize(members["group"], sort=True)
     n, spent, squared = (
         members[name].to_numpy(float) for name in ("customers", "repeat_spend", "repeat_spend_squared")
     )
 
     def by_group(amounts: Floats) -> Floats:
         return np.asarray(np.bincount(codes, amounts, len(groups)), float)
+
+    def deviations_by_group(amounts: Floats) -> Floats:
+        matrix = csr_array((amounts, (codes, at)), (len(groups), len(cells)))
+        return np.stack([matrix @ column for column in per_customer_deviations.T], axis=1)
 
     per_customer, per_customer_deviations = (
         (cells["discounted_orders"], forecast.discounted_deviations)
@@ -330,8 +376,7 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
     people = by_group(n)
     if measure == "orders":
         noise = by_group(n * cells["orders_variance"].to_numpy(float)[at])
-        deviations = np.stack([by_group(n * column[at]) for column in per_customer_deviations.T], axis=1)
-        return Sums(list(groups), people, by_group(n * orders), deviations, noise)
+        return Sums(list(groups), people, by_group(n * orders), deviations_by_group(n), noise)
     share = forecast.margin if measure == "cltv" else 1.0
     frequency = members["frequency"].to_numpy(float)
 
@@ -340,9 +385,8 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
 
     v = forecast.value.predicting[2]
     each = money(forecast.value.predicting)
-    by_orders = np.stack([by_group(each * column[at]) for column in per_customer_deviations.T], axis=1)
     by_value = forecast.value.deviations(lambda values: by_group(orders * money(values)))
     noise = cells["spend_variance"].to_numpy(float)[at] * (n * v**2 + 2 * v * spent + squared)
     by_share = by_group(each * orders) * (forecast.profit.error / share if measure == "cltv" and share else 0.0)
-    deviations = np.concatenate([by_orders, by_value, by_share[:, None]], axis=1)
+    deviations = np.concatenate([deviations_by_group(each), by_value, by_share[:, None]], axis=1)
     return Sums(list(groups), people, by_group(each * orders), deviations, by_group(share**2 * noise))

@@ -74,9 +74,9 @@ def count_outcomes(shop: Shop, split: dt.date, weeks: int, customers: int) -> pd
     return frame.assign(recency_weeks=frame["recency_days"] / 7, T_weeks=frame["T_days"] / 7)
 
 
-def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
+def _count_repeats_by_week(shop: Shop, split: dt.date, weeks: int) -> pd.DataFrame:
     """Week (since the first purchase in the log), purchases: repeat purchases of the customers known at `split`."""
-    known = histories(shop, split)
+    known = histories(shop, split, weeks)
     days = measures.purchase_days(shop)
     repeats = days.join(known.select("customer_id", "first_day"), "customer_id")
     repeats = repeats.filter(repeats.day > repeats.first_day)
@@ -152,7 +152,7 @@ def compare_models(
     all_cells = count_cells(shop)
     kept_back = int(holdout_weeks or min(horizon_weeks, all_cells["T_days"].max() // 14))
     split = shop.as_of - dt.timedelta(weeks=kept_back)
-    cells = count_cells(shop, until=split)
+    cells = count_cells(shop, until=split, recent_weeks=kept_back)
     outcomes = count_outcomes(shop, split, kept_back, int(cells["customers"].sum()))
     fits = {name: fit_purchases(cells, name, shop.recall) for name in get_args(Model)}
     fits["nbd"] = fit_rates(cells)
@@ -169,7 +169,8 @@ def compare_models(
 def _score(fits: dict[str, Fit], cells: pd.DataFrame, outcomes: pd.DataFrame, weeks: int) -> pd.DataFrame:
     n = outcomes["customers"].to_numpy(float)
     actual = outcomes["later_purchases"].to_numpy(float)
-    logs = {name: log_probability_of_orders(fit, outcomes, weeks, actual) for name, fit in fits.items()}
+    of_outcomes, of_cells = Histories.of(outcomes), Histories.of(cells)
+    logs = {name: log_probability_of_orders(fit, of_outcomes, weeks, actual) for name, fit in fits.items()}
     rows = []
     for name, fit in fits.items():
         differences = logs[name] - logs["bg_nbd"]
@@ -182,7 +183,7 @@ def _score(fits: dict[str, Fit], cells: pd.DataFrame, outcomes: pd.DataFrame, we
                 "difference": difference,
                 "low": difference - Z * error,
                 "high": difference + Z * error,
-                "predicted": float(cells["customers"] @ expected_orders(fit, cells, weeks)),
+                "predicted": float(cells["customers"] @ expected_orders(fit, of_cells, weeks)),
                 "status": fit.status,
             }
         )
@@ -261,7 +262,7 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
     by_frequency = by_frequency.div(customers, axis=0)
     by_frequency.insert(0, "customers", customers)
     predicted = _sum_up(predicted_by_cell, cells).iloc[0]
-    value = fit_value(count_value_cells(shop, comparison.split))
+    value = fit_value(count_value_cells(shop, comparison.split, recent_weeks=weeks))
     ranked = count_ranked(shop, comparison.split, cells, fit, value, weeks)
     by_tenth, (gini, gini_low, gini_high) = rank_by_spend(ranked)
     return Holdout(
@@ -275,7 +276,7 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
         actual=int(later.sum()),
         by_frequency=by_frequency.rename_axis("frequency").sort_index().reset_index(),
         by_kind=purchases_by_kind(predicted_by_cell, cells),
-        by_week=_track(shop, fit, cells, cell_histories, comparison.split, predicted),
+        by_week=_track(shop, comparison, cell_histories, predicted),
         rivals=_compare_rivals(comparison),
         by_tenth=by_tenth,
         gini=gini,
@@ -326,11 +327,10 @@ def purchases_by_kind(prediction: Prediction, cells: pd.DataFrame) -> pd.DataFra
     return pd.DataFrame({"predicted": table["predicted"], "error": error, "actual": actual}).sort_index()
 
 
-def _track(
-    shop: Shop, fit: Fit, cells: pd.DataFrame, cell_histories: Histories, split: dt.date, whole: pd.Series
-) -> pd.DataFrame:
+def _track(shop: Shop, comparison: ModelComparison, cell_histories: Histories, whole: pd.Series) -> pd.DataFrame:
     """Actual and predicted repeat purchases by week (`Holdout.by_week`); `whole`: the prediction for all test weeks."""
-    repeats = _count_repeats_by_week(shop, split).set_index("week")["purchases"]
+    fit, cells, split = comparison.fit, comparison.cells, comparison.split
+    repeats = _count_repeats_by_week(shop, split, comparison.weeks).set_index("week")["purchases"]
     seen_days = int(cells["T_days"].max())
     all_days = seen_days + (shop.as_of - split).days
     weeks = np.arange(1, (all_days + 1) // 7 + 1)

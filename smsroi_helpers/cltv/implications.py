@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups, histories
@@ -25,7 +26,7 @@ from smsroi_helpers.cltv.forecast import (
     value_factor,
 )
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, survival_probability
+from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, survival_of_pairs
 from smsroi_helpers.engine import total
 from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
@@ -40,8 +41,6 @@ __all__ = [
     "count_segments",
     "gains",
     "new_customers",
-    "textbook",
-    "textbook_value",
 ]
 
 UNKNOWN = "unknown"
@@ -115,41 +114,38 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
     """
     everybody = forecast.cells.assign(group="all")
     members = everybody if members is None else pd.concat([members, everybody], ignore_index=True)
-    kinds = pd.MultiIndex.from_frame(forecast.cells[list(KEYS)])
-    at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
+    at = forecast.places_of(members)
     groups = [*[name for name in pd.unique(members["group"]) if name != "all"], "all"]
     codes = members["group"].map({name: i for i, name in enumerate(groups)}).to_numpy()
     n, spent, frequency = (members[name].to_numpy(float) for name in ("customers", "repeat_spend", "frequency"))
 
-    def by_group(amounts: Floats) -> Floats:
-        return np.asarray(np.bincount(codes, amounts, len(groups)), float)
+    def by_group(amounts: Floats) -> csr_array:
+        """The matrix that adds up amounts of a cell, groups × cells."""
+        return csr_array((amounts, (codes, at)), (len(groups), len(forecast.cells)))
 
-    def money(values: Floats) -> Floats:
-        return forecast.margin * value_factor(values, frequency) * (n * values[2] + spent)
+    def money(values: Floats) -> csr_array:
+        return by_group(forecast.margin * value_factor(values, frequency) * (n * values[2] + spent))
 
-    cell_histories = Histories.of(forecast.cells)
-    at_estimate = _what_if(forecast, cell_histories, forecast.purchases.predicting)
-
-    def compute(orders_by: Floats, value_by: Floats) -> Floats:
-        unchanged = orders_by is forecast.purchases.predicting
-        effects = at_estimate if unchanged else _what_if(forecast, cell_histories, orders_by)
-        alive, stay, more_stay, more_orders, years = effects
-        each = money(value_by)
-        today = by_group(n * alive[at])
-        point = 0.01 * by_group(each * (alive * more_orders)[at]) * today / by_group(n * (alive * more_stay)[at])
-        return np.stack([by_group(n * (alive * stay)[at]) / today, point, by_group(each * (alive * years)[at])])
-
+    people = by_group(n)
     orders_by, value_by = forecast.purchases.predicting, forecast.value.predicting
-    centre = compute(orders_by, value_by)
+    at_estimate, of_estimate = _what_if(forecast, orders_by), money(value_by)
+
+    def compute(effects: Effects, of_group: csr_array) -> Floats:
+        alive, stay, more_stay, more_orders, years = effects
+        today, stays, more = (people @ np.stack([alive, alive * stay, alive * more_stay], axis=1)).T
+        of_orders, of_years = (of_group @ np.stack([alive * more_orders, alive * years], axis=1)).T
+        return np.stack([stays / today, 0.01 * of_orders * today / more, of_years])
+
+    centre = compute(at_estimate, of_estimate)
     deviations = np.concatenate(
         [
-            forecast.purchases.deviations(lambda values: compute(values, value_by)),
-            forecast.value.deviations(lambda values: compute(orders_by, values)),
+            forecast.purchases.deviations(lambda values: compute(_what_if(forecast, values), of_estimate)),
+            forecast.value.deviations(lambda values: compute(at_estimate, money(values))),
         ],
         axis=-1,
     )
     half_width = Z * np.sqrt(np.square(deviations).sum(axis=-1))
-    table = pd.DataFrame({"group": groups, "customers": by_group(n)})
+    table = pd.DataFrame({"group": groups, "customers": people.sum(axis=1)})
     for row, (name, most) in enumerate((("retained", 1.0), ("point", np.inf), ("order", np.inf))):
         table[name] = centre[row]
         table[f"{name}_low"] = np.maximum(centre[row] - half_width[row], 0)
@@ -157,12 +153,15 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
     return table
 
 
-def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+Effects = tuple[Floats, Floats, Floats, Floats, Floats]
+
+
+def _what_if(forecast: Forecast, values: Floats) -> Effects:
     """For a customer of each cell: P(alive); the probability, if alive, of being alive at the end; minus derivatives
     of that probability and of the discounted purchases by the logarithm of the drop-out parameter (a, or s under
     Pareto/NBD); the expected discounted years as a customer, if alive.
     """
-    fit, ends = forecast.purchases, month_ends(forecast.horizon_weeks)
+    fit, cells, ends = forecast.purchases, forecast.histories, month_ends(forecast.horizon_weeks)
     step = 0.02
     lower, higher = values.copy(), values.copy()
     lower[2] *= np.exp(-step)
@@ -172,15 +171,17 @@ def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floa
         horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
         return expected_and_discounted_if_alive(fit.model, cells, horizon, discount_rate, at)[1]
 
-    still = np.column_stack([np.ones(len(cells)), survival_probability(fit, cells, ends, values=values)])
-    stay_lower, stay_higher = (survival_probability(fit, cells, ends[-1:], values=at)[:, 0] for at in (lower, higher))
+    still = survival_of_pairs(fit, cells, ends, values=values)
+    still = np.column_stack([np.ones(len(still)), still])
+    stay_lower, stay_higher = (survival_of_pairs(fit, cells, ends[-1:], values=at)[:, 0] for at in (lower, higher))
     months = np.diff(ends, prepend=0.0) / WEEKS_A_YEAR
     discounts = (1 + forecast.yearly_discount_rate) ** (-np.array(ends) / WEEKS_A_YEAR)
     years = (still[:, 1:] + still[:, :-1]) / 2 @ (months * discounts)
     alive = probability_alive(fit, cells, values=values)
     more_stay = (stay_lower - stay_higher) / (2 * step)
     more_orders = (discounted(lower) - discounted(higher)) / (2 * step)
-    return alive, still[:, -1], more_stay, more_orders, years
+    place = cells.pairs[2]
+    return alive, still[:, -1][place], more_stay[place], more_orders, years[place]
 
 
 # --- churn -----------------------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floa
 
 def _forecast_at_risk(forecast: Forecast) -> Forecast:
     """The forecast with discounted_orders replaced by the expected loss: those if alive, times 1 − P(alive)."""
-    fit, cell_histories = forecast.purchases, Histories.of(forecast.cells)
+    fit, cell_histories = forecast.purchases, forecast.histories
 
     def lost(values: Floats) -> Floats:
         horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
@@ -237,7 +238,8 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
         number of them expected to have left); value, low, high (money at risk; 95 %, parameters alone; NaN where the
         value of a purchase is not known).
     """
-    listed = forecast.cells[forecast.cells["p_alive"] < alive_below]
+    places = np.flatnonzero(forecast.cells["p_alive"] < alive_below)
+    listed = forecast.cells.iloc[places]
     members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
     risk = add_up(_forecast_at_risk(forecast), "cltv", members).table()
     fit = forecast.purchases
@@ -249,12 +251,10 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
             rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
             continue
 
-        cell_histories = Histories.of(members[here])
+        def gone(values: Floats, here: Any = here) -> float:
+            return float(n[here] @ (1 - probability_alive(fit, forecast.histories, values=values)[places[here]]))
 
-        def gone(values: Floats, here: Any = here, cell_histories: Histories = cell_histories) -> float:
-            return float(n[here] @ (1 - probability_alive(fit, cell_histories, values=values)))
-
-        alive = probability_alive(fit, cell_histories)
+        alive = probability_alive(fit, forecast.histories)[places[here]]
         half_width = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
         expected = gone(fit.predicting)
         people = int(n[here].sum())
@@ -293,17 +293,18 @@ def new_customers(
     """
     history = histories(shop)
     channels = _channels(shop)
-    rows = history.mutate(group=ibis.literal("all"))
-    if channels is not None:
+    if channels is None:
+        rows = history.mutate(group=ibis.literal(UNKNOWN))
+    else:
         named = channels.select(known="customer_id", group="segment")
-        placed = history.left_join(named, history.customer_id == named.known)
-        rows = rows.union(placed.drop("known").mutate(group=placed.group.fill_null(UNKNOWN)).select(rows.columns))
+        rows = history.left_join(named, history.customer_id == named.known).drop("known")
+        rows = rows.mutate(group=rows.group.fill_null(UNKNOWN))
     if shop.has("customers", "acquisition_cost"):
         costs = shop.customers.select(known="customer_id", cost="acquisition_cost")
         rows = rows.left_join(costs, rows.customer_id == costs.known).drop("known")
     else:
         rows = rows.mutate(cost=ibis.null("float64"))
-    cells, money, first = _count_channels(shop, rows)
+    cells, money, first = _count_channels(shop, rows, by_channel=channels is not None)
     options: dict[str, Any] = {"horizon_weeks": horizon_weeks, "yearly_discount_rate": yearly_discount_rate}
     names = [*sorted(name for name in first["group"] if name != "all"), "all"]
     profit = measures.profit_share(shop)
@@ -321,8 +322,11 @@ def new_customers(
     return pd.DataFrame(table)
 
 
-def _count_channels(shop: Shop, rows: ir.Table) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """By group: the cells of purchases, the cells of money, and the moments of first purchases and of costs."""
+def _count_channels(shop: Shop, rows: ir.Table, by_channel: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """By group: the cells of purchases, the cells of money, and the moments of first purchases and of costs.
+
+    The groups are `all` and, `by_channel`, the channels, of which it is the sum.
+    """
     cells = shop.count(rows.group_by("group", *KEYS).aggregate(customers=rows.count()).order_by("group", *KEYS))
     again = rows.filter(rows.frequency > 0, rows.repeat_spend > 0)
     again = again.mutate(log_mean=(again.repeat_spend / again.frequency).ln())
@@ -339,8 +343,21 @@ def _count_channels(shop: Shop, rows: ir.Table) -> tuple[pd.DataFrame, pd.DataFr
         cost=total(rows.cost).fill_null(0.0),
         cost_squared=total(rows.cost * rows.cost, 4).fill_null(0.0),
     )
+    bins, first = shop.count(money.order_by("group", "frequency", "bin")), shop.count(sums.order_by("group"))
+    summed = bins.assign(log_mean_value=bins["log_mean_value"] * bins["customers"])
+    summed = summed.groupby(["frequency", "bin"], as_index=False)[["customers", "log_mean_value"]].sum()
+    all_bins = summed.assign(log_mean_value=summed["log_mean_value"] / summed["customers"])
+    everybody = (
+        cells.groupby(list(KEYS), as_index=False)["customers"].sum(),
+        all_bins,
+        first.drop(columns="group").sum().to_frame().T,
+    )
+    cells, bins, first = (
+        pd.concat([*([by_group] if by_channel else []), of_all.assign(group="all")], ignore_index=True)
+        for by_group, of_all in zip((cells, bins, first), everybody, strict=True)
+    )
     cells = cells.assign(recency_weeks=cells["recency_days"] / 7, T_weeks=cells["T_days"] / 7)
-    return cells, shop.count(money.order_by("group", "frequency", "bin")), shop.count(sums.order_by("group"))
+    return cells, bins, first
 
 
 def _mean_and_error(count: float, amount: float, squared: float) -> tuple[float, float]:
@@ -405,40 +422,3 @@ def discounted_orders_of_new(
     ends = np.array(month_ends(horizon_weeks))
     by_then = expected_orders_of_new(fit, ends, values=values)
     return float(np.diff(by_then, prepend=0.0) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR))
-
-
-# --- textbook formula ------------------------------------------------------------------------------------------------
-
-
-def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
-    """CLTV = ARPU × lifetime − CAC: revenue per customer and month, times months, less the cost of acquisition.
-
-    >>> textbook_value(100, 24, 50)
-    2350
-    """
-    return arpu * lifetime - cac
-
-
-def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
-    """The textbook formula on this log, beside the model's value of a customer seen so far.
-
-    Args:
-        shop: the company.
-        forecast: the forecast.
-        cac: mean cost of acquisition; NaN (unknown) counts as 0.
-
-    Returns:
-        arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
-        (0 where unknown), textbook, model (expected spend a customer − CAC).
-    """
-    cells = forecast.cells
-    days = measures.purchase_days(shop)
-    spent = float(shop.count(days.aggregate(spent=total(days.value)))["spent"].iloc[0])
-    month = WEEKS_A_YEAR / 12
-    # The day of the first purchase counts too.
-    arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))
-    months, cac = forecast.horizon_weeks / month, 0.0 if np.isnan(cac) else cac
-    spend = forecast.total("spend")[0] / forecast.purchases.customers
-    return {
-        "arpu": arpu, "months": months, "cac": cac, "textbook": textbook_value(arpu, months, cac), "model": spend - cac,
-    }  # fmt: skip

@@ -332,6 +332,10 @@ class Likelihood:
         """The mean negative log-likelihood per customer."""
         return self.loss(log_values)[0]
 
+    def values(self, log_values: Floats) -> Floats:
+        """`value` at several parameters, draws × parameters."""
+        return np.array([self.value(each) for each in log_values])
+
     def loss(self, log_values: Floats) -> tuple[float, Floats]:
         """The mean negative log-likelihood per customer, and its derivatives."""
         rows, slopes = 0.0, np.zeros(len(log_values))

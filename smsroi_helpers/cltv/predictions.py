@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaln, expit, hyp2f1, roots_jacobi
+from scipy.special import betaln, expit, hyp2f1, roots_jacobi, xlog1py, xlogy
 from scipy.stats import nbinom
 
 from smsroi_helpers.cltv.ages import compute_by_age
@@ -22,6 +22,7 @@ from smsroi_helpers.cltv.pareto import Grid, pareto_alive
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
+    "CLOSED_FORM",
     "Cells",
     "Histories",
     "draw_orders",
@@ -33,10 +34,14 @@ __all__ = [
     "orders_if_alive",
     "pairs_of",
     "probability_alive",
+    "survival_of_pairs",
     "survival_probability",
     "variance_of_orders",
+    "weeks_as_customer",
 ]
 
+CLOSED_FORM = ("nbd", "pareto_nbd")
+"""Models whose expected purchases are a rate times expected weeks, in closed form (`weeks_as_customer`)."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -74,6 +79,21 @@ class Histories:
         """`pairs_of` frequency and age."""
         return pairs_of(self.x, self.T)
 
+    @cached_property
+    def ages(self) -> tuple[Floats, Any]:
+        """The distinct ages, and for each cell the index of its age."""
+        return np.unique(self.T, return_inverse=True)
+
+    @cached_property
+    def age_of_pair(self) -> Any:
+        """For each pair of frequency and age, the index of its age."""
+        return np.searchsorted(self.ages[0], self.pairs[1])
+
+    @cached_property
+    def alive(self) -> dict[tuple[str, bytes], Floats]:
+        """P(alive) by model and parameters: every prediction at the same parameters needs it again."""
+        return {}
+
 
 Cells: TypeAlias = "pd.DataFrame | Histories"
 """Cells with frequency, recency_weeks and T_weeks, or their histories."""
@@ -109,19 +129,25 @@ def probability_alive(fit: Fit, cells: Cells, *, values: Floats | None = None) -
         values: parameters to use instead of the fit's, for the error of a prediction.
     """
     histories = Histories.of(cells)
-    if fit.model == "nbd":
-        return np.ones(len(histories))
     values = fit.predicting if values is None else np.asarray(values, float)
-    if fit.model == "pareto_nbd":
-        return _check_finite(
-            pareto_alive(values, histories.x, histories.t_x, histories.T, histories.grid), "P(alive)", histories
-        )
+    key = fit.model, values.tobytes()
+    if key not in histories.alive:
+        alive = _check_finite(_probability_alive(fit.model, values, histories), "P(alive)", histories)
+        alive.flags.writeable = False
+        histories.alive[key] = alive
+    return histories.alive[key]
+
+
+def _probability_alive(model: str, values: Floats, histories: Histories) -> Floats:
+    x, t_x, T = histories.x, histories.t_x, histories.T
+    if model == "nbd":
+        return np.ones(len(histories))
+    if model == "pareto_nbd":
+        return pareto_alive(values, x, t_x, T, histories.grid)
     r, alpha, a, b = values
-    chances = histories.x + (1 if fit.model == "mbg_nbd" else 0)
-    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + histories.x) * np.log1p(
-        (histories.T - histories.t_x) / (alpha + histories.t_x)
-    )
-    return _check_finite(np.where(chances > 0, expit(-odds), 1.0), "P(alive)", histories)
+    chances = x + (1 if model == "mbg_nbd" else 0)
+    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + x) * np.log1p((T - t_x) / (alpha + t_x))
+    return np.where(chances > 0, expit(-odds), 1.0)
 
 
 @lru_cache(maxsize=1024)
@@ -172,15 +198,9 @@ def orders_if_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: flo
     """
     r, alpha = values[:2]
     shape, scale = r + x, alpha + T
-    if model == "nbd":
-        return np.asarray(shape / scale * weeks, float)
+    if model in CLOSED_FORM:
+        return np.asarray(shape / scale * weeks_as_customer(model, values, T, weeks), float)
     _r, _alpha, third, fourth = values
-    if model == "pareto_nbd":
-        longest = np.log1p(weeks / (fourth + T))
-        power = (third - 1) * longest
-        with np.errstate(invalid="ignore"):
-            share = np.where(np.abs(power) < 1e-12, 1.0, -np.expm1(-power) / power)
-        return np.asarray(shape / scale * (fourth + T) * longest * share, float)
     survived = fourth + x + (1 if model == "mbg_nbd" else 0)
     every = third + survived - 1
     with np.errstate(all="ignore"):
@@ -191,6 +211,21 @@ def orders_if_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: flo
         asked = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
         orders[unknown] = _orders_by_integration(model, values, *asked)
     return np.asarray(orders, float)
+
+
+def weeks_as_customer(model: str, values: Floats, T: Floats, weeks: float | Floats) -> Floats:
+    """Expected part of the coming `weeks` that a customer who is alive stays one, under Pareto/NBD and NBD.
+
+    It depends on the age T alone; times the expected rate (r + x) / (α + T) it is `orders_if_alive`.
+    """
+    if model == "nbd":
+        return np.asarray(weeks, float) + np.zeros_like(T)
+    _r, _alpha, s, beta = values
+    longest = np.log1p(weeks / (beta + T))
+    power = (s - 1) * longest
+    with np.errstate(invalid="ignore"):
+        share = np.where(np.abs(power) < 1e-12, 1.0, -np.expm1(-power) / power)
+    return np.asarray((beta + T) * longest * share, float)
 
 
 def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
@@ -237,19 +272,27 @@ def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = N
 
 
 def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
-    """The probability (0–1) that a customer of each cell who is alive now is alive after `weeks`: cells × weeks.
+    """The probability (0–1) that a customer of each cell who is alive now is alive after `weeks`: cells × weeks."""
+    histories = Histories.of(cells)
+    return survival_of_pairs(fit, histories, weeks, values=values)[histories.pairs[2]]
+
+
+def survival_of_pairs(
+    fit: Fit, histories: Histories, weeks: Sequence[float], *, values: Floats | None = None
+) -> Floats:
+    """`survival_probability` for each of `Histories.pairs`, on which alone it depends.
 
     Under BG/NBD and MBG/NBD a customer with purchase rate λ and drop-out probability p leaves at the rate λ·p. The mean
     over λ and p of exp(−λ·p·t) is the mean over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β
     + T + t))^s.
     """
     values = fit.predicting if values is None else values
-    histories = Histories.of(cells)
     ends = np.asarray(weeks, float)
     r, alpha, third, fourth = values
     if fit.model == "pareto_nbd":
-        return np.asarray((1 + ends / (fourth + histories.T)[:, None]) ** -third, float)
-    kinds_x, kinds_T, place = histories.pairs
+        ages, _of_age = histories.ages
+        return np.asarray((1 + ends / (fourth + ages)[:, None]) ** -third, float)[histories.age_of_pair]
+    kinds_x, kinds_T, _place = histories.pairs
 
     def survived(x: Floats, T: Floats) -> Floats:
         def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
@@ -258,7 +301,7 @@ def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, valu
 
         return _mean_over_drop_out(fit.model, values, x, still, len(ends))
 
-    return compute_by_age(survived, kinds_x, kinds_T, alpha)[place]
+    return compute_by_age(survived, kinds_x, kinds_T, alpha)
 
 
 def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
@@ -305,29 +348,43 @@ def log_probability_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orde
     after the last one, whatever number would have followed. Under Pareto/NBD the time of the negative binomial ends
     when the customer leaves.
     """
-    values = fit.predicting
     histories = Histories.of(cells)
-    x, T = histories.x, histories.T
     y = np.asarray(orders, float)
-    shape, scale = values[0] + x, values[1] + T
-    log_all = nbinom.logpmf(y, shape, scale / (scale + horizon_weeks))
+    x, T, pair = histories.pairs
+    most = int(y.max(initial=0.0)) + 1
+    kinds, place = np.unique(pair * most + y.astype(int), return_inverse=True)
+    chance = _log_chance_of_orders(
+        fit.model, fit.predicting, x[kinds // most], T[kinds // most], horizon_weeks, kinds % most
+    )
     if fit.model == "nbd":
-        return np.asarray(log_all, float)
+        return chance[place]
+    alive = probability_alive(fit, histories)
+    return np.log(np.maximum(alive * np.exp(chance)[place] + (1 - alive) * (y == 0), np.finfo(float).tiny))
+
+
+def _log_chance_of_orders(model: str, values: Floats, x: Floats, T: Floats, horizon_weeks: float, y: Floats) -> Floats:
+    """Log probability that a customer who is alive buys exactly y times."""
+    shape, scale = values[0] + x, values[1] + T
+    share = scale / (scale + horizon_weeks)
+    log_all = np.asarray(nbinom.logpmf(y, shape, share), float)
+    if model == "nbd":
+        return log_all
     _r, _alpha, third, fourth = values
-    if fit.model == "pareto_nbd":
+    if model == "pareto_nbd":
         left = -np.expm1(-third * np.log1p(horizon_weeks / (fourth + T)))[:, None]
         until = (fourth + T)[:, None] * np.expm1(-np.log1p(-left * _NODES) / third)
-        cut_short = nbinom.pmf(y[:, None], shape[:, None], scale[:, None] / (scale[:, None] + until))
+        # Of the negative binomial only the powers of scale / (scale + weeks) and of its complement depend on the weeks.
+        powers = xlogy(y[:, None], until / (scale[:, None] + until)) - shape[:, None] * np.log1p(until / scale[:, None])
+        cut_short = np.exp((log_all - shape * np.log(share) - xlog1py(y, -share))[:, None] + powers)
         chance = (1 - left[:, 0]) * np.exp(log_all) + left[:, 0] * (cut_short @ _WEIGHTS)
     else:
-        survived = fourth + x + (1 if fit.model == "mbg_nbd" else 0)
+        survived = fourth + x + (1 if model == "mbg_nbd" else 0)
         base = betaln(third, survived)
         chance = np.exp(betaln(third, survived + y) - base + log_all)
-        more = nbinom.sf(y - 1, shape, scale / (scale + horizon_weeks))
+        more = nbinom.sf(y - 1, shape, share)
         with np.errstate(all="ignore"):  # the term for y = 0 is not used
             chance += np.where(y > 0, np.exp(betaln(third + 1, survived + np.maximum(y, 1) - 1) - base) * more, 0.0)
-    alive = probability_alive(fit, histories)
-    return np.log(np.maximum(alive * chance + (1 - alive) * (y == 0), np.finfo(float).tiny))
+    return np.log(np.maximum(chance, np.finfo(float).tiny))
 
 
 def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Floats:

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-def count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, value: Fit, weeks: float) -> pd.DataFrame:
+def count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, value: Fit, weeks: int) -> pd.DataFrame:
     """Sort customers into a hundred groups of equal size by predicted spend, and again by actual spend.
 
     Returns:
@@ -35,7 +35,7 @@ def count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, valu
         hash): customers, predicted, spend. Where `value` is not known, both are purchases.
     """
     scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
-    rows = histories(shop, split).join(scores, list(KEYS))
+    rows = histories(shop, split, weeks).join(scores, list(KEYS))
     if value.is_known:
         p, q, v = (float(x) for x in value.predicting)
         predicted = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))

@@ -381,7 +381,7 @@ def textbook_note(book: dict[str, float], example: float, currency: str) -> Html
     """The textbook formula on this log, compared with the model.
 
     Args:
-        book: the result of `implications.textbook`.
+        book: the result of `textbook_formula.textbook`.
         example: the result of the formula in the textbook's example.
         currency: the source's.
     """

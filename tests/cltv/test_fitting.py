@@ -282,8 +282,8 @@ class NormalPosterior:
     def __init__(self, mean, covariance):
         self.mean, self.precision = mean, np.linalg.inv(covariance)
 
-    def value(self, at):
-        return self.loss(at)[0]
+    def values(self, many):
+        return np.array([self.loss(at)[0] for at in many])
 
     def loss(self, at):
         return float((at - self.mean) @ self.precision @ (at - self.mean)) / 2, self.precision @ (at - self.mean)

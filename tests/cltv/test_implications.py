@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.cltv import counts, customer_value, implications, wording
+from smsroi_helpers.cltv import counts, customer_value, implications, textbook_formula, wording
 from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.level_error import segment_totals
@@ -221,12 +221,26 @@ class TestNewCustomers:
 
 class TestTextbook:
     def test_the_worked_example(self):
-        assert implications.textbook_value(100, 24, 50) == 2_350  # a source text prints 2,450
+        assert textbook_formula.textbook_value(100, 24, 50) == 2_350  # a source text prints 2,450
 
     def test_on_a_log(self, shop, forecast):
-        book = implications.textbook(shop, forecast, 7.0)
+        book = textbook_formula.textbook(shop, forecast, 7.0)
         assert book["textbook"] == pytest.approx(book["arpu"] * book["months"] - 7)
         assert book["months"] == pytest.approx(30 / (365.25 / 7 / 12))
         assert book["model"] == pytest.approx(forecast.total("spend")[0] / 2500 - 7)
         assert book["textbook"] > book["model"], "it takes everybody for a customer to the end"
-        assert implications.textbook(shop, forecast, float("nan"))["cac"] == 0
+        assert textbook_formula.textbook(shop, forecast, float("nan"))["cac"] == 0
+
+
+class TestAnotherModel:
+    def test_of_its_own_model_it_is_itself(self, forecast):
+        assert forecasting.forecast_by_model(forecast, forecast.purchases) is forecast
+
+    def test_says_what_a_forecast_by_that_model_says(self, shop, forecast):
+        """All but the prediction intervals of spend, which nobody asks of a second model."""
+        second = make_forecast(shop, "bg_nbd")
+        found = forecasting.forecast_by_model(forecast, second.purchases)
+        of_spend = ["spend_low", "spend_high", "spend_variance"]
+        pd.testing.assert_frame_equal(found.cells.drop(columns=of_spend), second.cells.drop(columns=of_spend))
+        assert found.cells[of_spend].isna().all().all()
+        assert found.sums["orders"].table().equals(second.sums["orders"].table())

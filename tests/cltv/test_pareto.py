@@ -118,6 +118,21 @@ class TestSlopes:
         assert ours.curvature == pytest.approx(theirs.curvature, abs=1e-4 * scale)
 
 
+class TestSeveralParametersAtOnce:
+    def test_each_is_as_alone(self, columns):
+        """More than are computed together; they share the cuts of the steepest, which moves none by more than 1e-7."""
+        likelihood = pareto.ParetoLikelihood(likelihoods.purchase_terms("pareto_nbd"), columns)
+        many = np.log(np.concatenate([list(CORNERS.values())] * 3)) * np.linspace(1, 1.01, 24)[:, None]
+        assert likelihood.values(many) == pytest.approx([likelihood.value(each) for each in many], abs=1e-7)
+
+    def test_of_rows_and_chances(self, grid):
+        many = np.array(list(CORNERS.values()))
+        together = pareto.integrate(many, grid)
+        for place, values in enumerate(many):
+            alone = pareto.integrate(values, grid)
+            assert together.alive()[place] == pytest.approx(alone.alive(), abs=1e-7)
+
+
 class TestTheLibrary:
     def test_its_chances_and_ours(self, columns, grid):
         """Of customers whom its hypergeometric functions do not overflow for."""
@@ -142,6 +157,7 @@ class TestWhereRunningIntegralsDoNotFit:
         theirs = likelihoods.Likelihood(terms, [*self.COLUMNS, weights])
         at = np.log(self.VALUES)
         assert ours.value(at) == theirs.value(at)
+        assert ours.values(np.stack([at, at + 0.1])).tolist() == [theirs.value(at), theirs.value(at + 0.1)]
         assert ours.loss(at)[1] == pytest.approx(theirs.loss(at)[1])
         assert ours.derivatives(at).curvature == pytest.approx(theirs.derivatives(at).curvature)
         alive = pareto.pareto_alive(self.VALUES, *self.COLUMNS, pareto.Grid.of(*self.COLUMNS))

@@ -202,6 +202,27 @@ class TestCorners:
                 predictions.variance_of_orders(fit, histories, 39) == predictions.variance_of_orders(fit, CELLS, 39)
             ).all()
 
+    def test_parameters_have_their_own_chances_of_being_alive(self):
+        """Kept with the histories by model and parameters, which must not be mixed up."""
+        histories = predictions.Histories.of(CELLS)
+        for model in VALUES:
+            fit = fit_of(model)
+            for values in (np.array(VALUES[model]), 1.1 * np.array(VALUES[model]), np.array(VALUES[model])):
+                known = predictions.probability_alive(fit, histories, values=values)
+                assert (known == predictions.probability_alive(fit, CELLS, values=values)).all()
+        assert (
+            len({chances.tobytes() for chances in histories.alive.values()}) == len(histories.alive) - 1
+        )  # nbd: all 1
+
+    @pytest.mark.parametrize("model", ["nbd", "pareto_nbd"])
+    def test_expected_purchases_are_a_rate_times_weeks(self, model):
+        values, x, T = np.array(VALUES[model]), np.array([0.0, 3, 60]), np.array([0.0, 30, 51])
+        weeks = predictions.weeks_as_customer(model, values, T, 26.0)
+        assert (weeks <= 26).all()
+        assert (weeks[1:] < 26).all() == (model == "pareto_nbd")
+        rate = (values[0] + x) / (values[1] + T)
+        assert predictions.orders_if_alive(model, values, x, T, 26.0) == pytest.approx(rate * weeks, rel=1e-12)
+
     def test_a_number_that_cannot_be_is_said_of_whom(self):
         with pytest.raises(
             ArithmeticError, match=r"not finite for 4 kinds of customers, the first with 0 repeat purchases in 12\.0"
