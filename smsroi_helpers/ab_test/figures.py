@@ -15,7 +15,7 @@ from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.shared_wording import rule_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, sentence
+from smsroi_helpers.locale import _, enumerated, interval, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import (
     PALETTE,
     Html,
@@ -25,6 +25,7 @@ from smsroi_helpers.pages import (
     metric_words,
     note,
     question_words,
+    tooltips,
 )
 
 __all__ = [
@@ -84,6 +85,13 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
             ax.plot((scale * row.low, scale * row.high), (place, place), color=colour, linewidth=4, alpha=0.55)
             ax.plot(scale * row.difference, place, "o", color=colour, markersize=6)
     label_panel(each, [arm_name(row.arm) for row in rows], currency, ax)
+    tooltips(
+        ax, [scale * row.difference for row in rows], range(len(rows)),
+        [
+            f"{arm_name(row.arm)}: {difference_words(metric, row.interval, currency, row.reason)}"
+            for row in rows
+        ],
+    )  # fmt: skip
     ax.set_title(_effects_title(each))
 
 
@@ -223,7 +231,7 @@ def _targeting_title(ranking: Ranking) -> str:
             test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm)
         )
     return _("{test}, {arm}: better than random by {rules}").format(
-        test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm), rules=listed(better)
+        test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm), rules=enumerated(better)
     )
 
 
@@ -329,13 +337,15 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
     described = [
         _("{month}: {earned}.").format(
-            month=f"{pd.Timestamp(row.month):%Y-%m}",
+            month=month(pd.Timestamp(row.month).date()),
             earned=interval(row.earned, row.earned_low, row.earned_high, currency),
         )
         for row in own.itertuples()
     ]
+    ax = monthly_profit(own, currency)
+    tooltips(ax, range(len(own)), own["earned"], described)
     return figure(
-        monthly_profit(own, currency),
+        ax,
         alt=joined(*described),
         caption=_(
             "Incremental profit of texting by month: customers texted × (their profit less that of the"

@@ -16,7 +16,7 @@ from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, money, number, sentence
 from smsroi_helpers.pages import arm_name, experiment_name, metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
@@ -140,7 +140,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
     facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
-            test=experiment_name(experiment.name), arms=listed(arm_name(arm) for arm in answer.worse)
+            test=experiment_name(experiment.name), arms=enumerated(arm_name(arm) for arm in answer.worse)
         )
     match step.kind:
         case "do_not_use":
@@ -259,7 +259,7 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         parts.append(words.format(n=number(decision.arm_customers), arm=arm_name(decision.arm)))
     if answer.worse:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
-            arms=listed(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
+            arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
         ))  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
@@ -277,11 +277,11 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
             "Profit per customer over {time}, {arm} compared with {control}, modelled from clicks and"
             " opt-outs: {difference}, after discounts and what is known of message costs."
         ).format(**facts),
-        _("A click is worth {value} (test {test}).").format(
+        _("A click is worth {value} ({test}).").format(
             value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),
-            test=listed(map(experiment_name, prices.click.experiments)),
+            test=enumerated(map(experiment_name, prices.click.experiments)),
         ),
-        _("A subscriber is worth {value} in the long run (test {test}).").format(
+        _("A subscriber is worth {value} in the long run ({test}).").format(
             value=interval(*prices.subscriber.value, currency), test=experiment_name(prices.subscriber.experiment)
         )
         if prices.subscriber.known

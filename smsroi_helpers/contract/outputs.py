@@ -168,6 +168,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "earned_high",
     ),
     "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
+    "win_back_customers": ("customer_id", "rfm_group", "silent_weeks"),
     "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
     "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),
     "customer_base_audit": ("lens", "group", "measure", "customers", "value", "low", "high"),

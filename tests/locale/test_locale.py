@@ -87,7 +87,7 @@ def test_paragraphs_are_parted_by_blank_lines_and_put_back():
         (lambda: locale.money_range(1.2e8, 9e7, 1.5e8, "CNY"), ("¥1.2亿", "0.9亿", "1.5亿")),
         (lambda: locale.money_range(99.5e6, 81e6, 101e6, "CNY"), ("¥99,500,000", "81,000,000", "101,000,000")),
         (lambda: locale.money_range(0.5, 0.25, float("nan"), "CNY", 2), ("¥0.50", "0.25", "–")),
-        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（5万 至 21万）"),
+        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（5万至 21万）"),
         (lambda: compact_words(128_400.0, 51_000.0, 207_000.0), "130,000（50,000 至 210,000）"),
         (lambda: locale.day("1997-09-30"), "1997年9月30日"),
         (lambda: locale.day("2025-01-02"), "2025年1月2日"),
