@@ -21,6 +21,7 @@ from smsroi_helpers.pages import (
     Html,
     arm_name,
     experiment_name,
+    experiment_title,
     figure,
     metric_words,
     note,
@@ -115,7 +116,7 @@ def label_panel(each: Evaluated, names: Sequence[str], currency: str, ax: Axes) 
 
 
 def _effects_title(each: Evaluated) -> str:
-    name, decision = experiment_name(each.experiment.name), each.decision
+    name, decision = experiment_title(each.experiment.name), each.decision
     if each.decided_in != "ab_test":
         return _("{test}: see “{question}”").format(test=name, question=question_words(each.decided_in))
     if decision.outcome == "ship":
@@ -228,10 +229,10 @@ def _targeting_title(ranking: Ranking) -> str:
     better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
     if not better:
         return _("{test}, {arm}: no targeting rule is shown to beat random").format(
-            test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm)
+            test=experiment_title(ranking.experiment), arm=arm_name(ranking.arm)
         )
     return _("{test}, {arm}: better than random by {rules}").format(
-        test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm), rules=enumerated(better)
+        test=experiment_title(ranking.experiment), arm=arm_name(ranking.arm), rules=enumerated(better)
     )
 
 
@@ -263,7 +264,7 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         last = own.iloc[-1]
         described.append(
             _("{test}, {arm}: after {week} weeks {difference}.").format(
-                test=experiment_name(each.experiment.name), arm=arm_name(each.decision.arm), week=number(last["week"]),
+                test=experiment_title(each.experiment.name), arm=arm_name(each.decision.arm), week=number(last["week"]),
                 difference=difference_words("profit", (last["difference"], last["low"], last["high"]), currency),
             )
         )  # fmt: skip
@@ -291,7 +292,7 @@ def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) ->
 def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
     last = own.iloc[-1]
     facts = {
-        "test": experiment_name(each.experiment.name), "arm": arm_name(each.decision.arm),
+        "test": experiment_title(each.experiment.name), "arm": arm_name(each.decision.arm),
         "weeks": number(last["week"]),
     }  # fmt: skip
     if last["low"] > 0:

@@ -10,7 +10,7 @@ from smsroi_helpers.ab_test.shared_wording import gain_words, rule_words, segmen
 from smsroi_helpers.ab_test.targeting import TargetingAnswer
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent
-from smsroi_helpers.pages import arm_name, column_name, experiment_name
+from smsroi_helpers.pages import arm_name, column_name, experiment_name, experiment_title
 
 __all__ = [
     "left_alone_words",
@@ -72,7 +72,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
 def _action(answer: TargetingAnswer) -> str:
     first = answer.fifths / FIFTHS
     facts = {
-        "test": experiment_name(answer.experiment.name), "arm": arm_name(answer.arm),
+        "test": experiment_title(answer.experiment.name), "arm": arm_name(answer.arm),
         "control": arm_name(answer.experiment.control),
         "rule": rule_words(answer.rule), "first": percent(first), "last": percent(1 - first),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, money, number, sentence
-from smsroi_helpers.pages import arm_name, experiment_name, metric_words, problem_words
+from smsroi_helpers.pages import arm_name, experiment_name, experiment_title, metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
@@ -134,18 +134,19 @@ def _question(answer: ExperimentAnswer) -> str:
 def _action(answer: ExperimentAnswer, currency: str) -> str:
     step, experiment, decision = answer.next_step, answer.experiment, answer.decision
     facts = {
-        "test": experiment_name(experiment.name), "arm": arm_name(decision.arm),
+        "test": experiment_title(experiment.name), "arm": arm_name(decision.arm),
         "control": arm_name(experiment.control),
     }  # fmt: skip
     facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
-            test=experiment_name(experiment.name), arms=enumerated(arm_name(arm) for arm in answer.worse)
+            test=experiment_title(experiment.name),
+            arms=enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in answer.worse),
         )
     match step.kind:
         case "do_not_use":
             return _("{test}: do not use it, {problem}").format(
-                test=experiment_name(experiment.name), problem=problem_words(answer.validity.problems[0])
+                test=experiment_title(experiment.name), problem=problem_words(answer.validity.problems[0])
             )
         case "keep_texting":
             words = _("{test}: go on texting, {arm} brings more than {control}")
@@ -170,14 +171,14 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         case "run_until_planned":
             assert step.until is not None
             return _("{test}: keep it running until {day}, as planned").format(
-                test=experiment_name(experiment.name), day=day(step.until)
+                test=experiment_title(experiment.name), day=day(step.until)
             )
         case "more_needed":
             words = _("{test}: undecided, and about {n} more customers are needed to settle it")
         case "run_until":
             assert step.until is not None
             return _("{test}: keep it running until about {day}, or add about {n} customers").format(
-                test=experiment_name(experiment.name), day=day(step.until), n=facts["n"]
+                test=experiment_title(experiment.name), day=day(step.until), n=facts["n"]
             )
         case "keep_running":
             words = _("{test}: keep it running")
@@ -187,7 +188,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
 def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
     """The size of the test needed, where no single arm's difference gives it."""
     decision = answer.decision
-    facts = {"test": experiment_name(answer.experiment.name), "n": _roughly(decision.needed)}
+    facts = {"test": experiment_title(answer.experiment.name), "n": _roughly(decision.needed)}
     if decision.in_money:
         return _(
             "{test}: no decision yet; about {n} customers would detect a gain of {gain} per customer a week"

@@ -11,17 +11,7 @@ from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
 from smsroi_helpers.locale import _, interval, joined, money, month, number, percent
-from smsroi_helpers.pages import (
-    FEWEST_SHOWN,
-    PALETTE,
-    Html,
-    experiment_name,
-    figure,
-    note,
-    segment_name,
-    sentence_case,
-    tooltips,
-)
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_title, figure, note, segment_name, tooltips
 
 __all__ = [
     "attribution_figure",
@@ -73,7 +63,7 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
         "{test}: attributed revenue runs from {least} ({short}, last touch) to {most} ({long}, any touch);"
         " incremental revenue is {incremental}."
     ).format(
-        test=sentence_case(experiment_name(test.experiment)),
+        test=experiment_title(test.experiment),
         least=money(shortest, currency, 0), short=window_words(hours[0]),
         most=money(widest, currency, 0), long=window_words(hours[-1]),
         incremental=interval(*_numbers(test.incremental), currency),

@@ -25,10 +25,10 @@ from smsroi_helpers.pages import (
     arm_name,
     compact_words,
     experiment_name,
+    experiment_title,
     lift_words,
     note,
     p_words,
-    sentence_case,
     table,
 )
 
@@ -127,7 +127,7 @@ def windows_table(found: Effectiveness, currency: str) -> Html | None:
     caption = _(
         "{test}: attributed revenue by rule; incremental revenue is {incremental}. Inflation = attributed ÷"
         " incremental revenue, calibration its inverse, with Fieller’s 95% intervals"
-    ).format(test=sentence_case(experiment_name(test.experiment)), incremental=_ratio(test.incremental, currency))
+    ).format(test=experiment_title(test.experiment), incremental=_ratio(test.incremental, currency))
     return table(frame, caption=caption)
 
 

@@ -189,7 +189,8 @@ def channel_sets_table(sets: pd.DataFrame | None, currency: str) -> Html | None:
         return None
     rows = [
         {
-            _("Reached by"): row.channels, _("Customers"): int(row.customers),
+            _("Reached by"): " + ".join(map(channel_name, row.channels.split(" + "))),
+            _("Customers"): int(row.customers),
             _("Messages per customer"): number(row.messages_per_customer, 1),
             _("Share who bought, %"): _compact(100 * row.buyers_rate, 100 * row.buyers_low, 100 * row.buyers_high),
             _("Revenue per customer"): _compact(row.revenue, row.revenue_low, row.revenue_high, currency),

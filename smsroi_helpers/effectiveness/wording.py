@@ -11,7 +11,7 @@ from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, number, percent
-from smsroi_helpers.pages import arm_name, channel_name, experiment_name, segment_name, sentence_case, test_words
+from smsroi_helpers.pages import arm_name, channel_name, experiment_title, segment_name, sentence_case, test_words
 
 __all__ = [
     "decide",
@@ -237,7 +237,7 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
         "{test}: of the revenue attributed by last touch within {window}, {share} is incremental (95% interval"
         " {low} to {high})."
     ).format(
-        test=sentence_case(experiment_name(answer.test.experiment)), window=window_words(found.attribution_hours),
+        test=experiment_title(answer.test.experiment), window=window_words(found.attribution_hours),
         share=percent(answer.factor.estimate), low=percent(answer.factor.low), high=percent(answer.factor.high),
     )  # fmt: skip
     roi = answer.test.roi

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -93,9 +94,8 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
             best = float(values[0, fit.grid_index(dose)].mean())
             ax.plot(dose, best, "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
             ax.annotate(
-                money(best, currency, 2 if abs(best) < 10 else 0), (dose, best), xytext=(6, 8),
-                textcoords="offset points", ha="left" if dose < fit.frequencies[-1] else "right", fontsize=9.5,
-                fontweight="bold",
+                money(best, currency, 2 if abs(best) < 10 else 0), (dose, best), xytext=(8, 8),
+                textcoords="offset points", ha="left", fontsize=9.5, fontweight=mpl.rcParams["axes.titleweight"],
             )  # fmt: skip
         _tell(ax, fit.frequencies, values[0], fit.grid_index, currency)
         _money_ticks(ax.yaxis, currency)

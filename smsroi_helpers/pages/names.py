@@ -10,6 +10,7 @@ __all__ = [
     "channel_name",
     "column_name",
     "experiment_name",
+    "experiment_title",
     "names_of",
     "segment_name",
     "test_words",
@@ -56,6 +57,16 @@ def experiment_name(experiment: str) -> str:
         "which-hour": _("hour test"),
         "which-text": _("text test"),
     }.get(experiment, experiment)
+
+
+def experiment_title(experiment: str) -> str:
+    """Return the name of a randomised test at the beginning of a heading; one with a name of its own keeps it.
+
+    >>> experiment_title("which-hour"), experiment_title("spring")
+    ('Hour test', 'spring')
+    """
+    name = experiment_name(experiment)
+    return name if name == experiment else name[:1].upper() + name[1:]
 
 
 def test_words(experiment: str) -> str:

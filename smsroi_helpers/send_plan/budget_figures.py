@@ -42,7 +42,9 @@ def curve_figure(curve: BudgetCurve | None, currency: str, weeks: int) -> Html |
         ax.set_xlabel(_("budget ({currency})").format(currency=currency))
     panels[0].set_ylabel(_("profit against no texts ({currency})").format(currency=currency))
     title = describe_curve(curve, currency)
-    drawing.suptitle(title, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], fontweight="bold")
+    drawing.suptitle(
+        title, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], fontweight=mpl.rcParams["axes.titleweight"]
+    )
     at = int(np.argmin(np.abs(np.array(budget) - curve.best)))
     alt = _("{title}. At {budget} the plan brings {long_run} in the long run and {cash} in its weeks.").format(
         title=title, budget=money(budget[at], currency), long_run=money(curve.points[at].long_run.value, currency),

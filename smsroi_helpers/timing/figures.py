@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ def _label(ax: Axes, rows: pd.DataFrame, place: int) -> None:
     rate = float(rows["rate"].iloc[place])
     ax.annotate(
         percent(rate, 1), (_middle(rows)[place], 100 * rate), xytext=(0, 7), textcoords="offset points", ha="center",
-        color=PALETTE["accent"], fontweight="bold", fontsize=9.5,
+        color=PALETTE["accent"], fontweight=mpl.rcParams["axes.titleweight"], fontsize=9.5,
     )  # fmt: skip
 
 
