@@ -15,16 +15,18 @@ from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.shared_wording import rule_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, sentence
+from smsroi_helpers.locale import _, enumerated, interval, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import (
     PALETTE,
     Html,
     arm_name,
     experiment_name,
+    experiment_title,
     figure,
     metric_words,
     note,
     question_words,
+    tooltips,
 )
 
 __all__ = [
@@ -84,6 +86,13 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
             ax.plot((scale * row.low, scale * row.high), (place, place), color=colour, linewidth=4, alpha=0.55)
             ax.plot(scale * row.difference, place, "o", color=colour, markersize=6)
     label_panel(each, [arm_name(row.arm) for row in rows], currency, ax)
+    tooltips(
+        ax, [scale * row.difference for row in rows], range(len(rows)),
+        [
+            f"{arm_name(row.arm)}: {difference_words(metric, row.interval, currency, row.reason)}"
+            for row in rows
+        ],
+    )  # fmt: skip
     ax.set_title(_effects_title(each))
 
 
@@ -107,7 +116,7 @@ def label_panel(each: Evaluated, names: Sequence[str], currency: str, ax: Axes) 
 
 
 def _effects_title(each: Evaluated) -> str:
-    name, decision = experiment_name(each.experiment.name), each.decision
+    name, decision = experiment_title(each.experiment.name), each.decision
     if each.decided_in != "ab_test":
         return _("{test}: see “{question}”").format(test=name, question=question_words(each.decided_in))
     if decision.outcome == "ship":
@@ -220,10 +229,10 @@ def _targeting_title(ranking: Ranking) -> str:
     better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
     if not better:
         return _("{test}, {arm}: no targeting rule is shown to beat random").format(
-            test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm)
+            test=experiment_title(ranking.experiment), arm=arm_name(ranking.arm)
         )
     return _("{test}, {arm}: better than random by {rules}").format(
-        test=experiment_name(ranking.experiment), arm=arm_name(ranking.arm), rules=listed(better)
+        test=experiment_title(ranking.experiment), arm=arm_name(ranking.arm), rules=enumerated(better)
     )
 
 
@@ -255,7 +264,7 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         last = own.iloc[-1]
         described.append(
             _("{test}, {arm}: after {week} weeks {difference}.").format(
-                test=experiment_name(each.experiment.name), arm=arm_name(each.decision.arm), week=number(last["week"]),
+                test=experiment_title(each.experiment.name), arm=arm_name(each.decision.arm), week=number(last["week"]),
                 difference=difference_words("profit", (last["difference"], last["low"], last["high"]), currency),
             )
         )  # fmt: skip
@@ -283,7 +292,7 @@ def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) ->
 def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
     last = own.iloc[-1]
     facts = {
-        "test": experiment_name(each.experiment.name), "arm": arm_name(each.decision.arm),
+        "test": experiment_title(each.experiment.name), "arm": arm_name(each.decision.arm),
         "weeks": number(last["week"]),
     }  # fmt: skip
     if last["low"] > 0:
@@ -329,13 +338,15 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
     described = [
         _("{month}: {earned}.").format(
-            month=f"{pd.Timestamp(row.month):%Y-%m}",
+            month=month(pd.Timestamp(row.month).date()),
             earned=interval(row.earned, row.earned_low, row.earned_high, currency),
         )
         for row in own.itertuples()
     ]
+    ax = monthly_profit(own, currency)
+    tooltips(ax, range(len(own)), own["earned"], described)
     return figure(
-        monthly_profit(own, currency),
+        ax,
         alt=joined(*described),
         caption=_(
             "Incremental profit of texting by month: customers texted × (their profit less that of the"

@@ -9,8 +9,8 @@ from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.shared_wording import gain_words, rule_words, segment_words, time_words
 from smsroi_helpers.ab_test.targeting import TargetingAnswer
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, joined, listed, money, number, percent
-from smsroi_helpers.pages import arm_name, column_name, experiment_name
+from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent
+from smsroi_helpers.pages import arm_name, column_name, experiment_name, experiment_title
 
 __all__ = [
     "left_alone_words",
@@ -72,7 +72,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
 def _action(answer: TargetingAnswer) -> str:
     first = answer.fifths / FIFTHS
     facts = {
-        "test": experiment_name(answer.experiment.name), "arm": arm_name(answer.arm),
+        "test": experiment_title(answer.experiment.name), "arm": arm_name(answer.arm),
         "control": arm_name(answer.experiment.control),
         "rule": rule_words(answer.rule), "first": percent(first), "last": percent(1 - first),
     }  # fmt: skip
@@ -196,7 +196,7 @@ def left_alone_words(
                     effect=each
                 ),
                 _("Estimated over all tests with an arm that is not texted: {tests}.").format(
-                    tests=listed(pooled.tests)
+                    tests=enumerated(map(experiment_name, pooled.tests))
                 ),
                 _("The segments differ by more than chance (p {p}).").format(p=_p(pooled.interaction_p)),
                 _("The value is the loss avoided in a week, for all {n} of them today.").format(n=number(listed_here))

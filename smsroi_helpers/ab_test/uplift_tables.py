@@ -9,7 +9,7 @@ from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.shared_wording import rule_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
-from smsroi_helpers.locale import _, listed
+from smsroi_helpers.locale import _, enumerated
 from smsroi_helpers.pages import Html, arm_name, experiment_name, lift_words, note, p_words, table
 
 __all__ = [
@@ -180,7 +180,7 @@ def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
         "Texts compared with no texts by segment as of the assignment, over all tests with an arm that is not texted"
         " ({tests}), per customer and week; intervals hold for all segments at once. Segments differ: p {p}. A segment"
         " is better left alone only if p is below 0.025 and its interval is below zero"
-    ).format(tests=listed(pooled.tests), p=p_words(pooled.interaction_p))
+    ).format(tests=enumerated(map(experiment_name, pooled.tests)), p=p_words(pooled.interaction_p))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 

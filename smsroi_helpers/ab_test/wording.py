@@ -16,8 +16,8 @@ from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
-from smsroi_helpers.pages import arm_name, experiment_name, metric_words, problem_words
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, money, number, sentence
+from smsroi_helpers.pages import arm_name, experiment_name, experiment_title, metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
@@ -134,18 +134,19 @@ def _question(answer: ExperimentAnswer) -> str:
 def _action(answer: ExperimentAnswer, currency: str) -> str:
     step, experiment, decision = answer.next_step, answer.experiment, answer.decision
     facts = {
-        "test": experiment_name(experiment.name), "arm": arm_name(decision.arm),
+        "test": experiment_title(experiment.name), "arm": arm_name(decision.arm),
         "control": arm_name(experiment.control),
     }  # fmt: skip
     facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
-            test=experiment_name(experiment.name), arms=listed(arm_name(arm) for arm in answer.worse)
+            test=experiment_title(experiment.name),
+            arms=enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in answer.worse),
         )
     match step.kind:
         case "do_not_use":
             return _("{test}: do not use it, {problem}").format(
-                test=experiment_name(experiment.name), problem=problem_words(answer.validity.problems[0])
+                test=experiment_title(experiment.name), problem=problem_words(answer.validity.problems[0])
             )
         case "keep_texting":
             words = _("{test}: go on texting, {arm} brings more than {control}")
@@ -170,14 +171,14 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         case "run_until_planned":
             assert step.until is not None
             return _("{test}: keep it running until {day}, as planned").format(
-                test=experiment_name(experiment.name), day=day(step.until)
+                test=experiment_title(experiment.name), day=day(step.until)
             )
         case "more_needed":
             words = _("{test}: undecided, and about {n} more customers are needed to settle it")
         case "run_until":
             assert step.until is not None
             return _("{test}: keep it running until about {day}, or add about {n} customers").format(
-                test=experiment_name(experiment.name), day=day(step.until), n=facts["n"]
+                test=experiment_title(experiment.name), day=day(step.until), n=facts["n"]
             )
         case "keep_running":
             words = _("{test}: keep it running")
@@ -187,7 +188,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
 def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
     """The size of the test needed, where no single arm's difference gives it."""
     decision = answer.decision
-    facts = {"test": experiment_name(answer.experiment.name), "n": _roughly(decision.needed)}
+    facts = {"test": experiment_title(answer.experiment.name), "n": _roughly(decision.needed)}
     if decision.in_money:
         return _(
             "{test}: no decision yet; about {n} customers would detect a gain of {gain} per customer a week"
@@ -259,7 +260,7 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         parts.append(words.format(n=number(decision.arm_customers), arm=arm_name(decision.arm)))
     if answer.worse:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
-            arms=listed(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
+            arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
         ))  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
@@ -277,11 +278,11 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
             "Profit per customer over {time}, {arm} compared with {control}, modelled from clicks and"
             " opt-outs: {difference}, after discounts and what is known of message costs."
         ).format(**facts),
-        _("A click is worth {value} (test {test}).").format(
+        _("A click is worth {value} ({test}).").format(
             value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),
-            test=listed(map(experiment_name, prices.click.experiments)),
+            test=enumerated(map(experiment_name, prices.click.experiments)),
         ),
-        _("A subscriber is worth {value} in the long run (test {test}).").format(
+        _("A subscriber is worth {value} in the long run ({test}).").format(
             value=interval(*prices.subscriber.value, currency), test=experiment_name(prices.subscriber.experiment)
         )
         if prices.subscriber.known

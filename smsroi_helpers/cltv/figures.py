@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.wording import MODELS
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
-from smsroi_helpers.pages import PALETTE, Chart, figure
+from smsroi_helpers.pages import PALETTE, Chart, figure, tooltips
 
 __all__ = [
     "by_alive",
@@ -248,8 +248,17 @@ def tracking_figure(tested: Holdout) -> Chart:
         "told": interval(tested.predicted, tested.low, tested.high),
         "actual": number(tested.actual),
     }
+    ax, weeks = tracking(tested), tested.by_week
+    words = [
+        _("Week {week}: {actual} happened, {expected} predicted").format(
+            week=number(row.week), actual=number(row.actual), expected=number(row.expected)
+        )
+        for row in weeks.itertuples()
+    ]
+    for column in ("actual", "expected"):
+        tooltips(ax, weeks["week"], weeks[column], words)
     return figure(
-        tracking(tested),
+        ax,
         alt=_(
             "In the {weeks} weeks after {day} the model, fitted to the time before, predicted {told} repeat purchases;"
             " {actual} happened."

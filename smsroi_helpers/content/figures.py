@@ -75,6 +75,8 @@ def segments_figure(content: Content, currency: str) -> Html:
         ax.set_title(segment_name(one.segment))
     for ax in axes.ravel()[len(shown) :]:
         ax.set_visible(False)
+    for ax in axes[-2, len(shown) - columns * (lines - 1) :] if lines > 1 else ():
+        ax.tick_params(labelbottom=True)  # nothing below it
     label = (
         _("profit per text above today ({currency})").format(currency=currency)
         if found.priced

@@ -17,7 +17,7 @@ from smsroi_helpers.content.wording import (
     points_words,
     shortening_words,
 )
-from smsroi_helpers.locale import _, interval, listed, money, number, percent
+from smsroi_helpers.locale import _, enumerated, interval, listed, money, number, percent
 from smsroi_helpers.pages import (
     Html,
     arm_name,
@@ -154,7 +154,7 @@ def segments_table(content: Content, currency: str) -> Html:
         rows.append({
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
             _("Texts a week"): number(one.texts_per_week), _("Best text"): arm_name(one.creatives[one.best]),
-            _("May be as good"): listed(maybe) if maybe else "–",
+            _("May be as good"): enumerated(map(arm_name, maybe)) if maybe else "–",
             _("Clicks per 1,000 texts, above today"): points_words(
                 float(clicks.mean()), *np.quantile(clicks, limits).tolist()
             ),
@@ -234,8 +234,8 @@ def agreement_table(content: Content) -> Html:
     base = at[0]
     for other in at[1:]:
         row: dict[str, object] = {
-            _("Texts"): _("{one} against {two}").format(
-                one=content.tested.options[other], two=content.tested.options[base]
+            _("Texts compared"): _("{one} against {two}").format(
+                one=arm_name(content.tested.options[other]), two=arm_name(content.tested.options[base])
             )
         }
         found = []

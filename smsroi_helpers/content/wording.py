@@ -17,7 +17,7 @@ from smsroi_helpers.content.decision import (
 from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
+from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import arm_name, segment_name
 
 __all__ = [
@@ -141,7 +141,7 @@ def _choices_words(choices: tuple[SegmentChoice, ...]) -> str:
     if len(by_creative) == 1:
         return _("“{creative}” for all segments").format(creative=arm_name(next(iter(by_creative))))
     return listed(
-        _("“{creative}” for {segments}").format(creative=arm_name(name), segments=listed(names))
+        _("“{creative}” for {segments}").format(creative=arm_name(name), segments=enumerated(names))
         for name, names in by_creative.items()
     )
 

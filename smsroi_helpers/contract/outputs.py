@@ -172,6 +172,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "model", "outcome", "reason", "first", "last", "change", "low", "high", "adjusted_p", "evidence", "test",
         "weeks_since",
     ),
+    "win_back_customers": ("customer_id", "rfm_group", "silent_weeks"),
     "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
     "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),
     "customer_base_audit": ("lens", "group", "measure", "customers", "value", "low", "high"),

@@ -1,5 +1,6 @@
 """Figures of `08_effectiveness`."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -9,8 +10,8 @@ from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
-from smsroi_helpers.locale import _, interval, joined, money, number, percent
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_name, figure, note, segment_name
+from smsroi_helpers.locale import _, interval, joined, money, month, number, percent
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_title, figure, note, segment_name, tooltips
 
 __all__ = [
     "attribution_figure",
@@ -42,6 +43,12 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
             markersize=4,
             label=_("attributed, {touch}").format(touch=touch_words(touch)),
         )
+        tooltips(ax, at, revenue, [
+            _("{window}, {touch}: {revenue}").format(
+                window=window_words(each), touch=touch_words(touch), revenue=money(one, currency, 0)
+            )
+            for each, one in zip(hours, revenue, strict=True)
+        ])  # fmt: skip
     low, high = test.incremental.low, test.incremental.high
     ax.axhspan(low, high, color=PALETTE["good"], alpha=0.15, linewidth=0)
     ax.axhline(test.incremental.estimate, color=PALETTE["good"], label=_("incremental (95% interval)"))
@@ -53,10 +60,11 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
     widest, shortest = test.rule(hours[-1], "any").revenue, test.rule(hours[0]).revenue
     ax.set_title(_("Attributed revenue depends on the rule; incremental revenue does not"))
     words = _(
-        "Test {test}: attributed revenue runs from {least} ({short}, last touch) to {most} ({long}, any touch);"
+        "{test}: attributed revenue runs from {least} ({short}, last touch) to {most} ({long}, any touch);"
         " incremental revenue is {incremental}."
     ).format(
-        test=experiment_name(test.experiment), least=money(shortest, currency, 0), short=window_words(hours[0]),
+        test=experiment_title(test.experiment),
+        least=money(shortest, currency, 0), short=window_words(hours[0]),
         most=money(widest, currency, 0), long=window_words(hours[-1]),
         incremental=interval(*_numbers(test.incremental), currency),
     )  # fmt: skip
@@ -94,9 +102,16 @@ def months_figure(found: Effectiveness) -> Html | None:
         ax.set_xticks(ends, own["value"].iloc[ends])
         ax.set_ylim(bottom=0)
         ax.set_title(kpi_words(kpi))
+        names = [month(dt.date.fromisoformat(f"{one}-01")) for one in own["value"]]
+        tooltips(ax, at, value, [
+            _("{month}: {share} (95% interval {low} to {high})").format(
+                month=name, share=percent(row.estimate, 2), low=percent(row.low, 2), high=percent(row.high, 2)
+            )
+            for name, row in zip(names, own.itertuples(), strict=True)
+        ])  # fmt: skip
         words.append(_("{kpi}: from {first} in {start} to {last} in {end}.").format(
-            kpi=kpi_words(kpi), first=percent(value[0] / 100, 1), start=own["value"].iloc[0],
-            last=percent(value[-1] / 100, 1), end=own["value"].iloc[-1],
+            kpi=kpi_words(kpi), first=percent(value[0] / 100, 1), start=names[0],
+            last=percent(value[-1] / 100, 1), end=names[-1],
         ))  # fmt: skip
     axes[0, 0].set_ylabel(_("percent"))
     return figure(drawn, alt=joined(*words), caption=joined(*words, _("95% intervals over customers; descriptive.")))
@@ -118,6 +133,17 @@ def goals_figure(progress: Sequence[Progress]) -> Html | None:
         way = 100 * (one.months["estimate"].to_numpy(float) - goal.start) / span
         at = np.arange(len(way))
         ax.plot(at, way, "o-", color=PALETTE["accent"], markersize=4)
+        tooltips(ax, at, way, [
+            _("{month}: {way} % of the way").format(
+                month=month(dt.date.fromisoformat(f"{name}-01")), way=number(each)
+            )
+            for name, each in zip(one.months["month"], way, strict=True)
+        ])  # fmt: skip
+        if len(way):
+            ax.annotate(
+                _("{way} %").format(way=number(way[-1])), (at[-1], way[-1]), xytext=(0, 7), textcoords="offset points",
+                ha="center", color=PALETTE["accent"], fontsize=9.5,
+            )  # fmt: skip
         end = len(way) + 1
         if np.isfinite(one.forecast):
             ends = sorted(100 * (x - goal.start) / span for x in (one.low, one.high))

@@ -25,6 +25,7 @@ from smsroi_helpers.pages import (
     arm_name,
     compact_words,
     experiment_name,
+    experiment_title,
     lift_words,
     note,
     p_words,
@@ -124,9 +125,9 @@ def windows_table(found: Effectiveness, currency: str) -> Html | None:
         for rule in test.rules
     ])  # fmt: skip
     caption = _(
-        "Test {test}: attributed revenue by rule; incremental revenue is {incremental}. Inflation = attributed ÷"
+        "{test}: attributed revenue by rule; incremental revenue is {incremental}. Inflation = attributed ÷"
         " incremental revenue, calibration its inverse, with Fieller’s 95% intervals"
-    ).format(test=experiment_name(test.experiment), incremental=_ratio(test.incremental, currency))
+    ).format(test=experiment_title(test.experiment), incremental=_ratio(test.incremental, currency))
     return table(frame, caption=caption)
 
 

@@ -36,7 +36,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
     for (metric, kind, scope, test), its in monitoring.alerts.groupby(["metric", "kind", "scope", "test"], sort=False):
         newest = its.sort_values("at").iloc[-1]
         rows.append({
-            _("Number"): metric_name(str(metric)),
+            _("Measure"): metric_name(str(metric)),
             _("Where"): scope_words(str(kind), str(scope)),
             _("Last alert"): day(newest["at"]),
             _("What is off"): _("that day")
@@ -49,7 +49,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
                 high=number_words(str(metric), float(newest["expected_high"]), currency),
             ),
             _("First alert"): day(its["at"].min()),
-            _("Days"): number(its["at"].nunique()),
+            _("Days off"): number(its["at"].nunique()),
             _("New"): _("yes") if bool(its["new"].any()) else _("no"),
         })  # fmt: skip
     caption = _(
@@ -67,7 +67,7 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
             continue
         its = [each for each in monitoring.series if each.metric == metric]
         rows.append({
-            _("Number"): metric_name(metric),
+            _("Measure"): metric_name(metric),
             _("Definition"): _definition(metric, monitoring, currency),
             _("Complete until"): day(monitoring.complete[metric]),
             _("Channels watched"): sum(each.kind == "channel" for each in its),
@@ -121,7 +121,7 @@ def unwatched_table(monitoring: Monitoring) -> Html:
         return note(_("Every recorded number of every channel has enough days to be watched."))
     shown = [
         {
-            _("Number"): metric_name(row.metric),
+            _("Measure"): metric_name(row.metric),
             _("Where"): scope_words(row.kind, row.scope),
             _("Days with texts"): int(row.days),
             _("Days needed"): _("enough") if math.isnan(row.days_needed) else number(row.days_needed),

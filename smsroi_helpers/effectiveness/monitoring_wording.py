@@ -9,6 +9,7 @@ from smsroi_helpers.effectiveness.monitoring import Monitoring
 from smsroi_helpers.effectiveness.silent_days import MESSAGES_SENT
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, joined, money, number, percent
+from smsroi_helpers.pages import channel_name
 from smsroi_helpers.statistics import DRIFT_DAYS
 
 __all__ = [
@@ -37,7 +38,9 @@ def metric_name(metric: str) -> str:
 def scope_words(kind: str, scope: str) -> str:
     """A channel or a campaign, as the data name it."""
     name = redact(shortened(scope))
-    return _("channel {name}").format(name=name) if kind == "channel" else _("campaign {name}").format(name=name)
+    if kind == "channel":
+        return _("channel {name}").format(name=channel_name(name))
+    return _("campaign {name}").format(name=name)
 
 
 def number_words(metric: str, value: float, currency: str) -> str:

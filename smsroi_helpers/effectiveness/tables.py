@@ -19,7 +19,7 @@ from smsroi_helpers.effectiveness.wording import (
     missing_words,
 )
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, compact_words, note, segment_name, table
+from smsroi_helpers.pages import Html, channel_name, compact_words, note, segment_name, stacked, table
 
 __all__ = [
     "campaigns_table",
@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 _MOST_CAMPAIGNS = 20
+_MOST_KPIS = 4
+"""In one table: more, with intervals, are wider than a page."""
 """The page shows the largest campaigns; the saved table has them all."""
 _SHARES = ("repurchase_rate", "dau_mau")
 _MONEY = ("arpu", "cac")
@@ -116,7 +118,8 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     rows = []
     for value, each in own.groupby("value", sort=True):
         by_kpi = each.set_index("kpi")
-        name = segment_name(str(value)) if dimension == "segment" else str(value)
+        names = {"segment": segment_name, "channel": channel_name}
+        name = names.get(dimension, str)(str(value))
         cells = {_heading(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown}
         rows.append({dimension_words(dimension): name, _("Customers"): int(each["customers"].max()), **cells})
     if not rows:
@@ -125,7 +128,10 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
         dimension=dimension_words(dimension).lower()
     )
     in_figure = True if dimension == "month" else None  # the figure below shows the months
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=in_figure)
+    frame, leading = pd.DataFrame(rows), 2
+    widths = np.array_split(np.arange(len(shown)), -(-len(shown) // _MOST_KPIS))
+    parts = [frame.iloc[:, [*range(leading), *(leading + places)]] for places in widths]
+    return stacked(*(table(part, caption=caption, suppress=_("Customers"), fold=in_figure) for part in parts))
 
 
 def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
@@ -183,7 +189,8 @@ def channel_sets_table(sets: pd.DataFrame | None, currency: str) -> Html | None:
         return None
     rows = [
         {
-            _("Reached by"): row.channels, _("Customers"): int(row.customers),
+            _("Reached by"): " + ".join(map(channel_name, row.channels.split(" + "))),
+            _("Customers"): int(row.customers),
             _("Messages per customer"): number(row.messages_per_customer, 1),
             _("Share who bought, %"): _compact(100 * row.buyers_rate, 100 * row.buyers_low, 100 * row.buyers_high),
             _("Revenue per customer"): _compact(row.revenue, row.revenue_low, row.revenue_high, currency),

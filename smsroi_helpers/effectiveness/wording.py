@@ -14,8 +14,8 @@ from smsroi_helpers.effectiveness.drift_wording import put_drift_in_words
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.model_drift import ModelCheck
 from smsroi_helpers.errors import redact, shortened
-from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
-from smsroi_helpers.pages import arm_name, experiment_name, segment_name
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, number, percent
+from smsroi_helpers.pages import arm_name, channel_name, experiment_title, segment_name, sentence_case, test_words
 
 __all__ = [
     "decide",
@@ -128,7 +128,7 @@ def _unrecorded_words(found: Effectiveness) -> list[str]:
     }
     unrecorded = found.sends.unrecorded if found.sends else {}
     return [
-        words[name].format(channels=listed([redact(shortened(channel)) for channel in channels]))
+        words[name].format(channels=enumerated(channel_name(redact(shortened(channel))) for channel in channels))
         for name, channels in unrecorded.items()
     ]
 
@@ -238,14 +238,16 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
     if answer.test is None:
         return _("No group was randomly left untexted, so attributed revenue shows correlation only.")
     if not np.isfinite([answer.test.incremental.low, answer.test.incremental.high]).all():
-        return _("The test {test} is too new to have an interval.").format(test=experiment_name(answer.test.experiment))
+        return _("{test} is too new to have an interval.").format(
+            test=sentence_case(test_words(answer.test.experiment))
+        )
     if not np.isfinite([answer.factor.low, answer.factor.high]).all():
         return _("The treated customers have hardly any attributed revenue to compare with.")
     words = _(
-        "Test {test}: of the revenue attributed by last touch within {window}, {share} is incremental (95% interval"
+        "{test}: of the revenue attributed by last touch within {window}, {share} is incremental (95% interval"
         " {low} to {high})."
     ).format(
-        test=experiment_name(answer.test.experiment), window=window_words(found.attribution_hours),
+        test=experiment_title(answer.test.experiment), window=window_words(found.attribution_hours),
         share=percent(answer.factor.estimate), low=percent(answer.factor.low), high=percent(answer.factor.high),
     )  # fmt: skip
     roi = answer.test.roi

@@ -6,7 +6,7 @@ import pandas as pd
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.frequency.wording import frequency_words, money_words
-from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, percent, sentence
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
     compact_words,
@@ -55,9 +55,9 @@ def click_value_note(study: Study, currency: str) -> Html:
         return note(_("No test shows what a click is worth. The profit of a frequency is measured on orders instead."))
     return note(
         joined(
-            _("A click is worth {value} (test {test}).").format(
+            _("A click is worth {value} ({test}).").format(
                 value=interval(click.estimate, click.low, click.high, currency),
-                test=listed(map(experiment_name, click.experiments)),
+                test=enumerated(map(experiment_name, click.experiments)),
             ),
             _(
                 "It is the same value on every page. The profit of a frequency does not use it: profit is measured on"

@@ -1,5 +1,8 @@
 """Figures of `04_frequency`; its tables are in `tables` and `check_tables`."""
 
+from collections.abc import Callable
+
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,7 +17,7 @@ from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
 from smsroi_helpers.frequency.wording import frequency_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 
 __all__ = [
     "cash_figure",
@@ -40,6 +43,16 @@ def _band(ax: Axes, grid: np.ndarray, draws: np.ndarray, colour: str) -> None:
     low, high = np.quantile(draws, [0.025, 0.975], axis=1)
     ax.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
     ax.plot(grid, draws.mean(axis=1), color=colour)
+
+
+def _tell(ax: Axes, doses: np.ndarray, draws: np.ndarray, grid_index: Callable[[float], int], currency: str) -> None:
+    """Tooltips of a curve at the frequencies tested: each with its value and interval."""
+    found = [summarise_draws(draws[grid_index(dose)]) for dose in doses]
+    words = [
+        _("{dose}: {value}").format(dose=frequency_words(dose), value=interval(*one, currency))
+        for dose, one in zip(doses, found, strict=True)
+    ]
+    tooltips(ax, doses, [one[0] for one in found], words)
 
 
 def _frequency_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
@@ -78,9 +91,13 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
         _frequency_axis(ax, fit.frequencies, float(row["today"]))
         if row["reason"] not in NOT_ADVISED:
-            ax.plot(
-                dose, values[0, fit.grid_index(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none"
-            )
+            best = float(values[0, fit.grid_index(dose)].mean())
+            ax.plot(dose, best, "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
+            ax.annotate(
+                money(best, currency, 2 if abs(best) < 10 else 0), (dose, best), xytext=(8, 8),
+                textcoords="offset points", ha="left", fontsize=9.5, fontweight=mpl.rcParams["axes.titleweight"],
+            )  # fmt: skip
+        _tell(ax, fit.frequencies, values[0], fit.grid_index, currency)
         _money_ticks(ax.yaxis, currency)
     left.set_ylabel(_("profit per subscriber and week"))
     right.set_ylabel(_("worth of a subscriber"))
@@ -141,6 +158,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         _frequency_axis(ax, fit.frequencies, float(row["today"]))
         if row["reason"] not in NOT_ADVISED:
             ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
+        _tell(ax, fit.frequencies, fit.value()[i], fit.grid_index, currency)
         _money_ticks(ax.yaxis, currency)
         ax.set_xlabel("")
         ax.set_title(
@@ -235,6 +253,13 @@ def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:
         ax.set_title(frequency_words(dose))
         ax.set_xlabel(_("weeks since the assignment"))
         last = own.iloc[-1]
+        tooltips(ax, own["week"], own["difference"], [
+            _("{dose}: after {week} weeks {difference}.").format(
+                dose=frequency_words(dose), week=number(row.week),
+                difference=interval(row.difference, row.low, row.high, currency),
+            )
+            for row in own.itertuples()
+        ])  # fmt: skip
         descriptions.append(
             _("{dose}: after {week} weeks {difference}.").format(
                 dose=frequency_words(dose), week=number(last["week"]),

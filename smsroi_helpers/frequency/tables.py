@@ -26,9 +26,11 @@ from smsroi_helpers.pages import (
     cost_unknown_words,
     note,
     p_words,
+    percent_range,
     problem_words,
     segment_name,
     table,
+    test_words,
 )
 from smsroi_helpers.pages import practice_table as practice
 
@@ -52,7 +54,7 @@ def _frequency_number(dose: float) -> str:
 def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
     if not np.isfinite([value, low, high]).all():
         return "–" if not np.isfinite(value) else percent(value, digits)
-    return _("{numbers} %").format(numbers=compact_words(100 * value, 100 * low, 100 * high))
+    return percent_range(value, low, high)
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -69,7 +71,10 @@ def test_note(study: Study) -> Html:
     words = _(
         "Frequencies were tested in {test}, from {start} on, with {n} customers; the split is as planned (p {p})."
     ).format(
-        test=each.name, start=day(each.started), n=number(each.customers.sum()), p=p_words(study.validity.split.p_value)
+        test=test_words(each.name),
+        start=day(each.started),
+        n=number(each.customers.sum()),
+        p=p_words(study.validity.split.p_value),
     )
     carried = ""
     if study.carried is not None:

@@ -22,10 +22,11 @@ from smsroi_helpers.locale import _, interval, joined, listed, money, number, pe
 from smsroi_helpers.pages import (
     compact_words,
     cost_unknown_words,
-    experiment_name,
     p_words,
     practice_dates,
     problem_words,
+    sentence_case,
+    test_words,
 )
 
 __all__ = [
@@ -47,20 +48,22 @@ def frequency_words(dose: float) -> str:
     """Texts a week in words.
 
     >>> frequency_words(0.0), frequency_words(1.0), frequency_words(2.5)
-    ('none', '1 a week', '2.5 a week')
+    ('none', '1 text a week', '2.5 texts a week')
     """
     if dose == 0:
         return _("none")
-    return _("{n} a week").format(n=number(dose, 0 if float(dose).is_integer() else 1))
+    if dose == 1:
+        return _("1 text a week")
+    return _("{n} texts a week").format(n=number(dose, 0 if float(dose).is_integer() else 1))
 
 
 def today_words(today: float) -> str:
     """Today's mean texts a week, in words.
 
     >>> today_words(1.414)
-    '1.4 a week'
+    '1.4 texts a week'
     """
-    return _("{n} a week").format(n=number(today, 1)) if np.isfinite(today) else _("not known")
+    return _("{n} texts a week").format(n=number(today, 1)) if np.isfinite(today) else _("not known")
 
 
 def money_words(*numbers: float, currency: str) -> str:
@@ -88,8 +91,8 @@ def no_test_words(study: Study) -> str:
         case "no_messages":
             return _("Without messages the frequency that was sent is not known.")
         case "broken" if study.experiment is not None and study.validity is not None:
-            return _("The frequency test {test} is broken, so nothing is shown from it: {problems}.").format(
-                test=experiment_name(study.experiment.name),
+            return _("{test} is broken, so nothing is shown from it: {problems}.").format(
+                test=sentence_case(test_words(study.experiment.name)),
                 problems=listed(problem_words(problem) for problem in study.validity.problems),
             )
     return ""
@@ -188,8 +191,8 @@ def _action(found: FrequencyDecision, study: Study) -> str:
                 return _("Keep today’s frequency for now")
             return _("Text {dose}, by the test alone: what is done today is not known").format(dose=dose)
         case "broken":
-            name = experiment_name(study.experiment.name) if study.experiment else ""
-            return _("Do not use the frequency test {test}: correct it and start again").format(test=name)
+            name = test_words(study.experiment.name) if study.experiment else ""
+            return _("Do not use {test}: correct it and start again").format(test=name)
         case "no_test":
             return _("Test frequencies on randomly assigned customers, one of them none, before changing anything")
         case "no_zero_arm":

@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import math
 import re
+import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ __all__ = [
     "_",
     "available_languages",
     "day",
+    "ended",
+    "enumerated",
     "gap",
     "heading_parts",
     "interval",
@@ -31,6 +34,7 @@ __all__ = [
     "language",
     "listed",
     "money",
+    "money_digits",
     "money_range",
     "month",
     "number",
@@ -97,7 +101,59 @@ def _(message: str) -> str:
 
 def translated(text: str) -> str:
     """Translate a text that is not a literal, which `collect_messages` finds outside calls of `_`."""
-    return _catalogue(_current).get(text, text)
+    found = _catalogue(_current).get(text, text)
+    return _ChineseMessage(found) if _current == "zh" and "{" in found else found
+
+
+class _ChineseMessage(str):
+    """A message whose `format` puts one blank between Chinese and numbers or Latin letters, and none within Chinese.
+
+    What a placeholder will hold is not known to the translation: `{arm}` may be “A” or “每周 2 条短信”.
+    """
+
+    __slots__ = ()
+
+    def format(self, *args: object, **kwargs: object) -> str:
+        formatter = string.Formatter()
+        text = ""
+        for literal, name, spec, conversion in formatter.parse(self):
+            text = _meet(text, literal)
+            if name is not None:
+                value, _used = formatter.get_field(name, args, kwargs)
+                text = _meet(text, format(formatter.convert_field(value, conversion), spec or ""))
+        return text
+
+
+def _meet(left: str, right: str) -> str:
+    """Join two parts of a Chinese text, with the blank that its characters need.
+
+    >>> _meet("共", "12"), _meet("12 ", "位"), _meet("与 ", "对照组"), _meet("2026", "年")
+    ('共 12', '12 位', '与对照组', '2026年')
+    """
+    before, after = left.rstrip(" "), right.lstrip(" ")
+    if not before or not after:
+        return left + right
+    last, first = before[-1], after[0]
+    if _is_wide(last) and _is_wide(first):
+        return before + after
+    written_solid = (before, after) == (left, right) and (
+        (last.isdigit() and first in "年月日") or (last in "年月" and first.isdigit())
+    )
+    if not written_solid and ((_is_han(last) and _is_narrow(first)) or (_is_narrow(last) and _is_han(first))):
+        return f"{before} {after}"
+    return left + right
+
+
+def _is_han(character: str) -> bool:
+    return "\u2e80" <= character <= "\ufaff" and character.isalnum()
+
+
+def _is_wide(character: str) -> bool:
+    return _is_han(character) or character in "，。：；、！？（）《》「」“”‘’"
+
+
+def _is_narrow(character: str) -> bool:
+    return character in "+−-±<>≤≥~%$¥€£`" or (character.isalnum() and not _is_han(character))
 
 
 def paragraphs(markdown: str) -> list[str]:
@@ -130,6 +186,16 @@ def sentence(text: str) -> str:
     return text if re.search(r"[.!?。！？…]\s*$", text) else _("{sentence}.").format(sentence=text)
 
 
+def ended(text: str) -> str:
+    """Return the text, with a full stop if it has several sentences and the last has none.
+
+    >>> ended("Clicks by hour"), ended("Clicks by hour. Descriptive")
+    ('Clicks by hour', 'Clicks by hour. Descriptive.')
+    """
+    several = re.search(r"[.!?] +[^\s(]|[。！？]\s*[^\s（”]", text)
+    return _("{sentence}.").format(sentence=text) if several and not re.search(r"[.!?。！？…]\s*$", text) else text
+
+
 def joined(*sentences: str) -> str:
     """Join sentences with `gap`; empty ones are left out."""
     return gap().join(one for one in sentences if one)
@@ -138,6 +204,18 @@ def joined(*sentences: str) -> str:
 def gap() -> str:
     """Return the separator between two sentences: a blank, or nothing in Chinese."""
     return "" if _current == "zh" else " "
+
+
+def enumerated(items: Iterable[str]) -> str:
+    """Join short names within a sentence.
+
+    >>> enumerated(["gold", "value", "lost"]), enumerated(["gold"])
+    ('gold, value and lost', 'gold')
+    """
+    names = list(items)
+    if len(names) < 2:
+        return "".join(names)
+    return _("{names} and {last}").format(names=_(", ").join(names[:-1]), last=names[-1])
 
 
 def listed(items: Iterable[str]) -> str:
@@ -203,7 +281,7 @@ def money(value: float, currency: str, digits: int | None = None) -> str:
     """
     if value is None or not math.isfinite(value):
         return "–"
-    digits = get_currency_precision(currency) if digits is None else digits
+    digits = get_currency_precision(currency) if digits is None else money_digits(digits, currency)
     return _amount(value, currency, digits, _chinese_unit([round(value, digits)], digits))
 
 
@@ -213,8 +291,18 @@ def money_range(value: float, low: float, high: float, currency: str, digits: in
     >>> money_range(130_000.0, 50_000.0, 210_000.0, "USD")
     ('$130,000', '50,000', '210,000')
     """
+    digits = money_digits(digits, currency)
     unit = _chinese_unit([round(x, digits) if math.isfinite(x) else x for x in (value, low, high)], digits)
     return _amount(value, currency, digits, unit), _amount(low, "", digits, unit), _amount(high, "", digits, unit)
+
+
+def money_digits(digits: int, currency: str) -> int:
+    """Return the decimals of an amount: two instead of one where the currency has two, as nobody writes $2.5.
+
+    >>> money_digits(1, "USD"), money_digits(3, "USD"), money_digits(1, "JPY")
+    (2, 3, 1)
+    """
+    return max(digits, get_currency_precision(currency)) if digits == 1 else digits
 
 
 def _amount(value: float, currency: str, digits: int, unit: tuple[float, str] | None) -> str:
@@ -269,6 +357,8 @@ def interval(value: float, low: float, high: float, currency: str | None = None)
     '1,650 (95% interval 1,540 to 1,770)'
     """
     digits = rounded_digits(low, high)
+    if currency:
+        digits = money_digits(digits, currency)
 
     def show(x: float) -> str:
         shown = round(x, digits) if math.isfinite(x) else x

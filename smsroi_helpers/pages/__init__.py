@@ -13,28 +13,35 @@ from smsroi_helpers.pages.answer_box import (
     evidence_words,
     outcome_label,
 )
-from smsroi_helpers.pages.markup import Html, note
+from smsroi_helpers.pages.markup import Html, note, stacked
+from smsroi_helpers.pages.names import (
+    arm_name,
+    attribute_words,
+    channel_name,
+    column_name,
+    experiment_name,
+    experiment_title,
+    names_of,
+    segment_name,
+    test_words,
+)
 from smsroi_helpers.pages.practice import practice_dates, practice_table
-from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
+from smsroi_helpers.pages.style import PALETTE, Chart, figure, tooltips, use_style
 from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 from smsroi_helpers.pages.vocabulary import (
-    arm_name,
     carried_words,
-    column_name,
     compact_words,
     cost_unknown_words,
     evidence_label,
     evidence_meaning,
-    experiment_name,
     lift_words,
     metric_words,
     money_kind_words,
-    names_of,
     p_words,
+    percent_range,
     plan_result_words,
     problem_words,
     question_words,
-    segment_name,
     sentence_case,
 )
 
@@ -47,9 +54,11 @@ __all__ = [
     "amount",
     "answer",
     "arm_name",
+    "attribute_words",
     "carried_words",
     "cash_amount",
     "cash_words",
+    "channel_name",
     "column_name",
     "compact_words",
     "cost_unknown_words",
@@ -57,6 +66,7 @@ __all__ = [
     "evidence_meaning",
     "evidence_words",
     "experiment_name",
+    "experiment_title",
     "figure",
     "lift_words",
     "metric_words",
@@ -65,6 +75,7 @@ __all__ = [
     "note",
     "outcome_label",
     "p_words",
+    "percent_range",
     "plan_result_words",
     "practice_dates",
     "practice_table",
@@ -72,6 +83,9 @@ __all__ = [
     "question_words",
     "segment_name",
     "sentence_case",
+    "stacked",
     "table",
+    "test_words",
+    "tooltips",
     "use_style",
 ]

@@ -12,8 +12,9 @@ from smsroi_helpers import locale
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
+from smsroi_helpers.pages.names import segment_name
 from smsroi_helpers.pages.table import table
-from smsroi_helpers.pages.vocabulary import evidence_label, evidence_meaning, money_kind_words, segment_name
+from smsroi_helpers.pages.vocabulary import evidence_label, evidence_meaning, money_kind_words
 
 __all__ = [
     "Amount",

@@ -5,6 +5,7 @@ Every string that may come from data is redacted and escaped, so that a campaign
 
 import html
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,10 @@ __all__ = [
     "EMPTY",
     "Html",
     "as_text",
+    "as_words",
     "is_missing",
     "note",
+    "stacked",
 ]
 
 EMPTY = "–"
@@ -52,11 +55,25 @@ def as_text(value: object) -> str:
     return html.escape(" ".join(shown.split()))
 
 
+def as_words(text: str) -> str:
+    """Return a text of the package with its data as markup: text, with names between backticks as code.
+
+    >>> as_words("set `alpha` < 1")
+    'set <code>alpha</code> &lt; 1'
+    """
+    return re.sub(r"`([^`<>]+)`", r"<code>\1</code>", as_text(text))
+
+
 def is_missing(value: object) -> bool:
     """Whether a value is missing: None, NaN, NaT or NA."""
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
+def stacked(*parts: Html) -> Html:
+    """Return several parts of a page as one, in their order."""
+    return Html("".join(part.markup for part in parts), "\n".join(part.text for part in parts))
+
+
 def note(text: str) -> Html:
     """Return a note in a box, as text."""
-    return Html(f'<p class="note">{as_text(text)}</p>', text)
+    return Html(f'<p class="note">{as_words(text)}</p>', text)

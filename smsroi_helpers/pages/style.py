@@ -12,8 +12,9 @@ import math
 import re
 import struct
 import warnings
+import weakref
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,18 +23,20 @@ import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter, ScalarFormatter
 
 from smsroi_helpers import locale
 from smsroi_helpers.contract import PAGE_MARKUP
 from smsroi_helpers.errors import PageError
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages.markup import Html, as_text
+from smsroi_helpers.pages.markup import Html, as_text, as_words
 
 __all__ = [
     "PALETTE",
     "Chart",
     "figure",
+    "tooltips",
     "use_style",
 ]
 
@@ -76,6 +79,9 @@ _BUNDLED_NAME = "WenQuanYi Micro Hei GB2312"
 _HASH_SALT = "smsroi"
 _CSS_DPI = 96
 _PNG_DPI = 144
+_PAGE_WIDTH = 925
+"""Of the text of a page on a desktop (CSS pixels)."""
+_MOST_ENLARGED = 1.2
 
 
 def use_style() -> None:
@@ -196,7 +202,7 @@ class Chart(Html):
         label = as_text(_("Figure"))
         return (
             f'<figure class="{_shape(svg)}"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
-            f"{svg}</div><figcaption>{as_text(self.caption)}</figcaption></figure>"
+            f"{svg}</div><figcaption>{as_words(self.caption)}</figcaption></figure>"
         )
 
 
@@ -225,9 +231,32 @@ def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
         raise ValueError("a figure needs alt= (a description in words) and caption= (the text below it)")
     mpl_figure = ax if isinstance(ax, Figure) else cast(Figure, ax.get_figure(root=True))
     try:
-        return Chart(mpl_figure, alt, caption)
+        return Chart(mpl_figure, alt, locale.ended(caption))
     finally:
         plt.close(mpl_figure)
+
+
+_TOOLTIPS: weakref.WeakKeyDictionary[Axes, list[tuple[float, float, str]]] = weakref.WeakKeyDictionary()
+_TOOLTIP_ID = "tooltip: "
+_TOOLTIP_POINTS = 14
+"""Diameter of the area around a point in which its tooltip shows."""
+
+
+def tooltips(ax: Axes, x: Iterable[float], y: Iterable[float], words: Iterable[str]) -> None:
+    """Give points of a figure tooltips: the page shows a point's words where the mouse rests on it.
+
+    They are not part of the drawing, and what a reader must know is not said in them alone.
+
+    Args:
+        ax: the panel.
+        x: of each point, in the panel's units.
+        y: likewise.
+        words: likewise.
+    """
+    points = zip((float(one) for one in x), (float(one) for one in y), words, strict=True)
+    _TOOLTIPS.setdefault(ax, []).extend(
+        point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])
+    )
 
 
 def _number_ticks(axes: Axes) -> None:
@@ -236,7 +265,7 @@ def _number_ticks(axes: Axes) -> None:
         formatter = axis.get_major_formatter()
         ticks = [abs(tick) for tick in axis.get_majorticklocs()]
         if isinstance(formatter, LogFormatter) or (
-            type(formatter) is ScalarFormatter and axis.isDefault_majfmt and ticks and max(ticks) >= 10_000
+            type(formatter) is ScalarFormatter and axis.isDefault_majfmt and ticks and max(ticks) >= 1_000
         ):
             axis.set_major_formatter(FuncFormatter(lambda tick, _position: _tick(tick)))
         if isinstance(axis.get_minor_formatter(), LogFormatter):
@@ -249,6 +278,22 @@ def _tick(value: float) -> str:
 
 
 def _draw(mpl_figure: Figure) -> str:
+    areas = [
+        ax.add_line(
+            Line2D([x], [y], marker="o", markersize=_TOOLTIP_POINTS, alpha=0, zorder=9, gid=_TOOLTIP_ID + words)
+        )
+        for ax in mpl_figure.axes
+        if ax.get_visible()
+        for x, y, words in _TOOLTIPS.get(ax, [])
+    ]
+    try:
+        return _saved(mpl_figure)
+    finally:
+        for area in areas:
+            area.remove()
+
+
+def _saved(mpl_figure: Figure) -> str:
     buffer = io.StringIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "path"}):
         warnings.filterwarnings("error", message=r"Glyph .* missing")
@@ -304,9 +349,10 @@ def _svg(source: str, alt: str) -> str:
     prefix = "f" + hashlib.sha256(body.encode()).hexdigest()[:10]
     body = body.replace("\x00", f"{prefix}-")
     attributes = " ".join(f'{name}="{value}"' for name, value in _ROOT_ATTRIBUTES.items())
-    # One point is 4/3 CSS pixels, so that text drawn at 10 pt is shown at 10 pt.
+    # One point is 4/3 CSS pixels. Narrower figures are enlarged towards the width of a page, by at most a fifth.
+    scale = 4 / 3 * min(max(_PAGE_WIDTH / (width * 4 / 3), 1.0), _MOST_ENLARGED)
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}" '
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width * scale:.0f}" height="{height * scale:.0f}" '
         f'role="img" aria-label="{as_text(alt)}" {attributes}>{body}</svg>'
     )
 
@@ -350,4 +396,6 @@ def _serialise(element: ET.Element, names: Mapping[str, str]) -> str:
             value = _PALETTE_VARIABLES.get(value.lower(), value)
         shown.append(f' {name}="{html.escape(value)}"')
     inner = "".join(_serialise(child, names) for child in element)
+    if element.get("id", "").startswith(_TOOLTIP_ID):
+        inner = f"<title>{as_text(element.get('id', '').removeprefix(_TOOLTIP_ID))}</title>{inner}"
     return "" if tag in ("g", "defs") and not inner else f"<{tag}{''.join(shown)}>{inner}</{tag}>"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from smsroi_helpers import locale
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
+from smsroi_helpers.pages.markup import EMPTY, Html, as_text, as_words, is_missing
 
 __all__ = [
     "FEWEST_SHOWN",
@@ -54,6 +54,7 @@ def table(
     """
     if not caption.strip():
         raise ValueError("a table needs caption= (a description in a sentence)")
+    caption = locale.ended(caption)
     named_index = any(name is not None for name in frame.index.names)
     headings = frame.index.nlevels if named_index else 1
     shown = frame.reset_index() if named_index else frame
@@ -84,8 +85,11 @@ def table(
     aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
     told = "95%" in caption and _("interval") in caption
     head = "".join(
-        f'<th scope="col"{_class(is_number)}>{as_text(_heading(name, ranged=name in ranged and not told))}</th>'
-        for name, is_number in zip(columns, aligned, strict=True)
+        f'<th scope="col"{_class(is_number, long=_width(heading) > _LONG_HEADING)}>{as_text(heading)}</th>'
+        for heading, is_number in (
+            (_heading(name, ranged=name in ranged and not told), is_number)
+            for name, is_number in zip(columns, aligned, strict=True)
+        )
     )
     rows = []
     for position, values in enumerate(shown.itertuples(index=False, name=None)):
@@ -110,16 +114,21 @@ def table(
         remark = f'<p class="remark">{as_text(_suppression_words(k, list(hidden.values())))}</p>'
     markup = (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">'
-        f'<table class="data"><caption>{as_text(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f'<table class="data{" many" if len(columns) >= _MANY else ""}"><caption>{as_words(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>{remark}"
     )
     described = _("{caption} ({rows} rows)").format(caption=caption, rows=locale.number(len(shown)))
     if len(shown) > MOST_ROWS_OPEN if fold is None else fold:
         markup = markup.replace("<caption>", '<caption class="vh">', 1)
-        markup = f'<details class="long"><summary>{as_text(described)}</summary>{markup}</details>'
+        markup = f'<details class="long"><summary>{as_words(described)}</summary>{markup}</details>'
     return Html(markup, described)
 
 
+_MANY = 7
+"""Columns from which a table is set in smaller type, so that a desktop shows it without scrolling."""
+_LONG_HEADING = 22
+"""Width of a heading, in letters, that would break over many lines in a narrow column."""
 _SHORT = 20
 _LONG = 40
 """Characters from which a cell is a sentence, which needs a wider column."""
@@ -134,11 +143,18 @@ def _unbroken(cell: str) -> str:
 
 def _is_short(cell: str) -> bool:
     """Whether a cell is a short number, date or range, which stays on one line."""
-    return len(cell) <= _SHORT and " " in cell and any(character.isdigit() for character in cell)
+    return _width(cell) <= _SHORT and bool(re.search(r"[ \-年]", cell)) and bool(re.search(r"\d", cell))
+
+
+def _width(text: str) -> int:
+    """The width of a text in Latin letters: a Chinese character takes two."""
+    return sum(2 if character >= "\u2e80" else 1 for character in text)
 
 
 def _class(is_number: bool, *, short: bool = False, long: bool = False) -> str:
-    return ' class="n"' if is_number else ' class="range"' if short else ' class="words"' if long else ""
+    names = [("n", is_number), ("range", short and not is_number), ("words", long and not (short and not is_number))]
+    found = " ".join(name for name, holds in names if holds)
+    return f' class="{found}"' if found else ""
 
 
 def _heading(name: str, *, ranged: bool) -> str:
@@ -170,8 +186,8 @@ def _is_numeric(column: pd.Series) -> bool:
 
 def _reads_as_numbers(column: pd.Series) -> bool:
     """Whether every value is a formatted number, with currency or percent sign."""
-    words = [str(value) for value in column if not is_missing(value)]
-    return bool(words) and all(re.fullmatch(r"[+−]?\D{0,3}\d[\d.,]*%?|–", word) for word in words)
+    words = [str(value) for value in column if not is_missing(value) and str(value) != EMPTY]
+    return bool(words) and all(re.fullmatch(r"[+−]?\D{0,3}\d[\d.,]*%?", word) for word in words)
 
 
 def _writer(column: pd.Series, digits: int | None) -> Callable[[Any], str]:

@@ -1,30 +1,26 @@
-"""Words on pages for metrics, segments, columns, p-values, differences and problems of experiments."""
+"""Words on pages for metrics, evidence, p-values, differences and problems of experiments; names are in `names`."""
 
-import re
 from typing import Protocol
 
 import numpy as np
 
 from smsroi_helpers.locale import _, listed, money_range, number, percent, rounded_digits
+from smsroi_helpers.pages.names import arm_name
 
 __all__ = [
-    "arm_name",
     "carried_words",
-    "column_name",
     "compact_words",
     "cost_unknown_words",
     "evidence_label",
     "evidence_meaning",
-    "experiment_name",
     "lift_words",
     "metric_words",
     "money_kind_words",
-    "names_of",
     "p_words",
+    "percent_range",
     "plan_result_words",
     "problem_words",
     "question_words",
-    "segment_name",
     "sentence_case",
 ]
 
@@ -154,104 +150,6 @@ def question_words(stage: str) -> str:
     }[stage]
 
 
-def arm_name(arm: str) -> str:
-    """Return the name of an arm as a reader would say it; an arm with a name of its own keeps it.
-
-    Known are also the texts of the simulated company.
-
-    >>> arm_name("4_a_week"), arm_name("09h"), arm_name("held_out"), arm_name("sale_20"), arm_name("blue_sky")
-    ('4 a week', '09:00', 'held-out group', '20% off', 'blue_sky')
-    """
-    if weekly := re.fullmatch(r"(\d+)_a_week", arm):
-        return _("{n} a week").format(n=weekly[1])
-    if hour := re.fullmatch(r"([01]?\d|2[0-3])h", arm):
-        return f"{int(hour[1]):02d}:00"
-    return {
-        "none": _("no messages"),
-        "control": _("control"),
-        "held_out": _("held-out group"),
-        "texted": _("texted group"),
-        "new_in": _("new season"),
-        "sale_10": _("10% off"),
-        "sale_20": _("20% off"),
-        "festival": _("holiday greeting"),
-        "story": _("story"),
-        "vote": _("vote"),
-        "reminder": _("points reminder"),
-        "service": _("free repairs"),
-    }.get(arm, arm)
-
-
-def experiment_name(experiment: str) -> str:
-    """Return the name of a randomised test as a reader would say it; only the simulated company's have other names.
-
-    >>> experiment_name("which-hour"), experiment_name("spring")
-    ('which-hour', 'spring')
-    """
-    return {
-        "always-on": _("always-on"),
-        "how-often": _("how-often"),
-        "which-hour": _("which-hour"),
-        "which-text": _("which-text"),
-    }.get(experiment, experiment)
-
-
-def column_name(column: str) -> str:
-    """Return the name of a column of `customers`, for use in a sentence."""
-    known = {
-        "acquisition_channel": _("acquisition channel"),
-        "region": _("region"),
-        "attr_age_band": _("age band"),
-        "attr_favourite": _("favourite"),
-        "attr_member_level": _("member level"),
-    }
-    return known.get(column, column.removeprefix("attr_").replace("_", " "))
-
-
-def names_of(segment_by: str) -> str:
-    """Return the name of a segmentation, for use in a sentence."""
-    return {
-        "rfm_group": _("RFM group"),
-        "rfm_scores": _("RFM scores"),
-        "cluster": _("cluster"),
-        "lifecycle_stage": _("lifecycle stage"),
-        "response": _("group by response"),
-        "by_response": _("group by response"),
-        "past_clicks": _("clicks so far"),
-        "tree": _("several groupings together"),
-    }.get(segment_by) or column_name(segment_by)
-
-
-def segment_name(name: str) -> str:
-    """Return the name of a segment; one made of several is named by the levels of each."""
-    for between in (" · ", " / "):
-        if between in name:
-            return between.join(segment_name(part) for part in name.split(between))
-    return {
-        "all": _("all"),
-        "gold": _("gold"),
-        "value": _("value"),
-        "growth": _("growth"),
-        "dormant": _("dormant"),
-        "lost": _("lost"),
-        "prospect": _("not yet bought"),
-        "awareness": _("known, not bought"),
-        "first_purchase": _("first purchase"),
-        "repeat": _("bought again"),
-        "loyalty": _("loyal"),
-        "advocacy": _("recommends"),
-        "lapsing": _("lapsing"),
-        "lapsed": _("lapsed"),
-        "new": _("new"),
-        "unknown": _("unknown"),
-        "all others": _("all others"),
-        "often": _("clicks often"),
-        "sometimes": _("clicks sometimes"),
-        "rarely": _("clicks rarely"),
-        "no texts yet": _("no texts yet"),
-    }.get(name, name)
-
-
 def cost_unknown_words() -> str:
     """What it means for profit that the source does not say what messages cost."""
     return _(
@@ -284,7 +182,22 @@ def lift_words(value: float, low: float, high: float) -> str:
     """Format a relative lift and its interval, in percent; a dash if there is none."""
     if not np.isfinite([value, low, high]).all():
         return "–"
-    return f"{compact_words(100 * value, 100 * low, 100 * high)} %"
+    return percent_range(value, low, high)
+
+
+def percent_range(value: float, low: float, high: float) -> str:
+    """Format a share (0–1) and its interval compactly, rounded by the width of the interval.
+
+    >>> percent_range(0.0761, 0.0609, 0.0944)
+    '7.6% (6.1 to 9.4)'
+    """
+    digits = rounded_digits(100 * low, 100 * high)
+    shown = {
+        "value": percent(round(100 * value, digits) / 100, max(digits, 0)),
+        "low": number(round(100 * low, digits), max(digits, 0)),
+        "high": number(round(100 * high, digits), max(digits, 0)),
+    }
+    return _("{value} ({low} to {high})").format(**shown)
 
 
 class ProblemCode(Protocol):

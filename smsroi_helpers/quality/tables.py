@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.contract import remedy_parts
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
-from smsroi_helpers.pages import PALETTE, Chart, Html, figure, note, table
+from smsroi_helpers.pages import PALETTE, Chart, Html, channel_name, figure, note, sentence_case, table
 from smsroi_helpers.quality.checks import Coverage, MessageCoverage
 
 __all__ = [
@@ -21,6 +21,11 @@ __all__ = [
     "rows_by_week_figure",
     "tables_table",
 ]
+
+
+def _table_name(table_name: str) -> str:
+    """The name of a line of `rows_by_week`."""
+    return {"orders": _("orders"), "messages": _("messages"), "visits": _("visits")}.get(table_name, table_name)
 
 
 def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -37,7 +42,7 @@ def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(rows["week"], rows["rows"], color=PALETTE[colour], linewidth=1.6)
         if len(rows):
             ax.annotate(
-                str(name), (rows["week"].iloc[-1], rows["rows"].iloc[-1]), xytext=(6, 0),
+                _table_name(str(name)), (rows["week"].iloc[-1], rows["rows"].iloc[-1]), xytext=(6, 0),
                 textcoords="offset points", va="center", color=PALETTE[colour],
             )  # fmt: skip
     ax.set_title(_weeks_title(whole))
@@ -61,7 +66,10 @@ def rows_by_week_figure(by_week: pd.DataFrame) -> Chart:
     """`rows_by_week` with alt text and caption."""
     parts = [
         _("{table}: {low} to {high} rows a week over {weeks} weeks.").format(
-            table=name, low=number(rows["rows"].min()), high=number(rows["rows"].max()), weeks=number(len(rows))
+            table=sentence_case(_table_name(str(name))),
+            low=number(rows["rows"].min()),
+            high=number(rows["rows"].max()),
+            weeks=number(len(rows)),
         )
         for name, rows in by_week.groupby("table", sort=False)
     ]
@@ -217,13 +225,13 @@ def prices_table(prices: pd.DataFrame, currency: str) -> Html:
         return note(_("There is no table of messages, so nothing is known of what they cost."))
     shown = pd.DataFrame(
         {
-            _("Channel"): prices["channel"],
+            _("Channel"): [channel_name(str(name)) for name in prices["channel"]],
             _("Messages"): prices["messages"],
             _("With a known cost"): [percent(share, 1) for share in prices["with_cost"]],
             _("Cost per message"): [money(cost, currency, 4) for cost in prices["cost_per_message"]],
         }
     )
-    return table(shown, caption=_("What a message costs: hold it against the invoice"))
+    return table(shown, caption=_("What a message costs: compare it with the invoice"))
 
 
 def gains_table(gains: pd.DataFrame) -> Html:

@@ -12,7 +12,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.retention.outputs import audit_table, cohort_table, survival_table, warnings_table
+from smsroi_helpers.retention.outputs import (
+    audit_table,
+    cohort_table,
+    survival_table,
+    warnings_table,
+    win_back_customers,
+)
 from smsroi_helpers.retention.study import analyse
 from smsroi_helpers.retention.wording import decide
 
@@ -25,6 +31,7 @@ __all__ = [
     "decide",
     "survival_table",
     "warnings_table",
+    "win_back_customers",
 ]
 
 NEEDS = ()

@@ -1,18 +1,12 @@
 """The five pictures of the customer-base audit."""
 
+import datetime as dt
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import (
-    _,
-    day,
-    joined,
-    money,
-    number,
-    percent,
-    sentence,
-)
+from smsroi_helpers.locale import _, day, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, note
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN, MOVES, hide_moves
 from smsroi_helpers.retention.study import Study
@@ -29,6 +23,10 @@ __all__ = [
 
 def _month(date: object) -> str:
     return f"{pd.Timestamp(str(date)):%Y-%m}"
+
+
+def _day(date: object) -> dt.date:
+    return pd.Timestamp(str(date)).date()
 
 
 def _no_orders() -> Html:
@@ -143,7 +141,7 @@ def cohort_figure(study: Study, currency: str) -> Html:
     panels[2].plot(rows["age"], rows["profit"], color=PALETTE["purple"])
     panels[2].set_title(_("profit per purchase"), fontsize=10)
     for panel in panels:
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.08 * panel.dataLim.y1)
         panel.set_xlabel(_("month after the first"))
     first, last = rows.iloc[0], rows.iloc[-1]
     limits = [
@@ -154,7 +152,7 @@ def cohort_figure(study: Study, currency: str) -> Html:
         "The cohort of {month}, {n} customers: {a} bought in month {first} ({first_range}), {b} in month {last}"
         " ({last_range}). Each customer brought {x} and {y} in these months."
     ).format(
-        month=_month(first["cohort"]), n=number(first["customers"]), a=percent(first["share"], 1),
+        month=month(_day(first["cohort"])), n=number(first["customers"]), a=percent(first["share"], 1),
         b=percent(last["share"], 1), first=number(first["age"]), last=number(last["age"]),
         first_range=limits[0], last_range=limits[1],
         x=money(first["per_customer"], currency), y=money(last["per_customer"], currency),
@@ -190,7 +188,7 @@ def ages_figure(study: Study, currency: str) -> Html:
         "By {days} days after the first purchase a customer of {best} had brought {most}, one of {worst} {least}: the"
         " highest and the lowest of {n} cohorts, which chance alone sets apart too."
     ).format(
-        days=number(study.audit.age_days), best=_month(best["cohort"]), worst=_month(worst["cohort"]),
+        days=number(study.audit.age_days), best=month(_day(best["cohort"])), worst=month(_day(worst["cohort"])),
         most=money(best["profit"], currency), least=money(worst["profit"], currency), n=number(len(rows)),
     )  # fmt: skip
     grey = _("Grey: the log had just begun, so the cohort may hold old customers.") if not settled.all() else ""
@@ -219,7 +217,7 @@ def months_figure(study: Study, currency: str) -> Html:
     last = rows.iloc[-1]
     words = _("In {month} {n} customers bought, {new} of them for the first time; those brought {share} of the profit.")
     words = words.format(
-        month=_month(last["month"]), n=number(last["customers"]), new=number(last["new"]),
+        month=month(_day(last["month"])), n=number(last["customers"]), new=number(last["new"]),
         share=percent(last["new_profit"] / last["profit"]) if last["profit"] else "–",
     )  # fmt: skip
     return figure(

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.locale import _, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import Html, note, table
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN, MOVES, hide_moves
 from smsroi_helpers.retention.cohorts import Triangle
@@ -86,7 +86,7 @@ def periods_table(study: Study, currency: str) -> Html:
         ],
     })  # fmt: skip
     caption = _("Two periods: profit before message costs, 95% intervals")
-    return table(frame, caption=joined(caption, hidden_words(hidden)) if hidden else caption, fold=True)
+    return table(frame, caption=joined(sentence(caption), hidden_words(hidden)) if hidden else caption, fold=True)
 
 
 def now_table(study: Study) -> Html:
@@ -104,7 +104,13 @@ def now_table(study: Study) -> Html:
                      percent(curve.ended / curve.customers, 1)))  # fmt: skip
     last = study.audit.months.iloc[-1] if len(study.audit.months) else None
     if last is not None:
-        rows.append((_("Bought in {month}").format(month=f"{last['month']:%Y-%m}"), int(last["customers"]), ""))
+        rows.append(
+            (
+                _("Bought in {month}").format(month=month(pd.Timestamp(str(last["month"])).date())),
+                int(last["customers"]),
+                "",
+            )
+        )
     frame = pd.DataFrame(rows, columns=[_("The base now"), _("Customers"), _("Share (95% interval)")])
     return table(frame, caption=_("The health of the base, counted"), suppress=_("Customers"))
 

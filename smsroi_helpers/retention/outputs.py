@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers import contract
 from smsroi_helpers.retention.base_audit import BaseAudit
+from smsroi_helpers.retention.planning import inactive_customers
 from smsroi_helpers.retention.study import Study
+from smsroi_helpers.source import Shop
 
 __all__ = [
     "audit_table",
     "cohort_table",
     "survival_table",
     "warnings_table",
+    "win_back_customers",
 ]
 
 
@@ -82,3 +87,10 @@ def warnings_table(study: Study) -> pd.DataFrame:
         "recall", "recall_low", "recall_high", "ranking",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def win_back_customers(shop: Shop, study: Study) -> ir.Table | pd.DataFrame:
+    """The table `win_back_customers` (see `planning.inactive_customers`); without orders it has no rows."""
+    if study.cuts is None:
+        return pd.DataFrame(columns=list(contract.OUTPUTS["win_back_customers"]), dtype="str")
+    return inactive_customers(shop, study.cuts)

@@ -26,6 +26,7 @@ from smsroi_helpers.statistics import FEW_EVENTS, sample_size
 __all__ = [
     "WEEKS_A_MONTH",
     "WinBackPlan",
+    "inactive_customers",
     "plan_win_back",
     "size_test",
 ]
@@ -149,6 +150,26 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
         WEEKS, TEXTS, int(sizes["inactive"]), int(sizes["entered"]), then + dt.timedelta(days=1), shop.as_of, watched,
         share, untexted, without, profit, cost, break_even, difference, customers,
     )  # fmt: skip
+
+
+def inactive_customers(shop: Shop, cuts: Cuts) -> ir.Table:
+    """The table `win_back_customers`: whom texts to win back are for, as an expression for the engine to write.
+
+    Args:
+        shop: the company, with orders.
+        cuts: of `segmentation.find_cuts`.
+
+    Returns:
+        customer_id, rfm_group (`dormant`, `lost`), silent_weeks (since the last purchase): everybody inactive on the
+        last day observed who may be texted, by customer_id.
+    """
+    orders = measures.purchases(shop)
+    last = orders.group_by(buyer="customer_id").aggregate(last=orders.day.max())
+    groups = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
+    groups = groups.semi_join(_inactive(shop, cuts, shop.as_of, shop.end), "customer_id")
+    rows = groups.inner_join(last, groups.customer_id == last.buyer)
+    silent = ibis.literal(shop.as_of).delta(rows["last"], unit="day") / 7
+    return rows.select("customer_id", rfm_group="segment", silent_weeks=silent).order_by("customer_id")
 
 
 def _inactive(shop: Shop, cuts: Cuts, day: dt.date, end: dt.datetime) -> ir.Table:

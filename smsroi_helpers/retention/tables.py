@@ -153,7 +153,7 @@ def retained_table(study: Study) -> Html:
         {
             _("Test"): experiment_name(row.experiment),
             _("Retained"): sentence_case(retained_words(row.what)),
-            _("Days"): number(row.days),
+            _("Length, days"): number(row.days),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),
             _("Difference, with the limits that decide"): points_range_words(*row.difference),
@@ -276,7 +276,7 @@ def funnel_table(study: Study) -> Html:
         return note(_("The funnel counts purchases, and the source has no orders."))
     rows = [
         {
-            _("Step"): step_words(row.step),
+            _("Step of the funnel"): step_words(row.step),
             _("Observed long enough"): row.could,
             _("Took the step"): row.reached,
             _("Share"): share_words((row.share, row.low, row.high))

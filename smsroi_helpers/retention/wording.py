@@ -7,7 +7,7 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
-from smsroi_helpers.pages import experiment_name
+from smsroi_helpers.pages import test_words
 from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
@@ -120,11 +120,11 @@ def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
             _("No valid test has left dormant or lost customers without texts."), plan_words(study.plan, currency)
         )
     measured = _(
-        "During the test {test}, {a} of the {treated} inactive customers with texts bought, and {b} of"
+        "During {test}, {a} of the {treated} inactive customers with texts bought, and {b} of"
         " the {control} without: {difference}."
     ).format(
         treated=number(row.customers[0]), control=number(row.customers[1]), a=percent(row.rates[0], 1),
-        b=percent(row.rates[1], 1), test=experiment_name(row.experiment), difference=points_words(*row.difference),
+        b=percent(row.rates[1], 1), test=test_words(row.experiment), difference=points_words(*row.difference),
     )  # fmt: skip
     if found.reason == "few":
         few = _("An arm has fewer than {n} buyers, too few to judge profit.").format(n=number(FEW_EVENTS))
@@ -160,10 +160,10 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
     text = _observed_words(study)
     if row is not None:
         text = _(
-            "In the last {days} days of the test {test}, {a} of the {treated} customers with texts bought,"
+            "In the last {days} days of {test}, {a} of the {treated} customers with texts bought,"
             " and {b} of the {control} without: {difference}."
         ).format(
-            days=number(row.days), test=experiment_name(row.experiment),
+            days=number(row.days), test=test_words(row.experiment),
             a=percent(row.rates[0], 1), b=percent(row.rates[1], 1),
             treated=number(row.customers[0]), control=number(row.customers[1]),
             difference=points_words(*row.difference),

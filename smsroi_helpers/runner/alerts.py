@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from smsroi_helpers.errors import redact
+from smsroi_helpers.pages import sentence_case
 
 __all__ = ["MOST_SHOWN", "count_alerts", "new_alerts"]
 
@@ -30,4 +31,4 @@ def new_alerts(run_dir: Path) -> list[str]:
         return []
     new = alerts[alerts["new"].astype(bool)].sort_values("at", ascending=False, kind="stable")
     newest = new.drop_duplicates(["metric", "kind", "scope"])
-    return [redact(str(text)) for text in newest["text"]]
+    return [sentence_case(redact(str(text))) for text in newest["text"]]

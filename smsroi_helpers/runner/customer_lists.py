@@ -25,8 +25,11 @@ _TABLES = {
     "cltv": "customer_value",
     "timing": "customer_send_hour",
     "retention": "churn_warnings",
+    "win_back": "win_back_customers",
 }
-"""Stage → the table of its customers."""
+"""List, named after its stage → the table of its customers."""
+_WIN_BACK = "win_back"
+"""Of the list of customers to win back, which is the stage retention’s second."""
 _RECIPIENTS = "recipients"
 """The table of the stage `send_plan` where it has no plan of texts. The list of a plan is written by `smsroi list`."""
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
@@ -50,17 +53,17 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix="smsroi-lists-") as place:
         con = connect(Path(place))
         try:
-            for stage, make in _MAKERS.items():
-                file = run_dir / "tables" / f"{_RECIPIENTS if stage == 'send_plan' else _TABLES[stage]}.parquet"
-                own = [row for row in decisions if row["stage"] == stage and row["outcome"] == "do"]
+            for name, make in _MAKERS.items():
+                file = run_dir / "tables" / f"{_RECIPIENTS if name == 'send_plan' else _TABLES[name]}.parquet"
+                own = _asking(name, decisions)
                 if not own or not file.is_file():
                     continue
-                rows = make(con.read_parquet(file, table_name=stage), own)
+                rows = make(con.read_parquet(file, table_name=name), own)
                 if rows is None:
                     continue
-                texts = {name: guard_formula(rows[name].cast("string")) for name in ("customer_id", "action", "reason")}
+                texts = {one: guard_formula(rows[one].cast("string")) for one in ("customer_id", "action", "reason")}
                 rows = rows.mutate(**texts).order_by("customer_id")["customer_id", "action", "reason", "value"]
-                target = _csv(run_dir, stage)
+                target = _csv(run_dir, name)
                 copy_to_csv(con, rows, target, byte_order_mark=True)
                 target.chmod(0o600)
                 written.append(target)
@@ -69,8 +72,20 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
     return written
 
 
-def _csv(run_dir: Path, stage: str) -> Path:
-    return run_dir / "tables" / f"customer-list-{stage}.csv"
+def _csv(run_dir: Path, name: str) -> Path:
+    return run_dir / "tables" / f"customer-list-{name}.csv"
+
+
+def _asking(name: str, decisions: Decisions) -> list[Mapping[str, Any]]:
+    """The decisions that a list is for. Whom not to text is a list, too, of those who are to be won back."""
+    if name == _WIN_BACK:
+        own = [row for row in decisions if row["stage"] == "retention" and row.get("question") == _win_back_question()]
+        return [row for row in own if row["outcome"] in ("do", "dont")]
+    return [row for row in decisions if row["stage"] == name and row["outcome"] == "do"]
+
+
+def _win_back_question() -> str:
+    return _("What should we do about customers who stop buying?")
 
 
 def _by_segment(table: ir.Table, decisions: Decisions) -> ir.Table | None:
@@ -111,6 +126,17 @@ def _silent(table: ir.Table, _decisions: Decisions) -> ir.Table:
     )
 
 
+def _inactive(table: ir.Table, decisions: Decisions) -> ir.Table:
+    """Whom to text again, or to leave alone."""
+    weeks = table.silent_weeks.round(0).cast("int64").cast("string")
+    words = _("Text to win back") if decisions[0]["outcome"] == "do" else _("Do not text")
+    return table.mutate(
+        action=ibis.literal(words),
+        reason=ibis.literal(_("Silent for {weeks} weeks")).replace("{weeks}", weeks),
+        value=ibis.null("float64"),
+    )
+
+
 def _send_hours(table: ir.Table, _decisions: Decisions) -> ir.Table:
     """The hour of each customer whose texts should move to it, on the clock of the place where the customer lives."""
     known = table.filter(table.hour.notnull(), table.outcome == "do")
@@ -144,6 +170,7 @@ _MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
     "cltv": _most_valuable,
     "timing": _send_hours,
     "retention": _silent,
+    "win_back": _inactive,
     "send_plan": _mailing,
 }
 
@@ -160,6 +187,11 @@ def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str]
         run: report/run.
     """
     stage = row["stage"]
+    if stage == "retention" and row["question"] == _win_back_question():
+        csv = _csv(run_dir, _WIN_BACK)
+        if row["outcome"] not in ("do", "dont") or not csv.is_file():
+            return None
+        return {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": ""}
     mailing = stage == "send_plan" and (run_dir / f"tables/{_RECIPIENTS}.parquet").is_file()
     table = f"tables/{_RECIPIENTS if mailing else _TABLES.get(stage, '')}.parquet"
     if not (row["outcome"] == "do" or (stage == "send_plan" and not mailing)) or not (run_dir / table).is_file():

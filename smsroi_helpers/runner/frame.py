@@ -31,6 +31,7 @@ __all__ = [
     "simulated_words",
     "stage_words",
     "template",
+    "title_words",
     "write_page",
 ]
 
@@ -44,7 +45,7 @@ _TOO_LARGE = 5_000_000
 # fmt: off
 _SVG_TAGS = {
     "svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan", "use", "defs",
-    "clipPath", "image", "pattern", "linearGradient", "stop",
+    "clipPath", "image", "pattern", "linearGradient", "stop", "title",
 }
 _MATH_TAGS = {
     "math", "mi", "mo", "mn", "mtext", "mspace", "mrow", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup",
@@ -153,7 +154,8 @@ def _hash(text: str) -> str:
 def framed(body: str, title: str, language: str) -> str:
     """Return a complete page: the body with head, policy, style sheet, and the sorting script if there is a table."""
     css = asset("page.css")
-    script = asset("sort.js") if '<table class="data">' in body else ""
+    body = _tidy(body, language)
+    script = asset("sort.js") if '<table class="data' in body else ""
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -167,6 +169,16 @@ def framed(body: str, title: str, language: str) -> str:
     return template("frame.html.j2").render(
         lang=locale.page_language(language), title=title, css=css, script=script, policy=policy, body=body
     )
+
+
+def _tidy(body: str, language: str) -> str:
+    """Keep signs with their amounts on one line, and leave out blanks after full-width stops; code is left alone."""
+    parts = re.split(r"(<pre.*?</pre>|<svg.*?</svg>)", body, flags=re.DOTALL)
+    for place in range(0, len(parts), 2):
+        parts[place] = re.sub("−(?=[$¥€£])", "−\N{WORD JOINER}", parts[place])
+        if language == "zh":
+            parts[place] = re.sub(r"([，。：；！？])((?:</\w+>)*) +(?=[^\s→])", r"\1\2", parts[place])
+    return "".join(parts)
 
 
 def write_page(path: Path, page: str) -> Path:
@@ -312,6 +324,15 @@ def check_page(page: str, path: Path) -> None:
 
 
 # Texts shared by both kinds of page -----------------------------------------------------------------------------------
+
+
+def title_words(source: Mapping[str, Any]) -> str:
+    """Return the title of a source; that of the simulated company in the reader's language."""
+    title = redact(str(source.get("title") or ""))
+    company = re.fullmatch(r"Northwind, a simulated company of ([\d,]+) customers", title)
+    if not (company and source.get("simulated")):
+        return title
+    return _("Northwind, a simulated company of {n} customers").format(n=company[1])
 
 
 def simulated_words(source: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ from smsroi_helpers.runner.frame import (
     simulated_words,
     stage_words,
     template,
+    title_words,
 )
 from smsroi_helpers.runner.index_lead import find_lead, is_decided_test, is_recommended_plan
 from smsroi_helpers.runner.index_sums import together
@@ -92,7 +93,7 @@ def index_page(
             run=manifest["run"], time=moment_words(manifest["finished"])
         ),
     )
-    return framed(body, f"{heading} · {redact(source['title'])}", manifest["language"])
+    return framed(body, f"{heading} · {title_words(source)}", manifest["language"])
 
 
 def _banner(run_dir: Path, pages: Mapping[str, str]) -> dict[str, Any] | None:
@@ -270,7 +271,7 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     """Return the context line: title, simulated or real, period, customers, as-of date, share of rejected rows."""
     source = manifest["source"]
     tables = source["tables"].values()
-    parts = [redact(source["title"]), simulated_words(source)]
+    parts = [title_words(source), simulated_words(source)]
     first = min((t["first"] for t in tables if t.get("first")), default=None)
     # Rows after the last day observed are read but not used.
     last = min(max((t["last"] for t in tables if t.get("last")), default=""), str(manifest["as_of"]))
@@ -293,7 +294,7 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
         digits = max(0, min(4, -math.floor(math.log10(share * 100))))
         parts.append(_("{share} of rows rejected").format(share=locale.percent(share, digits)))
     else:
-        parts.append(_("no row rejected"))
+        parts.append(_("no rows rejected"))
     return parts
 
 

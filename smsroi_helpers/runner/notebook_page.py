@@ -36,6 +36,7 @@ from smsroi_helpers.runner.frame import (
     simulated_words,
     stage_words,
     template,
+    title_words,
 )
 from smsroi_helpers.runner.glossary import link_words
 from smsroi_helpers.runner.parameters import INSTEAD
@@ -46,7 +47,7 @@ __all__ = ["notebook_page", "page_question"]
 _SECTIONS = {
     "Decision": ("decision", False),
     "Result": ("result", False),
-    "Checks": ("checks", False),
+    "Checks": ("checks", True),
     "What would change this decision": ("change", False),
     "What this does not show": ("limits", False),
     "Data and exclusions": ("data", True),
@@ -95,7 +96,7 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
     source = manifest["source"]
     context = " · ".join(
         (
-            redact(source["title"]),
+            title_words(source),
             simulated_words(source),
             _("as of {date}").format(date=day_words(manifest["as_of"])),
         )
@@ -113,7 +114,7 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         earlier=_neighbour(path.stem, questions, -1),
         later=_neighbour(path.stem, questions, 1),
     )
-    return framed(body, f"{question} · {redact(source['title'])}", manifest["language"])
+    return framed(body, f"{question} · {title_words(source)}", manifest["language"])
 
 
 def _neighbour(name: str, questions: Mapping[str, str], step: int) -> dict[str, str] | None:
@@ -304,7 +305,10 @@ def _cells_to_html(sections: Sequence[_Section], show_code: bool) -> str:
 
 
 class _MarkdownRenderer(IPythonRenderer):  # type: ignore[misc]
-    """Renders Markdown with formulas as MathML, since pages have no script for formulas."""
+    """Renders Markdown with typographic apostrophes, and formulas as MathML, since pages have no script for them."""
+
+    def text(self, text: str) -> str:
+        return str(super().text(re.sub(r"(?<=\w)'", "’", text)))
 
     def inline_math(self, body: str) -> str:
         return f"<math>{_mathml(body)}</math>"

@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from smsroi_helpers import locale
-from smsroi_helpers.errors import PageError, redact
+from smsroi_helpers.errors import PageError
 from smsroi_helpers.locale import _
 from smsroi_helpers.runner.changes import read_decisions
 from smsroi_helpers.runner.customer_lists import write_lists
-from smsroi_helpers.runner.frame import RUN_NAME, day_words, framed, read_json, simulated_words, template, write_page
+from smsroi_helpers.runner.frame import (
+    RUN_NAME,
+    day_words,
+    framed,
+    read_json,
+    simulated_words,
+    template,
+    title_words,
+    write_page,
+)
 from smsroi_helpers.runner.index_page import index_page
 from smsroi_helpers.runner.notebook_page import notebook_page, page_question
 
@@ -81,7 +90,7 @@ def render_reports_index(reports_dir: Path) -> None:
         if manifest:
             source = manifest.get("source", {})
             report |= {
-                "title": redact(str(source.get("title") or folder.name)),
+                "title": title_words(source) or folder.name,
                 "words": simulated_words(source),
                 "as_of": _("as of {date}").format(date=day_words(manifest.get("as_of"))),
                 "href": f"{folder.name}/{run}/index.html",

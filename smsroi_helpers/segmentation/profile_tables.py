@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from smsroi_helpers.locale import _, joined, listed, number, percent
-from smsroi_helpers.pages import Html, column_name, note, segment_name, table
+from smsroi_helpers.pages import Html, arm_name, attribute_words, note, segment_name, table
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.wording import range_words
 
@@ -23,8 +23,8 @@ def thing_words(row: Any) -> str:
     if row.kind == "hour":
         return _("orders at {hours}").format(hours=row.value.replace("-", "–"))
     if row.kind == "creative":
-        return _("clicks on “{creative}”").format(creative=row.value)
-    return _("{column} {value}").format(column=column_name(str(row.column)), value=row.value)
+        return _("clicks on “{creative}”").format(creative=arm_name(str(row.value)))
+    return attribute_words(str(row.column), str(row.value))
 
 
 def segments_in_order(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> list[str]:

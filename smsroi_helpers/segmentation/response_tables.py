@@ -3,8 +3,8 @@
 import pandas as pd
 from scipy.stats import norm
 
-from smsroi_helpers.locale import _, joined, listed, money, number, percent, rounded_digits
-from smsroi_helpers.pages import Html, names_of, note, p_words, segment_name, sentence_case, table
+from smsroi_helpers.locale import _, enumerated, joined, money, number, percent, rounded_digits
+from smsroi_helpers.pages import Html, experiment_name, names_of, note, p_words, segment_name, sentence_case, table
 from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice, choose_by_response
 from smsroi_helpers.segmentation.membership import RESPONSE, groups_differ
 from smsroi_helpers.segmentation.response_counts import Unit
@@ -42,14 +42,14 @@ def groupings_table(choice: ResponseChoice, currency: str) -> Html:
     caption = _(
         "Gain of the best arm for each group compared with one arm for all, over the randomised tests ({tests}), on"
         " customers who did not help to choose the arms; p-values by Holm"
-    ).format(tests=listed(choice.tests))
+    ).format(tests=enumerated(map(experiment_name, choice.tests)))
     return table(pd.DataFrame(rows), caption=caption)
 
 
 def _name(one: Candidate) -> str:
     if one.name != TREE:
         return sentence_case(names_of(one.name))
-    return _("Groups made of {groupings}").format(groupings=listed([names_of(name) for name in one.columns]))
+    return _("Groups made of {groupings}").format(groupings=enumerated(names_of(name) for name in one.columns))
 
 
 def _digits(one: Candidate) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
-from smsroi_helpers.pages import Html, column_name, names_of, note, segment_name, sentence_case, table
+from smsroi_helpers.pages import Html, attribute_words, names_of, note, segment_name, sentence_case, table
 from smsroi_helpers.segmentation.clusters import Clusters
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, in_order
 from smsroi_helpers.segmentation.membership import Grouping
@@ -208,8 +208,8 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
 
 def _mark(row: Any, words: dict[str, tuple[str, str, str]], currency: str) -> str:
     if row.value:
-        return _("{column} {value}: {share} ({overall})").format(
-            column=column_name(row.feature), value=row.value, share=percent(row.mean), overall=percent(row.overall)
+        return _("{attribute}: {share} ({overall})").format(
+            attribute=attribute_words(row.feature, row.value), share=percent(row.mean), overall=percent(row.overall)
         )
 
     def show(value: float) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, listed, number, percent
-from smsroi_helpers.pages import column_name, names_of, segment_name, sentence_case
+from smsroi_helpers.pages import attribute_words, names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation import decision
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
@@ -320,7 +320,7 @@ def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) ->
                 continue
             seen.add(row.feature)
             if row.value:
-                said.append(_("{column} {value}").format(column=column_name(row.feature), value=row.value))
+                said.append(attribute_words(row.feature, row.value))
             else:
                 said.append(words[row.feature][1 if row.distance > 0 else 2])
             if len(said) == most:

@@ -1,10 +1,11 @@
 """Figure of profit against budget."""
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
 from smsroi_helpers.locale import _, money
-from smsroi_helpers.pages import PALETTE, Html, figure
+from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, tooltips
 from smsroi_helpers.send_plan.budget_wording import describe_curve
 from smsroi_helpers.send_plan.spending import BudgetCurve
 
@@ -30,12 +31,20 @@ def curve_figure(curve: BudgetCurve | None, currency: str, weeks: int) -> Html |
         ax.axhline(0, color=PALETTE["line"], linewidth=1, zorder=0)
         ax.fill_between(budget, [x.low for x in shown], [x.high for x in shown], color=PALETTE["accent"], alpha=0.15)
         ax.plot(budget, [x.value for x in shown], "o-", color=PALETTE["accent"], markersize=4)
+        tooltips(ax, budget, [x.value for x in shown], [
+            _("{budget}: {value}").format(
+                budget=money(each, currency), value=compact_words(x.value, x.low, x.high, currency)
+            )
+            for each, x in zip(budget, shown, strict=True)
+        ])  # fmt: skip
         ax.axvline(curve.best, color=PALETTE["orange"], linestyle="--", linewidth=1)
-        ax.set_title(name)
+        ax.set_title(name, fontsize=mpl.rcParams["axes.labelsize"], fontweight="normal")
         ax.set_xlabel(_("budget ({currency})").format(currency=currency))
     panels[0].set_ylabel(_("profit against no texts ({currency})").format(currency=currency))
     title = describe_curve(curve, currency)
-    drawing.suptitle(title)
+    drawing.suptitle(
+        title, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], fontweight=mpl.rcParams["axes.titleweight"]
+    )
     at = int(np.argmin(np.abs(np.array(budget) - curve.best)))
     alt = _("{title}. At {budget} the plan brings {long_run} in the long run and {cash} in its weeks.").format(
         title=title, budget=money(budget[at], currency), long_run=money(curve.points[at].long_run.value, currency),

@@ -80,7 +80,7 @@ def calibration_figure(score: PlanScore | None, currency: str) -> Html | None:
     ax.plot(promised, value, "o", color=PALETTE["accent"], label=_("measured, with 95% interval"))
     ax.set_xlabel(_("promised per customer ({currency})").format(currency=currency))
     ax.set_ylabel(_("measured per customer ({currency})").format(currency=currency))
-    ax.legend(loc="best")
+    ax.legend(loc="upper left")
     above, below = (sum(each.gap.excludes(0.0) and sign * each.gap.value > 0 for each in rows) for sign in (1, -1))
     title = _("Promised too much in {above} of {n} groups, too little in {below}").format(
         above=number(above), n=number(len(rows)), below=number(below)

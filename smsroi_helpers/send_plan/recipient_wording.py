@@ -3,7 +3,7 @@
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, number, percent
 from smsroi_helpers.measures import knows_clicks, knows_cost, opt_outs
-from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words
+from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, test_words
 from smsroi_helpers.send_plan.groupings import ALL
 from smsroi_helpers.send_plan.recipient_rules import NOBODY, Rule
 from smsroi_helpers.send_plan.recipients import TRAITS, RecipientPlan
@@ -39,22 +39,21 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
     currency = plan.shop.settings.currency
     if plan.gains:
         learned = _(
-            "By the test {test} it brings {gain} per customer within {time} more than sending nothing. The rule was"
+            "By {test} it brings {gain} per customer within {time} more than sending nothing. The rule was"
             " learned from one half of the {n} customers and valued on the other half, by inverse probability"
             " weighting."
         )
         if plan.chosen.name == ALL:
             learned = _(
-                "By the test {test} with {n} customers it brings {gain} per customer within {time} more than sending"
-                " nothing."
+                "By {test} with {n} customers it brings {gain} per customer within {time} more than sending nothing."
             )
     else:
         learned = _(
-            "By the test {test} with {n} customers, no way of choosing who gets a message is shown to bring more than"
+            "By {test} with {n} customers, no way of choosing who gets a message is shown to bring more than"
             " sending none, within {time}. Each was learned from one half of the customers and valued on the other."
         )
     text = learned.format(
-        test=plan.test.name, n=number(plan.members), time=window_words(plan),
+        test=test_words(plan.test.name), n=number(plan.members), time=window_words(plan),
         gain=compact_words(gain.value, gain.low, gain.high, currency),
     )  # fmt: skip
     caveat = _(

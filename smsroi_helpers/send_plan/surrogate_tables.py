@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.locale import _, joined, money, number
-from smsroi_helpers.pages import Html, arm_name, compact_words, note, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, experiment_name, note, table
 from smsroi_helpers.send_plan.surrogate_counts import FEWEST_MEMBERS, LATER_WEEKS
 from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck
 from smsroi_helpers.send_plan.valuation import Estimate
@@ -32,19 +32,21 @@ def later_table(check: LongRunCheck, currency: str) -> Html:
         return verdict_note(check, currency)
     rows = [
         {
-            _("Test"): each.test,
+            _("Test"): experiment_name(each.test),
             _("Arm"): arm_name(each.arm),
             _("Later weeks"): _("{first} to {last}").format(first=number(each.first_week), last=number(each.last_week)),
             _("Customers"): each.members,
-            _("Observed"): _amount(each.observed, currency),
-            _("By the index"): _amount(each.index, currency),
-            _("By clicks"): _amount(each.by_clicks, currency),
-            _("By the plan’s model"): _amount(each.model, currency),
-            _("Index − observed"): _amount(each.index_gap, currency),
-            _("Clicks − observed"): _amount(each.clicks_gap, currency),
-            _("Model − observed"): _amount(each.model_gap, currency),
+            _("Profit of orders"): name,
+            _("Amount"): _amount(amount, currency),
+            _("Less observed"): _amount(gap, currency),
         }
         for each in check.effects
+        for name, amount, gap in (
+            (_("Observed"), each.observed, None),
+            (_("By the index"), each.index, each.index_gap),
+            (_("By clicks"), each.by_clicks, each.clicks_gap),
+            (_("By the plan’s model"), each.model, each.model_gap),
+        )
     ]
     caption = _(
         "Profit of orders per customer and week in the later weeks of tests, before message costs, over the arm with"
@@ -126,16 +128,17 @@ def _gap_words(effect: LaterEffect, gap: Estimate, currency: str) -> str:
     expected = effect.model.value if effect.model is not None else float("nan")
     if gap.value > 0:
         words = _(
-            "For {arm} (test {test}, weeks {first} to {last}) its model expects a profit of orders of"
+            "For {arm} ({test}, weeks {first} to {last}) its model expects a profit of orders of"
             " {model} per customer and week. That is {gap} too high; limits are adjusted for the number of arms."
         )
     else:
         words = _(
-            "For {arm} (test {test}, weeks {first} to {last}) its model expects a profit of orders of"
+            "For {arm} ({test}, weeks {first} to {last}) its model expects a profit of orders of"
             " {model} per customer and week. That is {gap} too low; limits are adjusted for the number of arms."
         )
     return words.format(
-        arm=arm_name(effect.arm), test=effect.test, first=number(effect.first_week), last=number(effect.last_week),
+        arm=arm_name(effect.arm), test=experiment_name(effect.test),
+        first=number(effect.first_week), last=number(effect.last_week),
         model=money(expected, currency), gap=_size(gap, currency),
     )  # fmt: skip
 
@@ -165,10 +168,10 @@ def _index_words(check: LongRunCheck, currency: str) -> str:
 
 def _wrong_words(effect: LaterEffect, gap: Estimate, currency: str, *, clicks: bool) -> str:
     if clicks:
-        high = _("For {arm} (test {test}) the prediction by clicks is {gap} too high.")
-        low = _("For {arm} (test {test}) the prediction by clicks is {gap} too low.")
+        high = _("For {arm} ({test}) the prediction by clicks is {gap} too high.")
+        low = _("For {arm} ({test}) the prediction by clicks is {gap} too low.")
     else:
-        high = _("For {arm} (test {test}) the index is {gap} too high.")
-        low = _("For {arm} (test {test}) the index is {gap} too low.")
+        high = _("For {arm} ({test}) the index is {gap} too high.")
+        low = _("For {arm} ({test}) the index is {gap} too low.")
     words = high if gap.value > 0 else low
-    return words.format(arm=arm_name(effect.arm), test=effect.test, gap=_size(gap, currency))
+    return words.format(arm=arm_name(effect.arm), test=experiment_name(effect.test), gap=_size(gap, currency))

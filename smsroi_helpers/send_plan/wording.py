@@ -3,7 +3,7 @@
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.measures import knows_cost
-from smsroi_helpers.pages import compact_words, cost_unknown_words, names_of
+from smsroi_helpers.pages import compact_words, cost_unknown_words, experiment_name, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.learning import Learning
@@ -45,10 +45,10 @@ def left_out_words(reason: str) -> str:
 def lever_words(check: LeverCheck) -> str:
     """What a lever's test compares, with the unit."""
     return {
-        "frequency": _("texts a week, against none (test {test}): profit per customer and week"),
+        "frequency": _("texts a week, against none ({test}): profit per customer and week"),
         "timing": _("hours, against the tests’ hours: clicks per 100 texts"),
         "content": _("texts, against the texts sent beside them: clicks per 100 texts"),
-    }[check.lever].format(test=check.test)
+    }[check.lever].format(test=experiment_name(check.test))
 
 
 def role_words(reason: str) -> str:

@@ -1,14 +1,16 @@
 """Figures of `03_timing`; its tables are in `tables`."""
 
+import datetime as dt
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from smsroi_helpers.locale import _, joined, number, percent
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.locale import _, joined, month, number, percent
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
@@ -54,6 +56,27 @@ def _dots(ax: Axes, response: HourResponse, segment: str, colour: str) -> None:
     ax.plot(_middle(sums), 100 * sums["clicks"] / sums["messages"], "o", color=PALETTE[colour], markersize=3.5)
 
 
+def _tell(ax: Axes, rows: pd.DataFrame) -> None:
+    """Tooltips of a curve: the window, and its rate with the interval."""
+    words = [
+        _("{window}: {share} (95% interval {low} to {high})").format(
+            window=window_words(row.hour, row.until), share=percent(row.rate, 1), low=percent(row.low, 1),
+            high=percent(row.high, 1),
+        )
+        for row in rows.itertuples()
+    ]  # fmt: skip
+    tooltips(ax, _middle(rows), 100 * rows["rate"], words)
+
+
+def _label(ax: Axes, rows: pd.DataFrame, place: int) -> None:
+    """Write the rate of one window above its point of the curve."""
+    rate = float(rows["rate"].iloc[place])
+    ax.annotate(
+        percent(rate, 1), (_middle(rows)[place], 100 * rate), xytext=(0, 7), textcoords="offset points", ha="center",
+        color=PALETTE["accent"], fontweight=mpl.rcParams["axes.titleweight"], fontsize=9.5,
+    )  # fmt: skip
+
+
 def _frame_hours(ax: Axes, step: int = 2) -> None:
     low, high = ax.get_xlim()
     ticks = [hour for hour in range(0, 25, step) if low - 0.5 <= hour <= high + 0.5]
@@ -85,6 +108,8 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
     _shade(ax, timing)
     _frame_hours(ax)
+    _tell(ax, rows)
+    _label(ax, rows, answer.best)
     ax.set_xlabel(_("hour of sending, the recipient’s time"))
     ax.set_ylabel(_rate_label(timing))
     best = answer.windows.iloc[answer.best]
@@ -151,6 +176,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
         _shade(ax, timing)
         _frame_hours(ax, step=4)
+        _tell(ax, rows)
         words = _("no hour stands out") if answer.chosen.all() else hours_words(answer)
         ax.set_title(_("{segment}: {hours}").format(segment=segment_name(answer.segment), hours=words))
         descriptions.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
@@ -177,6 +203,8 @@ def logs_figure(timing: Timing) -> Html:
         min(ours["hour"].min(), theirs["hour"].min()) - 0.5, max(ours["until"].max(), theirs["until"].max()) + 0.5
     )
     _frame_hours(ax)
+    _tell(ax, ours)
+    _tell(ax, theirs)
     ax.legend()
     ax.set_xlabel(_("hour of sending, the recipient’s time"))
     ax.set_ylabel(_rate_label(timing))
@@ -269,9 +297,17 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
     ax.set_ylabel(_rate_label(timing))
     top, bottom = rows.iloc[int(rate.argmax())], rows.iloc[int(rate.argmin())]
     ax.set_title(_("The response month by month"))
+    names = [month(dt.date.fromisoformat(f"{one}-01")) for one in rows["month"]]
     description = _("Highest in {top} ({most}), lowest in {bottom} ({least}).").format(
-        top=top["month"], most=percent(top["rate"], 1), bottom=bottom["month"], least=percent(bottom["rate"], 1)
-    )
+        top=names[int(rate.argmax())], most=percent(top["rate"], 1), bottom=names[int(rate.argmin())],
+        least=percent(bottom["rate"], 1),
+    )  # fmt: skip
+    tooltips(ax, at, rate, [
+        _("{month}: {share} (95% interval {low} to {high})").format(
+            month=name, share=percent(row.rate, 1), low=percent(row.low, 1), high=percent(row.high, 1)
+        )
+        for name, row in zip(names, rows.itertuples(), strict=True)
+    ])  # fmt: skip
     return figure(
         ax,
         alt=description,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.contract import worked_out
-from smsroi_helpers.locale import _, day, interval, listed, number, percent
+from smsroi_helpers.locale import _, day, enumerated, interval, listed, number, percent
 from smsroi_helpers.pages import (
     Html,
     carried_words,
@@ -16,6 +16,7 @@ from smsroi_helpers.pages import (
     note,
     segment_name,
     table,
+    test_words,
 )
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
@@ -233,7 +234,7 @@ def value_note(timing: Timing, currency: str) -> Html:
             " taking notice."
         ).format(
             value=interval(click.estimate, click.low, click.high, currency),
-            test=listed(map(experiment_name, click.experiments)),
+            test=enumerated(map(test_words, click.experiments)),
             n=number(click.customers),
         )
     )  # fmt: skip

@@ -27,7 +27,7 @@ def test_all_figures_can_be_drawn(company, evaluated):
     ]  # fmt: skip
     text = " ".join(re.sub(r"<[^>]+>", " ", each.markup) for each in shown)
     assert "nan" not in text
-    assert "4 a week" in text
+    assert "4 texts a week" in text
 
 
 def test_a_broken_page_draws_nothing(evaluate):

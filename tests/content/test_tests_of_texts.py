@@ -28,7 +28,7 @@ def decisions(found, tests):
 
 def test_one_test_has_one_verdict_and_one_amount(evaluated, tests, decisions):
     """The answer of 06 is that of the test, with what 05 computes; 05 gives none; the log has no amount beside it."""
-    assert not any("which-text" in one.question for one in ab_test.decide(evaluated, "USD"))
+    assert not any("text test" in one.question for one in ab_test.decide(evaluated, "USD"))
     by_05 = [dataclasses.replace(one, decided_in="ab_test") for one in evaluated if one.decided_in == "content"]
     first = ab_test.decide(by_05, "USD")[0]
     pd.testing.assert_frame_equal(

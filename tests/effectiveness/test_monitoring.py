@@ -198,6 +198,6 @@ def test_a_day_without_any_text_is_an_alert_where_texts_are_usual():
     assert silence.tests == 20
     assert found.tests == silence.tests + sum(each.watched.tests for each in found.series)
     text = effectiveness.alert_rows(found, "").set_index("metric").loc["messages_sent", "text"]
-    assert "channel sms: Messages sent down: 0, expected 1," in text
+    assert "channel SMS: Messages sent down: 0, expected 1," in text
     few = monitor_cells(DailyCells(rows[rows["day"] > "2026-11-15"], cells.first, cells.last, cells.complete, np.nan))
     assert not (few.alerts["metric"] == "messages_sent").any()  # too few days to call it unusual

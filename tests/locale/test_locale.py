@@ -87,7 +87,7 @@ def test_paragraphs_are_parted_by_blank_lines_and_put_back():
         (lambda: locale.money_range(1.2e8, 9e7, 1.5e8, "CNY"), ("¥1.2亿", "0.9亿", "1.5亿")),
         (lambda: locale.money_range(99.5e6, 81e6, 101e6, "CNY"), ("¥99,500,000", "81,000,000", "101,000,000")),
         (lambda: locale.money_range(0.5, 0.25, float("nan"), "CNY", 2), ("¥0.50", "0.25", "–")),
-        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（5万 至 21万）"),
+        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（5万至 21万）"),
         (lambda: compact_words(128_400.0, 51_000.0, 207_000.0), "130,000（50,000 至 210,000）"),
         (lambda: locale.day("1997-09-30"), "1997年9月30日"),
         (lambda: locale.day("2025-01-02"), "2025年1月2日"),
@@ -196,3 +196,28 @@ def test_a_translation_has_the_marks_of_its_message(found, catalogue):
 
 def _tags(markdown):
     return Counter(re.findall(r"<(\w+)", _markdown(markdown).replace("<em>", "<strong>")))
+
+
+# blanks between Chinese and numbers
+
+
+def test_a_phrase_has_one_blank_between_chinese_and_numbers_whatever_it_holds():
+    locale.use_language("zh")
+    shown = locale._("{n} customers").format
+    assert (shown(n="5"), shown(n="5万"), shown(n="若干")) == ("5 位客户", "5万位客户", "若干位客户")
+    dated = locale._("as of {date}").format
+    assert (dated(date=locale.day("2026-06-28")), dated(date="today")) == ("截至 2026年6月28日", "截至 today")
+    between = locale._("{arm} and {control} differed before the test already ({metric} before the assignment, p {p})")
+    said = between.format(arm="每周 2 条", control="A", metric="收入", p="0.01")
+    assert said == "每周 2 条与 A 在实验之前就已不同（分配前的收入，p 0.01）"
+
+
+def test_chinese_phrases_have_a_blank_beside_numbers_and_latin_letters(catalogue):
+    """Dates (2026年6月) and amounts in 万 and 亿 are written solid."""
+    han, narrow = r"[\u4e00-\u9fff]", r"[0-9A-Za-z`]"
+    solid = re.compile(rf"{han}(?<![年月]){narrow}|(?:{narrow}|%)(?!(?<=[0-9])[年月日万亿]){han}|{han} {han}")
+    assert [m.id for m in catalogue if solid.search(m.string)] == []
+
+
+def test_chinese_phrases_name_an_interval_in_one_way(catalogue):
+    assert [m.id for m in catalogue if re.search(r"95 ?% ?(置信|可信)区间|95 %", m.string)] == []

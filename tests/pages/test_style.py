@@ -445,3 +445,30 @@ def test_a_figure_carries_its_picture_for_notebooks_that_are_not_trusted() -> No
     assert metadata["text/html"] == {"smsroi": True}
     again, _metadata = pages.figure(_curve(), alt='A "curve"', caption="Orders <by> week.")._repr_mimebundle_()
     assert again == data
+
+
+# --- tooltips --------------------------------------------------------------------------------------------------------
+
+
+def test_a_point_has_its_words_and_the_drawing_stays_as_it_was():
+    plain, told = _curve(), _curve()
+    pages.tooltips(told, [1, 2, float("nan")], [1.0, 4.0, 2.0], ["week 1: 1", f"week 2: {HOSTILE}", "never"])
+    artists = len(told.get_children())
+    made = pages.figure(told, alt="A curve", caption="Orders by week.")
+    titles = re.findall(r"<title>(.*?)</title>", made.markup)
+    assert titles == ["week 1: 1", "week 2: &lt;script&gt;alert(1)&lt;/script&gt;"]
+    assert made.markup.count("fill-opacity") > pages.figure(plain, alt="A", caption="B").markup.count("fill-opacity")
+    assert len(made.axes[0].get_children()) == artists
+
+
+def test_a_narrow_figure_is_enlarged_towards_the_page():
+    def size(inches: float) -> tuple[int, int]:
+        _, ax = plt.subplots(figsize=(inches, 3))
+        ax.plot([1, 2])
+        found = re.search(r'viewBox="0 0 ([\d.]+) [\d.]+" width="(\d+)"', pages.figure(ax, alt="A", caption="B").markup)
+        assert found
+        return round(float(found[1]) * 4 / 3), int(found[2])
+
+    (natural, shown), (wide, as_it_is) = size(5.0), size(14.0)
+    assert shown == pytest.approx(1.2 * natural, abs=2)
+    assert (wide > 925, as_it_is) == (True, wide)

@@ -48,3 +48,35 @@ def test_words_with_brackets_stay_as_they_are():
     made = table(pd.DataFrame({"Arm": ["a"], "Why": ["late (by 95% of days)"]}), caption="Reasons")
     assert headings(made) == ["Arm", "Why"]
     assert "late (by 95% of days)" in made.markup
+
+
+def test_a_column_of_dashes_is_not_one_of_numbers():
+    made = table(pd.DataFrame({"Notebook": ["a", "b"], "Lacks": ["–", "–"], "Cost": ["–", "$3"]}), caption="Needs")
+    assert re.findall(r'<th scope="col"([^>]*)>', made.markup) == ["", "", ' class="n"']
+
+
+def test_a_table_of_many_columns_is_set_smaller_and_still_sorted_by_the_script():
+    few, many = (pd.DataFrame({f"c{i}": [1] for i in range(n)}) for n in (6, 7))
+    assert '<table class="data">' in table(few, caption="Few").markup
+    assert '<table class="data many">' in table(many, caption="Many").markup
+
+
+def test_a_long_heading_gets_room():
+    made = table(pd.DataFrame({"Arm": ["a"], "More responses per 1,000 texts than today": [1]}), caption="Effects")
+    assert re.findall(r'<th scope="col"([^>]*)>', made.markup) == ["", ' class="n words"']
+
+
+def test_a_chinese_date_stays_on_one_line():
+    locale.use_language("zh")
+    made = table(pd.DataFrame({"a": ["x"], "b": [locale.day("2026-06-28")]}), caption="日期")
+    locale.use_language("en")
+    assert '<td class="range">2026年6月28日</td>' in made.markup
+
+
+def test_a_caption_of_several_sentences_ends_with_a_stop_and_shows_names_as_code(frame):
+    made = table(frame, caption="Effects by `arm`. Descriptive")
+    assert "<caption>Effects by <code>arm</code>. Descriptive.</caption>" in made.markup
+    assert "<caption>Effects</caption>" in table(frame, caption="Effects").markup
+    hostile = table(frame, caption="`<script>` <b>")
+    assert "<script>" not in hostile.markup
+    assert "<b>" not in hostile.markup

@@ -29,26 +29,28 @@ def lines(header, frame, row):
     return header + "\n" + "".join(row(i, one) + "\n" for i, one in enumerate(frame.itertuples()))
 
 
-def plan_of(company, read_once):
+CUTS = Cuts(dormant_after_days=60, lost_after_days=120)
+
+
+def shop_of(company, read_once):
     orders, texts, out = company
 
     def when(one):
         return f"{START + dt.timedelta(days=int(one.day))} 12:00:00"
 
-    return planning.plan_win_back(
-        read_once(
-            orders=lines(
-                "order_id,customer_id,ordered_at,amount", orders, lambda i, x: f"{i},c{x.customer},{when(x)},10"
-            ),
-            messages=lines(
-                "message_id,customer_id,campaign_id,channel,sent_at,cost", texts,
-                lambda i, x: f"{i},c{x.customer},k,sms,{when(x)},0.05",
-            ),
-            customers=lines("customer_id,opted_out_at", out, lambda i, x: f"c{x.customer},{when(x)}"),
-            as_of=str(AS_OF), source="margin: 0.5\n",
+    return read_once(
+        orders=lines("order_id,customer_id,ordered_at,amount", orders, lambda i, x: f"{i},c{x.customer},{when(x)},10"),
+        messages=lines(
+            "message_id,customer_id,campaign_id,channel,sent_at,cost", texts,
+            lambda i, x: f"{i},c{x.customer},k,sms,{when(x)},0.05",
         ),
-        Cuts(dormant_after_days=60, lost_after_days=120), "sms",
+        customers=lines("customer_id,opted_out_at", out, lambda i, x: f"c{x.customer},{when(x)}"),
+        as_of=str(AS_OF), source="margin: 0.5\n",
     )  # fmt: skip
+
+
+def plan_of(company, read_once):
+    return planning.plan_win_back(shop_of(company, read_once), CUTS, "sms")
 
 
 def inactive(company, day):
@@ -110,3 +112,16 @@ def test_no_test_is_advised_that_needs_more_customers_than_there_will_be(entered
         assert "22,000" in decided.text
         assert "1,000 are inactive" in decided.text
         assert "9.4 percentage points or more" in decided.text  # 2 · √22
+
+
+def test_the_list_is_everybody_inactive_who_may_be_texted_with_the_weeks_since_the_last_purchase(company, read_once):
+    shop, (orders, _texts, _out) = shop_of(company, read_once), company
+    rows = shop.count(planning.inactive_customers(shop, CUTS)).set_index("customer_id")
+    last = orders.groupby("customer")["day"].max()
+    expected = inactive(company, 299)
+    assert set(rows.index) == {f"c{one}" for one in expected}
+    silent = {f"c{one}": (299 - last[one]) / 7 for one in expected}
+    assert rows["silent_weeks"].to_dict() == pytest.approx(silent)
+    groups = {name: "lost" if weeks * 7 + 1 > 120 else "dormant" for name, weeks in silent.items()}
+    assert rows["rfm_group"].to_dict() == groups
+    assert set(groups.values()) == {"dormant", "lost"}

@@ -116,3 +116,27 @@ def test_the_warnings_are_the_list_of_their_own_answer_only(tmp_path):
     row = {"stage": "retention", "question": "Can we see early who is leaving?", "outcome": "do"}
     assert find_list(tmp_path, row, "shop/run") is not None
     assert find_list(tmp_path, row | {"question": "Does texting retain customers?"}, "shop/run") is None
+
+
+WIN_BACK = "What should we do about customers who stop buying?"
+
+
+@pytest.mark.parametrize(("outcome", "action"), [("do", "Text to win back"), ("dont", "Do not text")])
+def test_whom_to_win_back_or_to_leave_alone(tmp_path, outcome, action):
+    save(
+        tmp_path, "win_back_customers", customer_id=["a", "b"], rfm_group=["dormant", "lost"], silent_weeks=[14.0, 60.4]
+    )
+    row = decided("retention", outcome=outcome) | {"question": WIN_BACK}
+    (file,) = write_lists(tmp_path, [row])
+    assert [(one["customer_id"], one["action"], one["reason"], one["value"]) for one in read(file)] == [
+        ("a", action, "Silent for 14 weeks", ""),
+        ("b", action, "Silent for 60 weeks", ""),
+    ]
+    assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer-list-win_back.csv"
+
+
+def test_an_undecided_win_back_has_no_list(tmp_path):
+    save(tmp_path, "win_back_customers", customer_id=["a"], rfm_group=["lost"], silent_weeks=[60.0])
+    row = decided("retention", outcome="not_enough_evidence") | {"question": WIN_BACK}
+    assert write_lists(tmp_path, [row]) == []
+    assert find_list(tmp_path, row, "shop/run") is None

@@ -358,7 +358,7 @@ def test_index_says_whose_data_and_how_fresh(tmp_path: Path) -> None:
 def test_orders_of_guests_and_merged_rows_are_not_rejected(tmp_path: Path) -> None:
     manifest = _manifest()
     manifest["source"]["tables"]["orders"]["rows_kept_apart"] = 5
-    assert "no row rejected" in _words(_run(tmp_path, manifest=manifest)["index.html"])
+    assert "no rows rejected" in _words(_run(tmp_path, manifest=manifest)["index.html"])
 
 
 def test_period_ends_with_the_last_day_observed(tmp_path: Path) -> None:

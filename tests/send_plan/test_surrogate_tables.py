@@ -40,7 +40,7 @@ def test_a_contradiction_says_by_how_much():
     assert (gap.low, gap.high) == pytest.approx((0.6 - wider, 0.6 + wider))
     words = describe_long_run(check, "USD")
     assert "is contradicted" in words
-    assert "For 2 a week (test how-often, weeks 5 to 10) its model expects a profit of orders of $1.00" in words
+    assert "For 2 texts a week (frequency test, weeks 5 to 10) its model expects a profit of orders of $1.00" in words
     assert "$0.60 (0.37 to 0.83) too high" in words
     low = describe_long_run(check_of(an_effect((-0.8, -0.4))), "USD")
     assert "$0.60 (0.40 to 0.80) too low" in low
