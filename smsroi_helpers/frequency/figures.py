@@ -47,6 +47,7 @@ def _band(ax: Axes, grid: np.ndarray, draws: np.ndarray, colour: str) -> None:
 
 def _tell(ax: Axes, doses: np.ndarray, draws: np.ndarray, grid_index: Callable[[float], int], currency: str) -> None:
     """Tooltips of a curve at the frequencies tested: each with its value and interval."""
+    doses = doses[doses > 0]  # against none
     found = [summarise_draws(draws[grid_index(dose)]) for dose in doses]
     words = [
         _("{dose}: {value}").format(dose=frequency_words(dose), value=interval(*one, currency))
