@@ -8,7 +8,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
 from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
 from smsroi_helpers.locale import _, joined, money, number, percent
-from smsroi_helpers.pages import experiment_name
+from smsroi_helpers.pages import experiment_words, sentence_case
 
 __all__ = ["advice_words", "change_words", "model_words", "outcome_words", "put_drift_in_words"]
 
@@ -103,8 +103,8 @@ def advice_words(check: ModelCheck) -> str:
     )
     age = ""
     if check.old:
-        age = _("Test {test} ended {n} weeks ago, more than {limit}.").format(
-            test=experiment_name(check.test), n=number(check.weeks_since), limit=number(OLD_WEEKS)
+        age = _("{test} ended {n} weeks ago, more than {limit}.").format(
+            test=sentence_case(experiment_words(check.test)), n=number(check.weeks_since), limit=number(OLD_WEEKS)
         )
     if check.repeat:
         return joined(again, age)

@@ -15,7 +15,7 @@ from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.model_drift import ModelCheck
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, number, percent
-from smsroi_helpers.pages import arm_name, channel_name, experiment_title, segment_name, sentence_case, test_words
+from smsroi_helpers.pages import arm_name, channel_name, experiment_title, experiment_words, segment_name, sentence_case
 
 __all__ = [
     "decide",
@@ -239,7 +239,7 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
         return _("No group was randomly left untexted, so attributed revenue shows correlation only.")
     if not np.isfinite([answer.test.incremental.low, answer.test.incremental.high]).all():
         return _("{test} is too new to have an interval.").format(
-            test=sentence_case(test_words(answer.test.experiment))
+            test=sentence_case(experiment_words(answer.test.experiment))
         )
     if not np.isfinite([answer.factor.low, answer.factor.high]).all():
         return _("The treated customers have hardly any attributed revenue to compare with.")

@@ -24,13 +24,13 @@ from smsroi_helpers.pages import (
     carried_words,
     compact_words,
     cost_unknown_words,
+    experiment_words,
     note,
     p_words,
     percent_range,
     problem_words,
     segment_name,
     table,
-    test_words,
 )
 from smsroi_helpers.pages import practice_table as practice
 
@@ -71,7 +71,7 @@ def test_note(study: Study) -> Html:
     words = _(
         "Frequencies were tested in {test}, from {start} on, with {n} customers; the split is as planned (p {p})."
     ).format(
-        test=test_words(each.name),
+        test=experiment_words(each.name),
         start=day(each.started),
         n=number(each.customers.sum()),
         p=p_words(study.validity.split.p_value),

@@ -22,11 +22,11 @@ from smsroi_helpers.locale import _, interval, joined, listed, money, number, pe
 from smsroi_helpers.pages import (
     compact_words,
     cost_unknown_words,
+    experiment_words,
     p_words,
     practice_dates,
     problem_words,
     sentence_case,
-    test_words,
 )
 
 __all__ = [
@@ -92,7 +92,7 @@ def no_test_words(study: Study) -> str:
             return _("Without messages the frequency that was sent is not known.")
         case "broken" if study.experiment is not None and study.validity is not None:
             return _("{test} is broken, so nothing is shown from it: {problems}.").format(
-                test=sentence_case(test_words(study.experiment.name)),
+                test=sentence_case(experiment_words(study.experiment.name)),
                 problems=listed(problem_words(problem) for problem in study.validity.problems),
             )
     return ""
@@ -191,7 +191,7 @@ def _action(found: FrequencyDecision, study: Study) -> str:
                 return _("Keep today’s frequency for now")
             return _("Text {dose}, by the test alone: what is done today is not known").format(dose=dose)
         case "broken":
-            name = test_words(study.experiment.name) if study.experiment else ""
+            name = experiment_words(study.experiment.name) if study.experiment else ""
             return _("Do not use {test}: correct it and start again").format(test=name)
         case "no_test":
             return _("Test frequencies on randomly assigned customers, one of them none, before changing anything")

@@ -21,9 +21,9 @@ from smsroi_helpers.pages.names import (
     column_name,
     experiment_name,
     experiment_title,
+    experiment_words,
     names_of,
     segment_name,
-    test_words,
 )
 from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, tooltips, use_style
@@ -67,6 +67,7 @@ __all__ = [
     "evidence_words",
     "experiment_name",
     "experiment_title",
+    "experiment_words",
     "figure",
     "lift_words",
     "metric_words",
@@ -85,7 +86,6 @@ __all__ = [
     "sentence_case",
     "stacked",
     "table",
-    "test_words",
     "tooltips",
     "use_style",
 ]

@@ -11,9 +11,9 @@ __all__ = [
     "column_name",
     "experiment_name",
     "experiment_title",
+    "experiment_words",
     "names_of",
     "segment_name",
-    "test_words",
 ]
 
 
@@ -69,10 +69,10 @@ def experiment_title(experiment: str) -> str:
     return name if name == experiment else name[:1].upper() + name[1:]
 
 
-def test_words(experiment: str) -> str:
+def experiment_words(experiment: str) -> str:
     """Return the name of a randomised test within a sentence.
 
-    >>> test_words("which-hour"), test_words("spring")
+    >>> experiment_words("which-hour"), experiment_words("spring")
     ('the hour test', 'the test spring')
     """
     return {

@@ -7,7 +7,7 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
-from smsroi_helpers.pages import test_words
+from smsroi_helpers.pages import experiment_words
 from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
@@ -124,7 +124,7 @@ def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
         " the {control} without: {difference}."
     ).format(
         treated=number(row.customers[0]), control=number(row.customers[1]), a=percent(row.rates[0], 1),
-        b=percent(row.rates[1], 1), test=test_words(row.experiment), difference=points_words(*row.difference),
+        b=percent(row.rates[1], 1), test=experiment_words(row.experiment), difference=points_words(*row.difference),
     )  # fmt: skip
     if found.reason == "few":
         few = _("An arm has fewer than {n} buyers, too few to judge profit.").format(n=number(FEW_EVENTS))
@@ -163,7 +163,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             "In the last {days} days of {test}, {a} of the {treated} customers with texts bought,"
             " and {b} of the {control} without: {difference}."
         ).format(
-            days=number(row.days), test=test_words(row.experiment),
+            days=number(row.days), test=experiment_words(row.experiment),
             a=percent(row.rates[0], 1), b=percent(row.rates[1], 1),
             treated=number(row.customers[0]), control=number(row.customers[1]),
             difference=points_words(*row.difference),

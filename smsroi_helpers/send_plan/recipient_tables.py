@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, money, number, percent
-from smsroi_helpers.pages import Html, arm_name, column_name, compact_words, note, segment_name, table, test_words
+from smsroi_helpers.pages import Html, arm_name, column_name, compact_words, experiment_words, note, segment_name, table
 from smsroi_helpers.send_plan.customer_types import RFM_GROUP, read_codes
 from smsroi_helpers.send_plan.recipient_rules import Rule
 from smsroi_helpers.send_plan.recipient_wording import rule_name, window_words
@@ -16,7 +16,8 @@ __all__ = ["mailing_note", "rules_table", "traits_table"]
 def mailing_note(plan: RecipientPlan) -> Html:
     """The test that everything rests on."""
     words = _("Learned from {test}: {n} customers, {arms}; profit after message cost within {time}.").format(
-        test=test_words(plan.test.name), n=number(plan.members), arms=" / ".join(arm_name(arm) for arm in plan.arms),
+        test=experiment_words(plan.test.name), n=number(plan.members),
+        arms=" / ".join(arm_name(arm) for arm in plan.arms),
         time=window_words(plan),
     )  # fmt: skip
     return note(words)

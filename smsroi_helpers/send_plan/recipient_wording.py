@@ -3,7 +3,7 @@
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, number, percent
 from smsroi_helpers.measures import knows_clicks, knows_cost, opt_outs
-from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, test_words
+from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, experiment_words
 from smsroi_helpers.send_plan.groupings import ALL
 from smsroi_helpers.send_plan.recipient_rules import NOBODY, Rule
 from smsroi_helpers.send_plan.recipients import TRAITS, RecipientPlan
@@ -53,7 +53,7 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
             " sending none, within {time}. Each was learned from one half of the customers and valued on the other."
         )
     text = learned.format(
-        test=test_words(plan.test.name), n=number(plan.members), time=window_words(plan),
+        test=experiment_words(plan.test.name), n=number(plan.members), time=window_words(plan),
         gain=compact_words(gain.value, gain.low, gain.high, currency),
     )  # fmt: skip
     caveat = _(

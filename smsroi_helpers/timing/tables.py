@@ -13,10 +13,10 @@ from smsroi_helpers.pages import (
     carried_words,
     evidence_label,
     experiment_name,
+    experiment_words,
     note,
     segment_name,
     table,
-    test_words,
 )
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
@@ -234,7 +234,7 @@ def value_note(timing: Timing, currency: str) -> Html:
             " taking notice."
         ).format(
             value=interval(click.estimate, click.low, click.high, currency),
-            test=enumerated(map(test_words, click.experiments)),
+            test=enumerated(map(experiment_words, click.experiments)),
             n=number(click.customers),
         )
     )  # fmt: skip

@@ -9,7 +9,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.locale import _, enumerated, joined, listed, number, percent, rounded_digits
 from smsroi_helpers.measures import state_unknown
-from smsroi_helpers.pages import p_words, practice_dates, test_words
+from smsroi_helpers.pages import experiment_words, p_words, practice_dates
 from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
@@ -120,7 +120,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
         return _("This source records no clicks: hours are compared by orders, and no price is put on them.")
     if click.known and click.estimate <= 0:
         return _("By {test} a click brings no profit, so the answer is in clicks, not in money.").format(
-            test=enumerated(map(test_words, click.experiments))
+            test=enumerated(map(experiment_words, click.experiments))
         )
     return {
         "": _("A click is priced by what customers randomly assigned in {test} brought."),
@@ -132,7 +132,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
         "no_orders": _(
             "This source has no orders, so what a click brings is not known, and the answer is in clicks, not in money."
         ),
-    }[click.reason].format(test=enumerated(map(test_words, click.experiments)))
+    }[click.reason].format(test=enumerated(map(experiment_words, click.experiments)))
 
 
 def uncompared_words(timing: Timing) -> str:
