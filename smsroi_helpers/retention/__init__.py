@@ -2,8 +2,8 @@
 
 `spells` defines how long custom and consent last; `counts` counts in the engine. `cohorts` makes the triangles,
 `survival` Kaplan and Meier's curves, `base_audit` the five views of the customer base. `early_warning` tests warnings
-on later weeks. `texting` measures in randomised tests whether texts retain and win back, `observational` what the log
-alone would say, `planning` the test that is missing. `study` runs all of them. P(alive) and the value of a point of
+on later weeks. `texting` and `win_back` measure in randomised tests whether texts do either, `observational` what the
+log alone would say, `planning` the test that is missing. `study` runs all of them. P(alive) and the value of a point of
 retention are those of `cltv`, the funnel and the moves between stages those of `segmentation`.
 """
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.retention.study import Study
-from smsroi_helpers.retention.texting import Retained, WonBack
+from smsroi_helpers.retention.texting import Retained
+from smsroi_helpers.retention.win_back import WonBack
 
 __all__ = [
     "TextingDecision",

@@ -18,7 +18,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import total
-from smsroi_helpers.retention.texting import INACTIVE
+from smsroi_helpers.retention.win_back import INACTIVE
 from smsroi_helpers.segmentation import Cuts, known_people, resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, sample_size

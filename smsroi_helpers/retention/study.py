@@ -22,13 +22,8 @@ from smsroi_helpers.retention.early_warning import AliveTest, WarningTest, evalu
 from smsroi_helpers.retention.observational import Association, associate
 from smsroi_helpers.retention.planning import WinBackPlan, plan_win_back
 from smsroi_helpers.retention.survival import Curve, Survival, analyse_survival, custom_rows, estimate_curve
-from smsroi_helpers.retention.texting import (
-    Retained,
-    WonBack,
-    find_holdouts,
-    measure_retention,
-    measure_win_back,
-)
+from smsroi_helpers.retention.texting import Retained, find_holdouts, measure_retention
+from smsroi_helpers.retention.win_back import WonBack, measure_win_back
 from smsroi_helpers.segmentation import Cuts, count_funnel, count_stage_moves, find_cuts, known_people
 from smsroi_helpers.source import Shop
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.retention import decision, observational, planning, texting, wording
+from smsroi_helpers.retention import decision, observational, planning, texting, win_back, wording
 from smsroi_helpers.segmentation import Cuts, find_cuts
 from smsroi_helpers.statistics import GROUPS, difference_of_rates
 from tests.experiment_sources import END, START, write_tests
@@ -69,7 +69,7 @@ def test_the_interval_shown_is_the_one_that_decides(make_source, open_source):
 def test_win_back_is_of_those_inactive_before_the_assignment(shop):
     """Cut-offs that make everybody who bought more than a month before the test inactive."""
     cuts = Cuts(dormant_after_days=1, lost_after_days=15)
-    rows = {row.segment: row for row in texting.measure_win_back(shop, texting.find_holdouts(shop), cuts)}
+    rows = {row.segment: row for row in win_back.measure_win_back(shop, texting.find_holdouts(shop), cuts)}
     orders = shop.orders.select("customer_id", "ordered_at").to_pandas()
     orders = orders[orders["customer_id"].str.startswith("standing-")]
     last = orders[orders["ordered_at"] < START].groupby("customer_id")["ordered_at"].max()
@@ -86,7 +86,7 @@ def test_a_test_that_leaves_nobody_without_texts_decides_nothing(make_source, op
     shop = open_source(write_tests(make_source, texts={"arms": {"a": 300, "b": 300}, "messages": {"a": 1.0, "b": 1.0}}))
     assert texting.find_holdouts(shop) == []
     assert texting.measure_retention(shop, [], 10) == []
-    assert texting.measure_win_back(shop, [], find_cuts(shop)) == []
+    assert win_back.measure_win_back(shop, [], find_cuts(shop)) == []
     assert decision.decide_texting([]).reason == "no_test"
 
 
@@ -95,7 +95,7 @@ def won_back(**changed):
         "experiment": "x", "segment": "inactive", "customers": (500, 400), "rates": (0.2, 0.1),
         "difference": (0.1, 0.05, 0.15), "profit": (2.0, 1.0, 3.0), "days": 56.0, "few": False,
     }  # fmt: skip
-    return texting.WonBack(**{**row, **changed})
+    return win_back.WonBack(**{**row, **changed})
 
 
 @pytest.mark.parametrize(
