@@ -80,5 +80,5 @@ def test_new_alerts_are_one_per_series_the_newest(tmp_path):
         (pd.Timestamp("2026-06-03"), "click_rate", "channel", "email", "known", False),
         (pd.Timestamp("2026-05-30"), "opt_out_rate", "channel", "sms", "call +8613812345678", True),
     ])  # fmt: skip
-    assert new_alerts(tmp_path) == ["newer", "call [number]"]
+    assert new_alerts(tmp_path) == ["Newer", "Call [number]"]
     assert count_alerts(tmp_path) == {"listed": 4, "new": 2}
