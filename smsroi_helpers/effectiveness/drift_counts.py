@@ -72,10 +72,10 @@ def count_clicks(shop: Shop, span: Span, channel: str, tests: Sequence[Experimen
 
     Returns:
         factor, level (0 …), period (0: before, 1: newest weeks), group (0–63, of customers); texts (delivered), clicks,
-        expected.
+        expected; customers (of the factor's texts, in all its rows the same).
     """
     parts = [part for part in (_of_tests(shop, tests), _of_plans(shop)) if part is not None]
-    columns = ["factor", "level", "period", "group", "texts", "clicks", "expected"]
+    columns = ["factor", "level", "period", "group", "texts", "clicks", "expected", "customers"]
     if not parts:
         return pd.DataFrame(columns=columns)
     people = shop.keep(parts[0] if len(parts) == 1 else ibis.union(*parts))
@@ -97,9 +97,11 @@ def count_clicks(shop: Shop, span: Span, channel: str, tests: Sequence[Experimen
     level = ibis.ifelse(
         rows.factor == "hours", _level(rows.hour.cast("float64"), HOUR_LIMITS), _level(rows.dose, DOSE_LIMITS)
     )
-    rows = rows.select(
-        "factor", "customer_id", "test", "campaign", "clicked",
-        period=(rows.sent_at >= newest).cast("int64"), level=level,
+    rows = shop.keep(
+        rows.select(
+            "factor", "customer_id", "test", "campaign", "clicked",
+            period=(rows.sent_at >= newest).cast("int64"), level=level,
+        )
     )  # fmt: skip
     alike = ibis.window(group_by=["factor", "test", "campaign", "period"])
     rows = rows.mutate(usual=rows.clicked.mean().over(alike))
@@ -107,7 +109,8 @@ def count_clicks(shop: Shop, span: Span, channel: str, tests: Sequence[Experimen
     cells = rows.group_by(
         "factor", "level", "period", group=hash_group(rows.customer_id, "model drift", GROUPS)
     ).aggregate(texts=rows.count(), clicks=total(rows.clicked), expected=total(rows.usual))
-    return shop.count(cells.order_by(*by))[columns]
+    reached = rows.group_by("factor").aggregate(customers=rows.customer_id.nunique())
+    return shop.count(cells.order_by(*by)).merge(shop.count(reached.order_by("factor")), on="factor")[columns]
 
 
 def _level(value: ir.NumericValue, limits: tuple[float, ...]) -> ir.IntegerValue:

@@ -143,6 +143,6 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
             else "",
             next_test=joined(*(advice_words(check) for check in off if check.repeat)),
             evidence=moved[0].evidence if moved else "none",
-            customers=0,
+            customers=max(check.customers for check in moved or off),
         )
     ]

@@ -84,6 +84,8 @@ class ModelCheck:
     ended: dt.date | None = None
     weeks_since: float = float("nan")
     """Weeks from its end to the last day observed."""
+    customers: int = 0
+    """Whose purchases, clicks or profit were compared; else those of `test`."""
 
     @property
     def outcome(self) -> Literal["holds", "moved", "unknown"]:
@@ -137,7 +139,10 @@ def _with_age(found: ModelCheck, tests: Sequence[Experiment], last: dt.date) -> 
     if not ended:
         return found
     newest = max(ended, key=lambda test: (test.last, test.name))
-    return replace(found, test=newest.name, ended=newest.last, weeks_since=(last - newest.last).days / 7)
+    return replace(
+        found, test=newest.name, ended=newest.last, weeks_since=(last - newest.last).days / 7,
+        customers=found.customers or int(newest.customers.sum()),
+    )  # fmt: skip
 
 
 # --- forecast --------------------------------------------------------------------------------------------------------
@@ -166,7 +171,10 @@ def _check_forecast(shop: Shop, span: Span) -> ModelCheck:
         float(cells["later_purchases"].sum()), predicted, float(np.square(moved).sum()),
         weekly.to_numpy(float)[::-1], span.weeks,
     )  # fmt: skip
-    return ModelCheck("forecast", "", "forecast", span.first, span.last, change, low, high, p_value=p_value)
+    return ModelCheck(
+        "forecast", "", "forecast", span.first, span.last, change, low, high, p_value=p_value,
+        customers=int(customers.sum()),
+    )  # fmt: skip
 
 
 def compare_forecast(
@@ -233,7 +241,9 @@ def _check_clicks(shop: Shop, span: Span, channel: str, tests: Sequence[Experime
 
 def _check_factor(cells: pd.DataFrame, factor: Factor, span: Span) -> ModelCheck:
     found = replace(compare_periods(cells), model=factor)
-    return found if found.reason else replace(found, first=span.first, last=span.last)
+    if found.reason:
+        return found
+    return replace(found, first=span.first, last=span.last, customers=int(cells["customers"].iloc[0]))
 
 
 def compare_periods(cells: pd.DataFrame) -> ModelCheck:
@@ -303,7 +313,7 @@ def _check_holdout(shop: Shop, tests: Sequence[Experiment]) -> ModelCheck:
     found = compare_months(months)
     if not np.isfinite(found.p_value):
         return replace(unknown, reason="short_holdout")
-    return replace(found, test=test.name)
+    return replace(found, test=test.name, customers=int(test.customers.sum()))
 
 
 def _monthly_differences(test: Experiment, counted: pd.DataFrame, last: dt.date) -> pd.DataFrame:

@@ -178,9 +178,10 @@ class TestCompany:
         checks = check_models(open_source(make_source(**changed[0])))
         hours = next(check for check in checks if check.model == "hours")
         assert (hours.outcome, hours.evidence, hours.repeat) == ("moved", "randomised", True)
+        assert hours.customers == PEOPLE
         assert hours.low < hours.change < hours.high
         decisions = put_drift_in_words(checks, "USD")
-        assert [each.outcome for each in decisions] == ["do"]
+        assert [(each.outcome, each.customers) for each in decisions] == [("do", PEOPLE)]
         assert decisions[0].next_test
         assert "10" in change_words(hours, "USD") or "19" in change_words(hours, "USD")
         rows = effectiveness.model_check_rows(checks).set_index("model")
@@ -217,7 +218,8 @@ def test_every_reason_and_every_level_has_words():
 
 
 def test_an_old_test_is_repeated_although_nothing_can_be_told():
-    old = ModelCheck("hours", "not_drawn", "none", test="spring", ended=dt.date(2025, 1, 1), weeks_since=70.0)
+    old = ModelCheck("hours", "not_drawn", "none", test="spring", ended=dt.date(2025, 1, 1), weeks_since=70.0,
+                     customers=900)  # fmt: skip
     assert old.repeat
     assert "70 weeks ago" in advice_words(old)
     assert put_drift_in_words([old], "USD")[0].next_test
