@@ -167,7 +167,7 @@ def compact_words(value: float, low: float, high: float, currency: str = "") -> 
     """Format an estimate and its interval compactly, rounded by the width of the interval.
 
     >>> compact_words(4.347, 0.863, 7.834, "USD")
-    '$4.3 (0.9 to 7.8)'
+    '$4.35 (0.86 to 7.83)'
     """
     digits = rounded_digits(low, high)
 
