@@ -74,7 +74,7 @@ def count_clicks(shop: Shop, span: Span, channel: str, tests: Sequence[Experimen
         factor, level (0 …), period (0: before, 1: newest weeks), group (0–63, of customers); texts (delivered), clicks,
         expected; customers (of the factor's texts, in all its rows the same).
     """
-    parts = [part for part in (_of_tests(shop, tests), _of_plans(shop)) if part is not None]
+    parts = [part for part in (_of_tests(shop, tests), _of_plans(shop, tests)) if part is not None]
     columns = ["factor", "level", "period", "group", "texts", "clicks", "expected", "customers"]
     if not parts:
         return pd.DataFrame(columns=columns)
@@ -143,13 +143,17 @@ def _of_tests(shop: Shop, tests: Sequence[Experiment]) -> ir.Table | None:
     return people.select("factor", "test", "plan", "customer_id", "begins", "ends", "dose")
 
 
-def _of_plans(shop: Shop) -> ir.Table | None:
-    """The same of customers whom plans explored with: hour and frequency were both drawn at random."""
+def _of_plans(shop: Shop, tests: Sequence[Experiment]) -> ir.Table | None:
+    """The same of customers whom plans explored with: hour and frequency were both drawn at random.
+
+    Plans whose exploring share is registered as tests (`<plan>-hours`) are among these.
+    """
     if not (shop.has("plans") and shop.has("plans", "send_at") and shop.has("messages", "plan_id")):
         return None
     plans = shop.plans
     length = plans.group_by(of="plan_id").aggregate(first=plans.send_at.min(), last=plans.send_at.max())
-    own = plans.filter(plans.role == "explore", plans.send_at.notnull())
+    registered = [test.name.rpartition("-")[0] for test in tests]
+    own = plans.filter(plans.role == "explore", plans.send_at.notnull(), ~plans.plan_id.isin([*registered, ""]))
     own = own.group_by("plan_id", "customer_id").aggregate(texts=own.count())
     own = own.join(length, own.plan_id == length.of)
     weeks = ibis.greatest((own["last"].delta(own["first"], unit="day") / 7).ceil(), 1)

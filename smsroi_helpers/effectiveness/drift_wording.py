@@ -126,7 +126,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
     moved = [check for check in off if check.outcome == "moved"]
     found = [
         _("{model}: {change}.").format(model=model_words(check.model), change=change_words(check, currency))
-        for check in moved
+        for check in off
     ]
     tested = int(np.sum([check.outcome != "unknown" for check in checks]))
     return [

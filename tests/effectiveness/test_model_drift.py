@@ -222,7 +222,9 @@ def test_an_old_test_is_repeated_although_nothing_can_be_told():
                      customers=900)  # fmt: skip
     assert old.repeat
     assert "70 weeks ago" in advice_words(old)
-    assert put_drift_in_words([old], "USD")[0].next_test
+    said = put_drift_in_words([old], "USD")[0]
+    assert said.next_test
+    assert "none before" in said.text
     young = ModelCheck("hours", "not_drawn", "none", test="spring", ended=dt.date(2026, 1, 1), weeks_since=20.0)
     assert not young.repeat
     assert put_drift_in_words([young], "USD") == []
