@@ -34,6 +34,7 @@ from smsroi_helpers.ab_test.left_alone import count_listed
 from smsroi_helpers.ab_test.planning import plan_next_test, plan_test, read_audience
 from smsroi_helpers.ab_test.profit_over_time import (
     cap_profit,
+    compare_holdout_months,
     estimate_monthly_profit,
     estimate_total_profit,
     trace_weeks,
@@ -52,6 +53,7 @@ __all__ = [
     "adjust_p",
     "analyse",
     "cap_profit",
+    "compare_holdout_months",
     "count_listed",
     "decide",
     "decide_experiment",

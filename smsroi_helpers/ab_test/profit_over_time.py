@@ -15,6 +15,7 @@ from smsroi_helpers.statistics import ALPHA, Floats, adjust, compare, estimate_m
 
 __all__ = [
     "cap_profit",
+    "compare_holdout_months",
     "estimate_monthly_profit",
     "estimate_total_profit",
     "trace_weeks",
@@ -83,8 +84,12 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
         lost_low, lost_high = control × difference; p_value, adjusted_p (Holm over the holdout's months), significant
         (by it). Only valid holdouts of single customers, and only with orders and messages.
     """
-    valid = [e for e in evaluated if not e.validity.broken and not e.experiment.clustered]
-    holdouts = [e for e in valid if e.experiment.kind == "holdout"]
+    return compare_holdout_months(shop, [e.experiment for e in evaluated if not e.validity.broken])
+
+
+def compare_holdout_months(shop: Shop, tests: Sequence[Experiment]) -> pd.DataFrame:
+    """As `estimate_monthly_profit`, of valid tests: those that are standing holdouts of single customers."""
+    holdouts = [test for test in tests if test.kind == "holdout" and not test.clustered]
     columns = [
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
         "earned_high", "lost", "lost_low", "lost_high", "p_value",
@@ -94,17 +99,17 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
     counted = experiments.count_months(shop)
     rows = []
     for each in holdouts:
-        own = counted[counted["experiment_id"] == each.experiment.name]
+        own = counted[counted["experiment_id"] == each.name]
         for month, cells in own.groupby("month"):
             first = pd.Timestamp(month)
-            n = _assigned_by(each.experiment, (first + pd.offsets.MonthEnd(0)).date())
-            sums = cells.set_index("arm")[["sum_y", "sum_y2"]].reindex(list(each.experiment.arms)).fillna(0.0)
+            n = _assigned_by(each, (first + pd.offsets.MonthEnd(0)).date())
+            sums = cells.set_index("arm")[["sum_y", "sum_y2"]].reindex(list(each.arms)).fillna(0.0)
             sums = sums.to_numpy(float)
             treated = (n[1:].sum(), *sums[1:].sum(axis=0))
             *limits, p_value = _difference(treated, (n[0], *sums[0]))
             estimate = np.array(limits)
             values = [
-                each.experiment.name,
+                each.name,
                 first.date(),
                 treated[0],
                 n[0],

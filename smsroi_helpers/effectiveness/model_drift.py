@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import f, norm, t
 
-from smsroi_helpers import cltv, experiments, measures
+from smsroi_helpers import ab_test, cltv, experiments, measures
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.effectiveness.drift_counts import (
     FACTORS,
@@ -35,7 +35,6 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, GROUPS, Floats, adjust, by_group, t_quantile
 
 __all__ = [
-    "MODELS",
     "OLD_WEEKS",
     "Model",
     "ModelCheck",
@@ -46,7 +45,6 @@ __all__ = [
 ]
 
 Model = Literal["forecast", "hours", "frequency", "holdout"]
-MODELS: tuple[Model, ...] = ("forecast", "hours", "frequency", "holdout")
 OLD_WEEKS = 52
 """A test that ended so many weeks ago is to be repeated, whatever the newest weeks say."""
 NEWEST_MONTHS = 2
@@ -308,38 +306,20 @@ def _check_holdout(shop: Shop, tests: Sequence[Experiment]) -> ModelCheck:
     if not holdouts or not (shop.has("orders") and measures.knows_profit(shop)):
         return unknown
     test = max(holdouts, key=lambda each: (each.last, float(each.customers.min()), each.name))
-    counted = experiments.count_months(shop)
-    months = _monthly_differences(test, counted[counted["experiment_id"] == test.name], shop.as_of)
+    months = _complete_months(ab_test.compare_holdout_months(shop, [test]), test, shop.as_of)
     found = compare_months(months)
     if not np.isfinite(found.p_value):
         return replace(unknown, reason="short_holdout")
     return replace(found, test=test.name, customers=int(test.customers.sum()))
 
 
-def _monthly_differences(test: Experiment, counted: pd.DataFrame, last: dt.date) -> pd.DataFrame:
-    """Treated − control in each complete month: month (its first day), difference (money a customer), variance."""
-    rows = []
-    for month, cells in counted.groupby("month"):
-        first = pd.Timestamp(month)
-        end = (first + pd.offsets.MonthEnd(0)).date()
-        if first.date() < test.started or end > min(last, test.last):
-            continue
-        assigned = test.assigned[pd.to_datetime(test.assigned["day"]) <= first]
-        n = (assigned["n"] - assigned["late"]).groupby(assigned["arm"]).sum().reindex(list(test.arms)).fillna(0.0)
-        sums = cells.set_index("arm")[["sum_y", "sum_y2"]].reindex(list(test.arms)).fillna(0.0)
-        pooled = [_mean_and_variance(n.iloc[part], sums.iloc[part]) for part in (slice(1, None), slice(0, 1))]
-        (treated, of_treated), (control, of_control) = pooled
-        rows.append((first.date(), treated - control, of_treated + of_control))
-    return pd.DataFrame(rows, columns=["month", "difference", "variance"]).dropna()
-
-
-def _mean_and_variance(n: pd.Series, sums: pd.DataFrame) -> tuple[float, float]:
-    """Mean profit of the customers of some arms, and the variance of that mean."""
-    size = float(n.sum())
-    if size < 2:
-        return float("nan"), float("nan")
-    mean = float(sums["sum_y"].sum()) / size
-    return mean, (float(sums["sum_y2"].sum()) / size - mean**2) / (size - 1)
+def _complete_months(months: pd.DataFrame, test: Experiment, last: dt.date) -> pd.DataFrame:
+    """Treated − control on page 05, of whole months of the test: month, difference (money a customer), variance."""
+    starts = pd.to_datetime(months["month"])
+    ends = starts + pd.offsets.MonthEnd(0)
+    kept = (starts >= pd.Timestamp(test.started)) & (ends <= pd.Timestamp(min(last, test.last)))
+    error = (months["high"] - months["low"]) / 2 / float(norm.ppf(0.975))
+    return months.assign(variance=error**2).loc[kept, ["month", "difference", "variance"]].dropna()
 
 
 def compare_months(months: pd.DataFrame) -> ModelCheck:

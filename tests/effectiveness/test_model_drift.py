@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from smsroi_helpers import effectiveness
+from smsroi_helpers import ab_test, effectiveness
 from smsroi_helpers.effectiveness import drift_tables
 from smsroi_helpers.effectiveness.drift_counts import HOUR_LIMITS, count_clicks, find_span
 from smsroi_helpers.effectiveness.drift_wording import advice_words, change_words, put_drift_in_words
@@ -236,6 +236,18 @@ def test_the_simulated_company_has_one_row_for_each_model(company_checks):
     assert tested
     assert all(check.low <= check.change <= check.high for check in tested)
     assert all(check.adjusted_p >= check.p_value for check in tested)
+
+
+def test_the_holdout_is_compared_by_the_months_of_page_05(company_checks, simulated, simulated_tests):
+    months = ab_test.estimate_monthly_profit(simulated[2], simulated_tests).set_index("month")["difference"]
+    check = company_checks[-1]
+    newest = months.loc[check.first : check.last]
+    assert len(newest) == 2
+    whole = [month for month in months.index if month > months.index[0] and month < check.first]
+    assert check.change in (
+        pytest.approx(newest.mean() - months.loc[whole].mean()),
+        pytest.approx(newest.mean() - months.loc[[months.index[0], *whole]].mean()),  # where it began with a month
+    )
 
 
 @pytest.fixture(scope="module")
