@@ -18,9 +18,10 @@ from smsroi_helpers.engine import total
 from smsroi_helpers.experiments import ClickValueSums, count_click_value
 from smsroi_helpers.send_plan.evidence import EXPLORED, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.send_plan.profile_counts import ProfileCounter
 from smsroi_helpers.statistics import GROUPS, Floats
 
-__all__ = ["CREDIT_DAYS", "Cells", "Rates", "count_cells", "with_profiles"]
+__all__ = ["CREDIT_DAYS", "Cells", "Rates", "count_cells"]
 
 WEEKDAYS = 7
 CREDIT_DAYS = (1, 3, 7, 14)
@@ -78,13 +79,6 @@ class Cells:
     """What the value of a click is estimated from, whatever the grouping."""
 
 
-def with_profiles(evidence: Evidence, groupings: Sequence[Grouping], rows: ir.Table) -> ir.Table:
-    """Rows with a column code, and the profile of each grouping as p0, p1 …, kept in the engine."""
-    table = pd.DataFrame({"of_code": evidence.codes["code"], **{f"p{i}": g.profile for i, g in enumerate(groupings)}})
-    profiles = ibis.memtable(table)
-    return evidence.shop.keep(rows.join(profiles, rows.code == profiles.of_code).drop("of_code", "code"))
-
-
 def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells]:
     """The cells of every grouping.
 
@@ -92,31 +86,24 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         evidence: of `collect_evidence`.
         groupings: of `find_groupings`, over the codes of the evidence.
     """
-    texts = with_profiles(evidence, groupings, evidence.texts)
-    people = with_profiles(evidence, groupings, evidence.people)
+    counter = ProfileCounter(evidence.shop, evidence.codes["code"], groupings)
+    texts, people = counter.add(evidence.texts), counter.add(evidence.people)
     credited, days = _credits(evidence)
-    credit = with_profiles(evidence, groupings, credited)
-    levels = tuple(_campaign_levels(evidence, texts, event) for event in ("clicked", "opted_out"))
-    rows = (texts, people, credit, days, levels, count_click_value(evidence.shop))
-    return [_count(evidence, grouping, f"p{i}", *rows) for i, grouping in enumerate(groupings)]
+    credit = counter.add(credited)
+    clicked, opted_out = (_campaign_levels(evidence, texts, event) for event in ("clicked", "opted_out"))
 
-
-def _count(
-    evidence: Evidence, grouping: Grouping, name: str, texts: ir.Table, people: ir.Table, credit: ir.Table,
-    credit_days: int, levels: Sequence[ir.Table], value: tuple[ClickValueSums, ...],
-) -> Cells:  # fmt: skip
-    size = {"group": GROUPS, "profile": len(grouping.membership)}
-
-    def rates(rows: ir.Table, arm: ir.Value, arms: int, events: ir.Value, exposure: ir.Value) -> Rates:
-        kept = rows.select("group", profile=rows[name], arm=arm, events=events, exposure=exposure)
+    def rates(rows: ir.Table, arm: ir.Value, arms: int, events: ir.Value, exposure: ir.Value) -> list[Rates]:
+        """Of each grouping."""
+        kept = rows.mutate(arm=arm, events=events, exposure=exposure)
         kept = kept.filter(kept.arm.notnull())
-        counted = evidence.shop.count(
-            kept.group_by("group", "profile", "arm").aggregate(
-                events=total(kept.events.cast("float64")), exposure=total(kept.exposure.cast("float64"))
-            )
+        counted = counter.count(
+            kept, {"group": kept.group, "arm": kept.arm}, {"events": kept.events, "exposure": kept.exposure}
         )
-        sizes = {**size, "arm": arms}
-        return Rates(cube(counted, "events", sizes), cube(counted, "exposure", sizes))
+        found = []
+        for cells, grouping in zip(counted, groupings, strict=True):
+            sizes = {**_sizes(grouping), "arm": arms}
+            found.append(Rates(cube(cells, "events", sizes), cube(cells, "exposure", sizes)))
+        return found
 
     dosed = people.filter(people.kind == "frequency")
     dose = _dose_number(evidence, dosed)
@@ -128,32 +115,41 @@ def _count(
     spread = heard.filter(heard.kind.isin(["timing", "frequency", EXPLORED]))
     number = {text: i for i, text in enumerate(evidence.creatives)}
 
-    def by_variant(event: str, level: ir.Table) -> Rates:
+    def by_variant(event: str, level: ir.Table) -> list[Rates]:
         varied = _comparable(texts, event)
         varied = varied.join(level, varied.stratum == level.of_stratum)
         return rates(varied, _numbered(varied.variant, number), len(number), varied[event], varied.level)
 
-    arms, by_arm = _count_arms(evidence, people, name, size)
-    credited = credit.mutate(arm=_numbered(credit.variant, number))
-    credit_cells = evidence.shop.count(
-        credited.group_by("group", "arm", profile=credited[name]).aggregate(
-            credit=total(credited.credit), clicks=credited.count()
-        )
+    clicks_by_dose = rates(
+        dosed.filter(dose >= zero), (dose - zero).cast("int64"), len(positive), dosed.clicked * scale, dosed.texts
     )
-    by_text = {**size, "arm": len(number)}
-    return Cells(
-        grouping,
-        rates(dosed.filter(dose >= zero), (dose - zero).cast("int64"), len(positive), dosed.clicked * scale,
-              dosed.texts),
-        rates(dosed, dose, len(evidence.doses), dosed.opted_out.fill_null(0), dosed.weeks),
-        rates(timed, _window_number(evidence, timed), len(evidence.windows), timed.clicked, timed.known),
-        rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.known),
-        by_variant("clicked", levels[0]),
-        by_variant("opted_out", levels[1]),
-        arms, by_arm["n"], by_arm["clicks"], by_arm["texts"], by_arm["profit"],
-        by_arm["days"].sum(axis=(0, 1)) / 7 / np.maximum(by_arm["n"].sum(axis=(0, 1)), 1.0), _doses_of(evidence, arms),
-        cube(credit_cells, "credit", by_text), credit_days, cube(credit_cells, "clicks", by_text), value,
+    opt_outs_by_dose = rates(dosed, dose, len(evidence.doses), dosed.opted_out.fill_null(0), dosed.weeks)
+    clicks_by_window = rates(timed, _window_number(evidence, timed), len(evidence.windows), timed.clicked, timed.known)
+    clicks_by_weekday = rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.known)
+    clicks_by_text, opt_outs_by_text = by_variant("clicked", clicked), by_variant("opted_out", opted_out)
+    arms, members = _count_arms(evidence, counter, people)
+    doses, value = _doses_of(evidence, arms), count_click_value(evidence.shop)
+    credit_by_text = counter.count(
+        credit, {"group": credit.group, "arm": _numbered(credit.variant, number)},
+        {"credit": credit.credit, "clicks": ibis.literal(1)},
     )  # fmt: skip
+    found = []
+    for i, grouping in enumerate(groupings):
+        of_arm = {**_sizes(grouping), "arm": len(arms)}
+        by_arm = {column: cube(members[i], column, of_arm) for column in ("n", "clicks", "texts", "profit", "days")}
+        of_text = {**_sizes(grouping), "arm": len(number)}
+        found.append(Cells(
+            grouping, clicks_by_dose[i], opt_outs_by_dose[i], clicks_by_window[i], clicks_by_weekday[i],
+            clicks_by_text[i], opt_outs_by_text[i],
+            arms, by_arm["n"], by_arm["clicks"], by_arm["texts"], by_arm["profit"],
+            by_arm["days"].sum(axis=(0, 1)) / 7 / np.maximum(by_arm["n"].sum(axis=(0, 1)), 1.0), doses,
+            cube(credit_by_text[i], "credit", of_text), days, cube(credit_by_text[i], "clicks", of_text), value,
+        ))  # fmt: skip
+    return found
+
+
+def _sizes(grouping: Grouping) -> dict[str, int]:
+    return {"group": GROUPS, "profile": len(grouping.membership)}
 
 
 def _dose_number(evidence: Evidence, rows: ir.Table) -> ir.IntegerValue:
@@ -236,27 +232,21 @@ def fit_levels(stratum: np.ndarray, option: np.ndarray, trials: Floats, events: 
 
 
 def _count_arms(
-    evidence: Evidence, people: ir.Table, name: str, size: dict[str, int]
-) -> tuple[tuple[tuple[str, str], ...], dict[str, Floats]]:
-    """Members, clicks and profit of the arms of tests that differ in how much is sent."""
+    evidence: Evidence, counter: ProfileCounter, people: ir.Table
+) -> tuple[tuple[tuple[str, str], ...], list[pd.DataFrame]]:
+    """Members, clicks and profit of the arms of tests that differ in how much is sent; of each grouping."""
     tests = [test for test in evidence.tests if test.kind in ("frequency", "holdout")]
     arms = tuple((test.name, arm) for test in tests for arm in test.arms)
     rows = people.filter(people.kind.isin(["frequency", "holdout"]))
     number = [((rows.test == test) & (rows.arm == arm), i) for i, (test, arm) in enumerate(arms)]
-    scale = rows.texts / ibis.greatest(rows.known, 1)
-    rows = rows.mutate(number=ibis.cases(*number, else_=None).cast("int64"), scaled=rows.clicked * scale)
+    rows = rows.mutate(number=ibis.cases(*number, else_=None).cast("int64"))
     rows = rows.filter(rows.number.notnull())
-    counted = evidence.shop.count(
-        rows.group_by("group", profile=rows[name], arm=rows.number).aggregate(
-            n=rows.count(),
-            clicks=total(rows.scaled.cast("float64")),
-            profit=total(rows.order_profit.cast("float64")),
-            texts=rows.texts.sum(),
-            days=total(rows.days.cast("float64")),
-        )
-    )
-    sizes = {**size, "arm": len(arms)}
-    return arms, {column: cube(counted, column, sizes) for column in ("n", "clicks", "texts", "profit", "days")}
+    scale = rows.texts / ibis.greatest(rows.known, 1)
+    sums = {
+        "n": ibis.literal(1), "clicks": rows.clicked * scale, "profit": rows.order_profit, "texts": rows.texts,
+        "days": rows.days,
+    }  # fmt: skip
+    return arms, counter.count(rows, {"group": rows.group, "arm": rows.number}, sums)
 
 
 def _doses_of(evidence: Evidence, arms: Sequence[tuple[str, str]]) -> tuple[float, ...]:

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.engine import hash_group
 from smsroi_helpers.experiments import arms_without_messages, check_experiments
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes
 from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.send_plan.profile_counts import ProfileCounter
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats
 
@@ -213,32 +214,24 @@ def count_today(
         clicked=sends.human_click_at.notnull().cast("int64"),
     )  # fmt: skip
     now = audience.rows.filter(audience.rows.reason == "").select(owner="customer_id", now_code="code")
-    table = pd.DataFrame({"of_code": evidence.codes["code"], **{f"p{i}": g.profile for i, g in enumerate(groupings)}})
-    profiles = ibis.memtable(table)
-
-    def with_profile(rows: ir.Table, code: str) -> ir.Table:
-        return shop.keep(rows.join(profiles, rows[code] == profiles.of_code).drop("of_code", code))
-
-    old = with_profile(sends.join(labelled, sends.customer_id == labelled.member).drop("member"), "old_code")
-    new = with_profile(sends.join(now, sends.customer_id == now.owner).drop("owner"), "now_code")
+    counter = ProfileCounter(shop, evidence.codes["code"], groupings)
+    old = counter.add(sends.join(labelled, sends.customer_id == labelled.member).drop("member"), "old_code")
+    new = counter.add(sends.join(now, sends.customer_id == now.owner).drop("owner"), "now_code")
     places = ibis.memtable(audience.places[["timezone", "region", "mask"]])
     members = audience.rows.filter(audience.rows.reason == "")
     members = members.join(places, (members.zone == places.timezone) & (members.area == places.region))
-    people = with_profile(members.select("customer_id", "code", "mask", half=_half(members.texts_today)), "code")
+    people = counter.add(members.select("customer_id", "code", "mask", half=_half(members.texts_today)), "code")
     weeks = measures.subscriber_weeks(shop, practice, lambda day: known_people(shop, day))
     each = weeks.group_by(subscriber="customer_id").aggregate(weeks=weeks.count())
     lost = _lost_in(evidence, practice)
     recent = labelled.join(each, labelled.member == each.subscriber)
     recent = recent.left_join(weekly, recent.member == weekly.person)
     recent = recent.left_join(lost, recent.member == lost.leaver)
-    recent = with_profile(
+    recent = counter.add(
         recent.select("old_code", "weeks", customer_id="member", half=_half(recent.texts_today.fill_null(0.0)),
                       left=recent.leaver.notnull().cast("int64")), "old_code",
     )  # fmt: skip
-    return [
-        _by_profile(evidence, audience, f"p{i}", len(grouping.membership), old, new, people, recent)
-        for i, grouping in enumerate(groupings)
-    ]
+    return _by_profile(evidence, len(audience.masks), counter, groupings, old, new, people, recent)
 
 
 def _lost_in(evidence: Evidence, practice: measures.Practice) -> ir.Table:
@@ -251,51 +244,60 @@ def _lost_in(evidence: Evidence, practice: measures.Practice) -> ir.Table:
 
 
 def _by_profile(
-    evidence: Evidence, audience: Audience, name: str, profiles: int, old: ir.Table, new: ir.Table, people: ir.Table,
-    recent: ir.Table,
-) -> Today:  # fmt: skip
-    shop = evidence.shop
-
-    def shares(rows: ir.Table, column: str, size: int) -> Floats:
-        counted = shop.count(rows.group_by(profile=rows[name], level=rows[column]).aggregate(n=rows.count()))
-        found = cube(counted.dropna(), "n", {"profile": profiles, "level": size})
-        everybody = found.sum(axis=0)
-        found[found.sum(axis=1) == 0] = everybody if everybody.sum() else 1.0
-        return np.asarray(found / found.sum(axis=1, keepdims=True))
-
+    evidence: Evidence, masks: int, counter: ProfileCounter, groupings: Sequence[Grouping], old: ir.Table,
+    new: ir.Table, people: ir.Table, recent: ir.Table,
+) -> list[Today]:  # fmt: skip
     number = {text: i for i, text in enumerate(evidence.creatives)}
 
-    def texts(rows: ir.Table) -> Floats:
-        branches = [(rows.variant == text, i) for text, i in number.items()]
-        numbered = rows.mutate(text=ibis.cases(*branches, else_=None).cast("int64") if branches else ibis.null("int64"))
-        return shares(numbered.filter(numbered.text.notnull()), "text", max(len(number), 1))
+    def shares(rows: ir.Table, level: ir.Value, size: int) -> list[Floats]:
+        """(P, size) of each grouping."""
+        rows = rows.mutate(level=level)
+        rows = rows.filter(rows.level.notnull())
+        counted = counter.count(rows, {"level": rows.level}, {"n": ibis.literal(1)})
+        return [
+            _as_shares(cube(cells, "n", {"profile": len(grouping.membership), "level": size}))
+            for cells, grouping in zip(counted, groupings, strict=True)
+        ]
 
-    masks = len(audience.masks)
-    group = hash_group(old.customer_id, PURPOSE, GROUPS)
-    scale = {"group": GROUPS, "profile": profiles}
-    clicks = shop.count(
-        old.group_by(group=group, profile=old[name]).aggregate(
-            n=old.count(), known=old.known.sum(), clicked=old.clicked.sum()
-        )
-    )
-    clicks["clicked"] *= clicks["n"] / clicks["known"].clip(lower=1)
-    sizes = shop.count(people.group_by("mask", profile=people[name]).aggregate(n=people.count()))
-    group = hash_group(recent.customer_id, PURPOSE, GROUPS)
-    weeks = shop.count(
-        recent.group_by("half", group=group, profile=recent[name]).aggregate(
-            weeks=total(recent.weeks.cast("float64")), left=recent.left.sum()
-        )
-    )
-    return Today(
-        customers=cube(sizes, "n", {"profile": profiles, "mask": masks}),
-        doses=shares(people, "half", HALVES),
-        hours=shares(new, "hour", 24),
-        texts=texts(new),
-        recent_clicks=cube(clicks, "clicked", scale),
-        recent_texts=cube(clicks, "n", scale),
-        recent_doses=shares(old, "half", HALVES),
-        recent_hours=shares(old, "hour", 24),
-        recent_creatives=texts(old),
-        recent_opt_outs=cube(weeks, "left", {"group": GROUPS}),
-        recent_weeks=cube(weeks, "weeks", {**scale, "half": HALVES}),
-    )
+    def texts(rows: ir.Table) -> list[Floats]:
+        branches = [(rows.variant == text, i) for text, i in number.items()]
+        numbered = ibis.cases(*branches, else_=None) if branches else ibis.null()
+        return shares(rows, numbered.cast("int64"), max(len(number), 1))
+
+    clicks = counter.count(
+        old, {"group": hash_group(old.customer_id, PURPOSE, GROUPS)},
+        {"n": ibis.literal(1), "known": old.known, "clicked": old.clicked},
+    )  # fmt: skip
+    sizes = counter.count(people, {"mask": people["mask"]}, {"n": ibis.literal(1)})
+    weeks = counter.count(
+        recent, {"half": recent.half, "group": hash_group(recent.customer_id, PURPOSE, GROUPS)},
+        {"weeks": recent.weeks, "left": recent.left},
+    )  # fmt: skip
+    doses, hours, sent = shares(people, people.half, HALVES), shares(new, new.hour, 24), texts(new)
+    recent_doses, recent_hours, recent_texts = shares(old, old.half, HALVES), shares(old, old.hour, 24), texts(old)
+    found = []
+    for i, grouping in enumerate(groupings):
+        profiles = {"profile": len(grouping.membership)}
+        scale = {"group": GROUPS, **profiles}
+        clicked = clicks[i]["clicked"] * clicks[i]["n"] / clicks[i]["known"].clip(lower=1)
+        found.append(Today(
+            customers=cube(sizes[i], "n", {**profiles, "mask": masks}),
+            doses=doses[i],
+            hours=hours[i],
+            texts=sent[i],
+            recent_clicks=cube(clicks[i].assign(clicked=clicked), "clicked", scale),
+            recent_texts=cube(clicks[i], "n", scale),
+            recent_doses=recent_doses[i],
+            recent_hours=recent_hours[i],
+            recent_creatives=recent_texts[i],
+            recent_opt_outs=cube(weeks[i], "left", {"group": GROUPS}),
+            recent_weeks=cube(weeks[i], "weeks", {**scale, "half": HALVES}),
+        ))  # fmt: skip
+    return found
+
+
+def _as_shares(found: Floats) -> Floats:
+    """Shares by row; those of all where a row has nothing, equal where nobody has."""
+    everybody = found.sum(axis=0)
+    found[found.sum(axis=1) == 0] = everybody if everybody.sum() else 1.0
+    return np.asarray(found / found.sum(axis=1, keepdims=True))

@@ -20,7 +20,7 @@ from smsroi_helpers.errors import (
     UsageError,
 )
 from smsroi_helpers.runner import attempt, publish
-from smsroi_helpers.runner.execute import Outcome
+from smsroi_helpers.runner.execute import Job, Outcome
 from smsroi_helpers.runner.run import RunOptions, run_report
 from tests.faults.runs import Quiet, latest_manifest
 from tests.faults.tiny import ORDERS, PACKAGE_HOME, PARAMETERS, make_project, report_files, write_notebook
@@ -96,6 +96,13 @@ def test_a_key_that_nothing_uses_is_no_reason_to_run_again(
 def test_the_key_counts_where_ids_or_rejected_rows_became_pseudonyms(key_id: str, rows_out: int, uses: bool) -> None:
     tables = {"orders": {"rows_in": 12, "rows_out": rows_out, "rows_kept_apart": 2}}
     assert attempt._uses_key({"key_id": key_id, "tables": tables}) is uses
+
+
+def test_the_longest_notebook_starts_first_by_the_latest_run_or_what_is_usual() -> None:
+    jobs = [Job(stage, stage, Path(stage), Path(stage), {}) for stage in ("quality", "own", "cltv", "send_plan")]
+    assert [job.name for job in attempt._longest_first(jobs, None)] == ["send_plan", "cltv", "quality", "own"]
+    latest = {"manifest": {"notebooks": {"own": {"seconds": 60.0}, "quality": {"seconds": 20.0}}}}
+    assert [job.name for job in attempt._longest_first(jobs, latest)] == ["own", "send_plan", "quality", "cltv"]
 
 
 def test_a_run_that_is_no_longer_whole_does_not_count_as_unchanged(
