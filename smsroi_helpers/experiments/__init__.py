@@ -13,6 +13,7 @@ from smsroi_helpers.experiments.click_value import (
 )
 from smsroi_helpers.experiments.clusters import Clusters
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
+from smsroi_helpers.experiments.label_days import find_label_days, label_when_assigned
 from smsroi_helpers.experiments.metrics import METRICS, ORDER_METRICS, Metric
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.registry import (
@@ -22,8 +23,6 @@ from smsroi_helpers.experiments.registry import (
     count_months,
     count_outcomes,
     count_weeks,
-    find_label_days,
-    label_when_assigned,
     list_experiments,
     moments_of,
 )

@@ -17,6 +17,7 @@ from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.experiments.clusters import Clusters, count_clusters, with_cluster_days
+from smsroi_helpers.experiments.label_days import label_together_when_assigned
 from smsroi_helpers.experiments.metrics import CLICK_PAIRS, METRICS, PAIRS
 from smsroi_helpers.experiments.pre_period import with_pre_period
 from smsroi_helpers.source import Shop, once
@@ -29,14 +30,9 @@ __all__ = [
     "count_months",
     "count_outcomes",
     "count_weeks",
-    "find_label_days",
-    "label_when_assigned",
     "list_experiments",
     "moments_of",
 ]
-
-MOST_LABEL_DAYS = 26
-"""The most days at which the customers of one experiment are labelled: one a week for half a year of enrolment."""
 
 
 @dataclass(frozen=True)
@@ -294,88 +290,19 @@ def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.
     return counted.merge(known, on="experiment_id")
 
 
-def label_when_assigned(
-    shop: Shop, label: Callable[[ir.Table, dt.date], ir.Table], experiment_id: str | None = None
-) -> ir.Table:
-    """The segment of each customer of an experiment when assigned, as used by all stages.
-
-    A segment of a later day would be an outcome. Customers are labelled as of the day before their own assignment.
-    Where an experiment assigns for longer than 26 days, the days are divided into at most 26 equal intervals, and
-    customers are labelled as of the day before their interval.
-
-    Args:
-        shop: the company, with assignments.
-        label: takes a table of customers (customer_id) and a day, and gives customer_id and segment of each of them as
-            of that day: `segmentation.Segmentation.label`.
-        experiment_id: one experiment; None for all.
-
-    Returns:
-        of_experiment, member (the customer), segment: one row per assigned customer and experiment.
-    """
-    people = _with_day(shop, None if experiment_id is None else [experiment_id])
-    parts = []
-    for name, start, end in _label_intervals(shop, people):
-        members = people.filter(people.experiment_id == name)
-        members = members.filter(members.day >= ibis.literal(start), members.day < ibis.literal(end))
-        labelled = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
-        parts.append(labelled.select(of_experiment=ibis.literal(name), member="customer_id", segment="segment"))
-    return shop.keep(ibis.union(*parts) if len(parts) > 1 else parts[0])
-
-
-def _with_day(shop: Shop, experiments: Sequence[str] | None) -> ir.Table:
-    people = shop.assignments.mutate(day=shop.day(shop.assignments.assigned_at))
-    return people if experiments is None else people.filter(people.experiment_id.isin(list(experiments)))
-
-
-def _label_intervals(shop: Shop, people: ir.Table) -> list[tuple[str, dt.date, dt.date]]:
-    """Experiment, first day and the day after the last of each interval of `label_when_assigned`."""
-    days = people.group_by("experiment_id").aggregate(first=people.day.min(), last=people.day.max())
-    found = []
-    for row in shop.count(days.order_by("experiment_id")).itertuples():
-        first, last = pd.Timestamp(row.first).date(), pd.Timestamp(row.last).date()
-        step = dt.timedelta(days=-(-((last - first).days + 1) // MOST_LABEL_DAYS))
-        start = first
-        while start <= last:
-            found.append((row.experiment_id, start, start + step))
-            start += step
-    return found
-
-
-def find_label_days(shop: Shop, experiments: Sequence[str]) -> ir.Table:
-    """The day as of which each customer of some experiments is labelled by `label_when_assigned`.
-
-    Args:
-        shop: the company, with assignments.
-        experiments: by experiment_id.
-
-    Returns:
-        experiment_id, customer_id, label_day: one row per assigned customer and experiment.
-    """
-    people = _with_day(shop, experiments)
-    days = [
-        (
-            (people.experiment_id == name) & (people.day >= ibis.literal(start)) & (people.day < ibis.literal(end)),
-            ibis.literal(start - dt.timedelta(days=1)),
-        )
-        for name, start, end in _label_intervals(shop, people)
-    ]
-    rows = people.select("experiment_id", "customer_id", label_day=ibis.cases(*days))
-    return shop.keep(rows.distinct())
-
-
 def count_by_segment(
     shop: Shop,
-    label: Callable[[ir.Table, dt.date], ir.Table],
+    label: Callable[[ir.Table, ir.Table], ir.Table],
     metrics: Sequence[str] = ("profit", "order_rate"),
 ) -> pd.DataFrame:
     """Moments by experiment, arm and segment when assigned: see `label_when_assigned` and `count_outcomes`.
 
     Args:
         shop: the company.
-        label: `segmentation.Segmentation.label`.
+        label: `segmentation.Segmentation.label`: customers and days to their segments, see there.
         metrics: names of the metrics.
     """
-    labelled = label_when_assigned(shop, label)
+    labelled = label_together_when_assigned(shop, label)
     rows = _in_time(shop)
     rows = rows.join(labelled, (rows.experiment_id == labelled.of_experiment) & (rows.customer_id == labelled.member))
     rows = rows.drop("of_experiment", "member")

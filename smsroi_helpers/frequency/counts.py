@@ -7,7 +7,7 @@ cells, or in weeks of a hashed sample of customers (`count_log_weeks`). Nothing 
 import datetime as dt
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -100,7 +100,9 @@ def count_arms(
         clicks=theirs.count(where=measures.earliest_click(shop, theirs.human_click_at) < theirs.outcome_end),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
-    labels = {name: resolve(shop, by, cuts=cuts).label for name, by in (("segment", segment_by), _STAGE)}
+    labels: dict[str, Callable[[ir.Table, dt.date], ir.Table]] = {
+        name: resolve(shop, by, cuts=cuts).label for name, by in (("segment", segment_by), _STAGE)
+    }
     labels |= {} if covariates is None else {"cell": covariates.label}
     for name, label in labels.items():
         labelled = label_when_assigned(shop, label, experiment.name)

@@ -378,7 +378,7 @@ def cluster_of(shop: Shop, clusters: Clusters, at: Until | None = None) -> ir.Ta
             score = score + ibis.cases(*pairs, else_=0.0)
             at_column += len(levels)
         scores.append(score)
-    keys = () if at is None else keys_of(at)
+    keys = keys_of(at)
     rows = rows.select(*keys, "customer_id", **{f"score_{j}": score for j, score in enumerate(scores)})
     best = ibis.greatest(*(rows[f"score_{j}"] for j in range(len(scores))))
     nearest = [(rows[f"score_{j}"] == best, name) for j, name in enumerate(clusters.names)]

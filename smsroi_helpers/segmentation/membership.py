@@ -17,6 +17,7 @@ import numpy as np
 
 from smsroi_helpers import contract, measures
 from smsroi_helpers.errors import NotEnoughData, UsageError
+from smsroi_helpers.measures import left_join_columns
 from smsroi_helpers.segmentation.cluster_test import ClusterTest, run_cluster_test
 from smsroi_helpers.segmentation.clusters import (
     UNKNOWN,
@@ -29,17 +30,17 @@ from smsroi_helpers.segmentation.clusters import (
 )
 from smsroi_helpers.segmentation.cutoffs import Cuts, find_cuts
 from smsroi_helpers.segmentation.response_rule import Label, ResponseRule
-from smsroi_helpers.segmentation.rfm import known_people, rfm_rows
+from smsroi_helpers.segmentation.rfm import Until, keys_of, known_people, rfm_rows
 from smsroi_helpers.segmentation.rules import (
     BUYER_GROUPS,
     NEVER,
     PROSPECT,
     RECENCY_GROUPS,
     STAGES,
-    advocates,
     group_of,
     recency_group_of,
     stage_of,
+    with_advocates,
 )
 from smsroi_helpers.source import Shop
 
@@ -167,9 +168,9 @@ def label_customers(shop: Shop, cuts: Cuts, clusters: Clusters | None = None, at
         customer_id; the columns of `rfm.rfm_rows` (null for who has not bought); rfm_group (`prospect` for them),
         cluster (null where no clustering is accepted, `prospect` likewise), lifecycle_stage (`awareness`).
     """
-    bought = rfm_rows(shop, at)
-    stage = stage_of(bought, cuts, _is_advocate(shop, bought, at))
-    bought = bought.mutate(rfm_group=group_of(bought, cuts), lifecycle_stage=stage)
+    bought = with_advocates(shop, rfm_rows(shop, at), at)
+    stage = stage_of(bought, cuts, bought.advocate)
+    bought = bought.mutate(rfm_group=group_of(bought, cuts), lifecycle_stage=stage).drop("advocate")
     if clusters is None:
         bought = bought.mutate(cluster=ibis.null("string"))
     else:
@@ -184,12 +185,6 @@ def label_customers(shop: Shop, cuts: Cuts, clusters: Clusters | None = None, at
         lifecycle_stage=ibis.ifelse(never, STAGES[0], rows.lifecycle_stage),
         cluster=rows.cluster if clusters is None else ibis.ifelse(never, PROSPECT, rows.cluster),
     ).drop("person")
-
-
-def _is_advocate(shop: Shop, rows: ir.Table, at: dt.date | None) -> ir.BooleanValue:
-    """Whether the customer of each row has recommended the company by a day."""
-    recommends = advocates(shop, at)
-    return rows.customer_id.isin(recommends.customer_id) if recommends is not None else ibis.literal(False)
 
 
 def customer_segments(shop: Shop, grouping: Grouping, response: "Segmentation | None" = None) -> ir.Table:
@@ -243,42 +238,46 @@ class Segmentation:
         """
         return self.label(known_people(self.shop, day), day)
 
-    def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
+    def label(self, people: ir.Table, at: Until | None = None) -> ir.Table:
         """customer_id and segment of these customers as of a day, known by then or not.
 
         Args:
-            people: a table with customer_id, one row each.
-            day: the last day that counts; None for the last one observed.
+            people: a table with customer_id, one row each; with label_day too, for a table of days.
+            at: the last day that counts; None for the last one observed; or a table of all days in `people`.
+
+        Returns:
+            label_day, for a table of days; customer_id, segment.
         """
+        keys = (*keys_of(at), "customer_id")
         if self.rule is not None:
-            return self.rule.label(people, self.parts, day)
+            return self.rule.label(people, self.parts, at)
         if self.name == EVERYBODY:
-            return people.select("customer_id", segment=ibis.literal(EVERYBODY))
-        members = self._members(day)
-        rows = people.select(person="customer_id")
-        rows = rows.left_join(members, rows.person == members.customer_id)
-        return rows.select(customer_id="person", segment=rows.segment.fill_null(REST.get(self.name, UNKNOWN)))
+            return people.select(*keys, segment=ibis.literal(EVERYBODY))
+        rows = left_join_columns(people.select(*keys), self._members(at), *(keys if self.dated else ("customer_id",)))
+        return rows.select(*keys, segment=rows.segment.fill_null(REST.get(self.name, UNKNOWN)))
 
     def order(self, found: Iterable[str]) -> list[str]:
         """The segments found, in the order in which a reader wants them."""
         return segment_order(self.name, list(found))
 
-    def _members(self, day: dt.date | None) -> ir.Table:
-        """customer_id and segment of those with a purchase by the day, or of those in `customers`."""
+    def _members(self, at: Until | None) -> ir.Table:
+        """customer_id (and label_day) and segment of those with a purchase by the day, or of those in `customers`."""
         shop = self.shop
         if not self.dated:
             return shop.customers.select("customer_id", segment=column_value(shop, self.name))
+        keys = (*keys_of(at), "customer_id")
         if self.clusters is not None:
-            rows = cluster_of(shop, self.clusters, day)
-            return rows.select("customer_id", segment=rows.cluster)
-        rows = rfm_rows(shop, day)
+            rows = cluster_of(shop, self.clusters, at)
+            return rows.select(*keys, segment=rows.cluster)
+        rows = rfm_rows(shop, at)
         if self.cuts is None:
             segment = recency_group_of(rows)
         elif self.name == "rfm_group":
             segment = group_of(rows, self.cuts)
         else:
-            segment = stage_of(rows, self.cuts, _is_advocate(shop, rows, day))
-        return rows.select("customer_id", segment=segment)
+            rows = with_advocates(shop, rows, at)
+            segment = stage_of(rows, self.cuts, rows.advocate)
+        return rows.select(*keys, segment=segment)
 
 
 def column_value(shop: Shop, column: str) -> ir.StringValue:

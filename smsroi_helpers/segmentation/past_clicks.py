@@ -1,6 +1,5 @@
 """Groups by how often customers have clicked so far, as of any day: a grouping that only tests of texts make use of."""
 
-import datetime as dt
 from dataclasses import dataclass
 
 import ibis
@@ -8,6 +7,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers import measures
 from smsroi_helpers.segmentation.clusters import PRIOR_MESSAGES, messages_by_customer
+from smsroi_helpers.segmentation.rfm import Until, keys_of
 from smsroi_helpers.source import Shop
 
 __all__ = ["CLICK_GROUPS", "NEVER_TEXTED", "PastClicks", "find_past_clicks"]
@@ -31,12 +31,16 @@ class PastClicks:
     names: tuple[str, ...]
     """Of the groups, the one that clicks least first."""
 
-    def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
-        """customer_id and segment of these customers as of a day; who was not texted is in `NEVER_TEXTED`."""
-        sent = messages_by_customer(self.shop, day or self.shop.as_of)
-        rows = people.select(person="customer_id")
-        rows = rows.left_join(sent, rows.person == sent.member_id)
-        return rows.select(customer_id="person", segment=self.group_of(rows))
+    def label(self, people: ir.Table, at: Until | None = None) -> ir.Table:
+        """customer_id and segment of these customers as of a day; who was not texted is in `NEVER_TEXTED`.
+
+        With label_day, for a table of days, which `people` has too.
+        """
+        last = self.shop.as_of if at is None else at
+        keys = (*keys_of(last), "customer_id")
+        sent = messages_by_customer(self.shop, last).rename(customer_id="member_id")
+        rows = measures.left_join_columns(people.select(*keys), sent, *keys)
+        return rows.select(*keys, segment=self.group_of(rows))
 
     def group_of(self, rows: ir.Table) -> ir.StringValue:
         """The group of each row of delivered and clicked messages (null: none)."""

@@ -5,6 +5,8 @@ by having them. The criteria of a good segmentation are in `criteria`.
 """
 
 import datetime as dt
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -174,14 +176,11 @@ def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> p
     losses: dict[str, dict[str, np.ndarray]] = {outcome: {} for outcome in OUTCOMES}
     totals: dict[str, np.ndarray] = {}
     facts: dict[tuple[str, str], tuple[int, int]] = {}
+    same = outcomes.answered is outcomes.later
+    asked = (OUTCOMES,) if same else (OUTCOMES[:2], OUTCOMES[2:])
     for name in names:
-        for outcome in OUTCOMES:
-            rows = outcomes.of(outcome)
-            y = rows[outcome].cast("float64")
-            cells = rows.group_by(name, "group").aggregate(
-                n=rows.count(where=y.notnull()), y=total(y).fill_null(0.0), yy=total(y * y, 4).fill_null(0.0)
-            )
-            n, y_sum, yy = by_group(shop.count(cells.order_by(name, "group")), [name], ["n", "y", "yy"])[1]
+        counted = itertools.chain.from_iterable(_sums(shop, outcomes, name, own) for own in asked)
+        for outcome, (n, y_sum, yy) in counted:
             losses[outcome][name] = _cross_fitted_loss(n, y_sum, yy)
             totals[outcome] = _cross_fitted_loss(*(part.sum(axis=0, keepdims=True) for part in (n, y_sum, yy)))
             facts[name, outcome] = (int((n.sum(axis=1) > 0).sum()), int(n.sum()))
@@ -202,6 +201,24 @@ def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> p
             )  # fmt: skip
     columns = ["segmentation", "outcome", "segments", "customers", "share", "low", "high"]
     return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
+
+
+def _sums(
+    shop: Shop, outcomes: Outcomes, name: str, asked: Sequence[str]
+) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Each outcome with its n, Σy and Σy² (segments × groups), of outcomes that are read from the same rows."""
+    rows = outcomes.of(asked[0])
+    sums: dict[str, ir.Scalar] = {}
+    for outcome in asked:
+        y = rows[outcome].cast("float64")
+        sums |= {
+            f"n_{outcome}": rows.count(where=y.notnull()), f"y_{outcome}": total(y).fill_null(0.0),
+            f"yy_{outcome}": total(y * y, 4).fill_null(0.0),
+        }  # fmt: skip
+    cells = shop.count(rows.group_by(name, "group").aggregate(**sums).order_by(name, "group"))
+    for outcome in asked:
+        n, y_sum, yy = by_group(cells, [name], [f"{sum_}_{outcome}" for sum_ in ("n", "y", "yy")])[1]
+        yield outcome, (n, y_sum, yy)
 
 
 def _cross_fitted_loss(n: np.ndarray, y: np.ndarray, yy: np.ndarray) -> np.ndarray:

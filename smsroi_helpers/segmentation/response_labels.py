@@ -16,7 +16,7 @@ from smsroi_helpers.segmentation.cutoffs import Cuts
 from smsroi_helpers.segmentation.membership import PAST_CLICKS, REST, column_value
 from smsroi_helpers.segmentation.past_clicks import PastClicks
 from smsroi_helpers.segmentation.rfm import rfm_rows
-from smsroi_helpers.segmentation.rules import advocates, group_of, recency_group_of, stage_of
+from smsroi_helpers.segmentation.rules import group_of, recency_group_of, stage_of, with_advocates
 from smsroi_helpers.source import Shop
 
 __all__ = ["STRATUM", "Groupings", "label_together"]
@@ -76,13 +76,7 @@ def label_together(shop: Shop, groupings: Groupings, experiments: Sequence[str])
 
 def _buyers(shop: Shop, groupings: Groupings, days: ir.Table) -> ir.Table:
     """label_day, customer_id and the named group, stage and recency group of those with a purchase by the day."""
-    rows = rfm_rows(shop, days)
-    recommends = advocates(shop, days)
-    if recommends is not None:
-        rows = left_join_columns(rows, recommends.mutate(advocate=True), "customer_id", "label_day")
-        rows = rows.mutate(advocate=rows.advocate.fill_null(False))
-    else:
-        rows = rows.mutate(advocate=False)
+    rows = with_advocates(shop, rfm_rows(shop, days), days)
     labels: Mapping[str, ir.StringValue] = {
         "rfm_group": group_of(rows, groupings.cuts),
         "lifecycle_stage": stage_of(rows, groupings.cuts, rows.advocate),

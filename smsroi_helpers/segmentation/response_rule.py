@@ -1,18 +1,19 @@
 """The groups of a tree over other groupings, and which of them a customer is in on any day."""
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.measures import left_join_columns
 from smsroi_helpers.segmentation.response_tree import Split, levels_of_groups
+from smsroi_helpers.segmentation.rfm import Until, keys_of
 
 __all__ = ["Label", "ResponseRule"]
 
-Label = Callable[[ir.Table, dt.date | None], ir.Table]
-"""From a table with customer_id and a day to customer_id and segment: `Segmentation.label`."""
+Label = Callable[[ir.Table, Until | None], ir.Table]
+"""From a table with customer_id and a day, or days, to customer_id and segment: `Segmentation.label`."""
 BETWEEN_COLUMNS = " · "
 BETWEEN_LEVELS = " / "
 
@@ -35,20 +36,21 @@ class ResponseRule:
             names.append(BETWEEN_COLUMNS.join(parts))
         return tuple(names)
 
-    def label(self, people: ir.Table, labels: Sequence[Label], day: dt.date | None) -> ir.Table:
-        """customer_id and segment of these customers as of a day.
+    def label(self, people: ir.Table, labels: Sequence[Label], at: Until | None) -> ir.Table:
+        """customer_id and segment of these customers as of a day, or label_day too as of a table of days.
 
         A level that no test had goes with those that did not keep the number of the group (`Split.stay`).
 
         Args:
-            people: customer_id, one row each.
+            people: customer_id, one row each; with label_day too, for a table of days.
             labels: of each column.
-            day: the last day that counts.
+            at: the last day that counts, or a table of days.
         """
-        rows = people.select("customer_id")
+        keys = (*keys_of(at), "customer_id")
+        rows = people.select(*keys)
         for number, each in enumerate(labels):
-            found = each(people, day).select(**{f"member_{number}": "customer_id", f"level_{number}": "segment"})
-            rows = rows.left_join(found, rows.customer_id == found[f"member_{number}"]).drop(f"member_{number}")
+            found = each(people, at).rename({f"level_{number}": "segment"})
+            rows = left_join_columns(rows, found, *keys)
         group = ibis.literal(0, "int64")
         for number, split in enumerate(self.splits, start=1):
             stays = rows[f"level_{split.column}"].isin([self.levels[split.column][at] for at in sorted(split.stay)])
@@ -56,4 +58,4 @@ class ResponseRule:
         names = self.names
         rows = rows.mutate(group=group)
         segment = ibis.cases(*((rows.group == k, name) for k, name in enumerate(names)), else_=names[0])
-        return rows.select("customer_id", segment=segment)
+        return rows.select(*keys, segment=segment)

@@ -47,7 +47,7 @@ def up_to(rows: ir.Table, day: ir.DateValue, last: Until) -> ir.Table:
     return rows.filter(day <= ibis.literal(last))
 
 
-def keys_of(last: Until) -> tuple[str, ...]:
+def keys_of(last: Until | None) -> tuple[str, ...]:
     """Columns that tell results of one day from those of others: none for a single day."""
     return ("label_day",) if isinstance(last, ir.Table) else ()
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.measures import left_join_columns
 from smsroi_helpers.segmentation.cutoffs import Cuts
 from smsroi_helpers.segmentation.rfm import JACKKNIFE, Until, keys_of, rfm_rows, up_to
 from smsroi_helpers.source import Shop
@@ -122,6 +123,21 @@ def advocates(shop: Shop, at: Until | None = None) -> ir.Table | None:
     if not parts:
         return None
     return (ibis.union(*parts) if len(parts) > 1 else parts[0]).distinct()
+
+
+def with_advocates(shop: Shop, rows: ir.Table, at: Until | None = None) -> ir.Table:
+    """Rows with a column advocate: whether the customer has recommended the company by a day (see `advocates`).
+
+    Args:
+        shop: the company.
+        rows: customer_id; with label_day too, for a table of days.
+        at: as of `advocates`.
+    """
+    recommends = advocates(shop, at)
+    if recommends is None:
+        return rows.mutate(advocate=ibis.literal(False))
+    rows = left_join_columns(rows, recommends.mutate(advocate=ibis.literal(True)), *keys_of(at), "customer_id")
+    return rows.mutate(advocate=rows.advocate.fill_null(False))
 
 
 # --- what the rules come to ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers import experiments
-from smsroi_helpers.experiments import registry
+from smsroi_helpers.experiments import label_days, registry
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from smsroi_helpers.segmentation import resolve
 
@@ -75,7 +75,7 @@ def test_segments_are_those_before_each_customers_assignment(shop, name, interva
     zone = shop.settings.timezone
     assigned = rows["assigned_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
     since = (assigned - assigned.min()).dt.days
-    assert -(-(since.max() + 1) // registry.MOST_LABEL_DAYS) == interval
+    assert -(-(since.max() + 1) // label_days.MOST_LABEL_DAYS) == interval
     start = assigned.min() + pd.to_timedelta(since // interval * interval, unit="D")
     orders = shop.orders.execute().query("amount >= 0")
     orders["day"] = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()

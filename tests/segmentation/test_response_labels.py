@@ -1,9 +1,16 @@
 """Levels of many groupings at once: the same as those of each grouping alone."""
 
+import datetime as dt
+
+import ibis
+import pandas as pd
+
 from smsroi_helpers import experiments
 from smsroi_helpers.segmentation import cutoffs, membership
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
 from smsroi_helpers.segmentation.response_labels import Groupings, label_together
+from smsroi_helpers.segmentation.response_rule import ResponseRule
+from smsroi_helpers.segmentation.response_tree import Split
 from tests.segmentation.samples import HEAD
 
 
@@ -27,6 +34,33 @@ def test_each_level_is_that_of_its_grouping_alone_as_of_the_day_before(company):
     for name, label in labels.items():
         alone = experiments.label_when_assigned(shop, label, "how-often").execute()
         assert levels_of(rows, name).equals(levels_of(alone, "segment", "member", "of_experiment")), name
+
+
+def test_labels_of_several_days_are_those_of_each_day_alone(company):
+    shop, found, _source = company
+    days = [shop.as_of - dt.timedelta(days=after) for after in (0, 40, 150)]
+    people = shop.customers.select("customer_id").limit(400)
+    dated = ibis.union(*(people.mutate(label_day=ibis.literal(day)) for day in days))
+    rule = ResponseRule(("past_clicks", "lifecycle_stage"), (Split(0, 0, frozenset({0, 1})),), (
+        ("no texts yet", "rarely", "sometimes", "often"), membership.STAGES,
+    ))  # fmt: skip
+    stage = membership.resolve(shop, "lifecycle_stage", cuts=found.cuts)
+    parts = (find_past_clicks(shop)[0].label, stage.label)
+    ways = [stage, membership.Segmentation(shop, "response", rule=rule, parts=parts), *(
+        membership.resolve(shop, name, cuts=found.cuts)
+        for name in ("rfm_group", "recency", "region", "attr_member_level")
+    ), membership.Segmentation(shop, membership.EVERYBODY)]  # fmt: skip
+    if found.clusters is not None:
+        ways.append(membership.resolve(shop, "cluster", clusters=found.clusters))
+    for way in ways:
+        together = way.label(dated, shop.keep(dated.select("label_day").distinct())).execute()
+        several = {pd.Timestamp(day).date(): rows for day, rows in together.groupby("label_day")}
+        assert sorted(several) == sorted(days), way.name
+        for day in days:
+            alone = way.label(people, day).execute().set_index("customer_id")["segment"].sort_index()
+            assert several[day].set_index("customer_id")["segment"].sort_index().equals(alone), (way.name, day)
+        if way.name in ("rfm_group", "recency", "lifecycle_stage", "response"):
+            assert together.groupby("customer_id")["segment"].nunique().gt(1).any(), way.name
 
 
 def test_customers_are_labelled_as_of_the_day_before_their_own_assignment(make_source, open_source):
