@@ -119,7 +119,7 @@ class Attributed:
     """`any`: every campaign whose window includes an order counts it in full."""
     hours: int
     revenue: float
-    """Attributed revenue of the treated arm, before refunds (money)."""
+    """Attributed revenue of the treated arm less that of as many control customers, before refunds (money)."""
     calibration: Ratio
     """Incremental ÷ attributed revenue: the factor by which attributed revenue is multiplied."""
     inflation: Ratio
@@ -253,10 +253,12 @@ def _compare(
     for touch in TOUCHES:
         for window in hours:
             name = f"{touch}_{window}"
-            mean = float(treated[f"{name}__y"]) / n
+            # The control may have got texts too, after the treatment: then they are in neither difference.
+            mean = float(treated[f"{name}__y"]) / n - float(control[f"{name}__y"]) / m
             factor = fieller(
-                revenue, mean, var_top=var_revenue, var_bottom=_covariance(treated, name, name) / n,
-                cov=_covariance(treated, name, "revenue") / n, width=width,
+                revenue, mean, var_top=var_revenue,
+                var_bottom=_covariance(treated, name, name) / n + _covariance(control, name, name) / m,
+                cov=_covariance(treated, name, "revenue") / n + _covariance(control, name, "revenue") / m, width=width,
             )  # fmt: skip
             rules.append(Attributed(touch, window, mean * n, factor, _inverse(factor)))
     earned = float(treated["order_profit__y"])
