@@ -21,6 +21,7 @@ from smsroi_helpers.content.savings import Saving, find_savings
 from smsroi_helpers.content.texts import Texts, read_texts
 from smsroi_helpers.content.within_campaign import OptionEffects, fit_within
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import weekly_rate
 
 __all__ = ["Content", "analyse"]
 
@@ -80,8 +81,9 @@ def analyse(
     today, people = count_today(shop, texts, practice, segment_by)
     today = today.assign(option=_creative_numbers(texts)[today["text"].to_numpy(int)])
     found = choose(
-        cells, texts.creatives, today, people, practice.weeks_covered, ab_test.find_prices(shop, yearly_discount), rng
-    )
+        cells, texts.creatives, today, people, practice.weeks_covered, ab_test.find_prices(shop, yearly_discount),
+        weekly_rate(yearly_discount), rng,
+    )  # fmt: skip
     in_test = cells["source"].str.startswith("test:")
     overall = fit_within(cells, texts.creatives)
     return Content(

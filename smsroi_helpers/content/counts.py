@@ -41,7 +41,7 @@ class Sends:
     rows: ir.Table
     """customer_id, campaign_id, text, segment, source (`test:` and a content test's id, `plan:` and the role in a plan,
     or `log`), group, seen (how often the customer got this content type, this text included), known, clicked, ordered,
-    opted_out, replied, cost, discount.
+    opted_out, replied, cost, discount, order_profit (both of the orders credited to the message).
     """
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left)."""
@@ -86,7 +86,7 @@ def collect_sends(
     used = _with_source(shop, used)
     kept = shop.keep(used.select(
         "customer_id", "campaign_id", "text", "source", "known", "clicked", "ordered", "opted_out", "replied", "cost",
-        "discount", "seen", segment=used.segment, group=hash_group(used.customer_id, JACKKNIFE),
+        "discount", "order_profit", "seen", segment=used.segment, group=hash_group(used.customer_id, JACKKNIFE),
     ))  # fmt: skip
     exclusions = _count_exclusions(shop, rows, of_channel, first, window_hours, kept)
     if not exclusions["messages"].iloc[-1] and not _has_tests(shop):  # a test of texts has its verdict all the same
@@ -121,13 +121,16 @@ def _with_outcomes(shop: Shop, rows: ir.Table, window_hours: int) -> ir.Table:
         replied=rows.replied.fill_null(False),
     )
     if not shop.has("orders"):
-        return rows.mutate(ordered=no, discount=ibis.literal(0.0))
+        return rows.mutate(ordered=no, discount=ibis.literal(0.0), order_profit=ibis.literal(0.0))
     credited = measures.attributed_orders(shop, window_hours)
     sums = credited.group_by(of_message="message_id").aggregate(
-        credited=credited.count(), discount=total(credited.discount)
+        credited=credited.count(), discount=total(credited.discount), order_profit=total(credited.order_profit)
     )
     found = rows.left_join(sums, rows.message_id == sums.of_message)
-    return found.mutate(ordered=found.credited.notnull(), discount=found.discount.fill_null(0.0))
+    return found.mutate(
+        ordered=found.credited.notnull(), discount=found.discount.fill_null(0.0),
+        order_profit=found.order_profit.fill_null(0.0),
+    )  # fmt: skip
 
 
 def _has_experiments(shop: Shop) -> bool:
@@ -194,7 +197,7 @@ def _count_exclusions(
 
 def count_cells(shop: Shop, sends: Sends) -> pd.DataFrame:
     """campaign_id, source, segment, text, group; sent, messages (whose click is known), clicks, orders, opt_outs,
-    replies, cost, discount.
+    replies, cost, discount, order_profit.
     """
     rows = sends.rows
     keys = ["campaign_id", "source", "segment", "text", "group"]
@@ -207,6 +210,7 @@ def count_cells(shop: Shop, sends: Sends) -> pd.DataFrame:
         replies=rows.count(where=rows.replied),
         cost=total(rows.cost).fill_null(0.0),
         discount=total(rows.discount).fill_null(0.0),
+        order_profit=total(rows.order_profit).fill_null(0.0),
     )
     return shop.count(cells.order_by(keys))
 

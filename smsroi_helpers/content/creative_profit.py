@@ -1,10 +1,18 @@
 """Which creative for whom: clicks, orders, opt-outs and profit per text by segment and creative.
 
-    profit = P(click) · value of a click − P(opt-out) · value of a subscriber − message cost − extra discount
+    profit = P(click) · value of a click · profit of its clicks relative to the usual − message cost
+             − P(opt-out) · value of a subscriber of the segment
 
-An opt-out saved is money, and so is a segment of the bill. The values of a click and of a subscriber are those of
-`05_ab_test`; what is compared within campaigns is the creative. The extra discount is what a creative's buyers are let
-off beyond the usual per click, counted where it differs significantly.
+An opt-out saved is money, and so is a segment of the bill. The value of a click is that of `05_ab_test`; what is
+compared within campaigns is the creative. An opt-out costs what texting that subscriber brings from then on, which
+depends on the text: with τ texts a week that bring the profit p before opt-outs and cause the opt-outs o, and a share k
+lost or discounted a week, a subscriber is worth V = τ p ÷ (τ o + k). An opt-out is priced at V with the text whose V is
+highest. So the text with the highest profit is the one with the highest long-run value, however far texts are apart: at
+the value of a subscriber of today's mixture, a text with few opt-outs would look worse than it is.
+
+References:
+    Dinkelbach (1967), On nonlinear fractional programming, Management Science 13(7): max τ p ÷ (τ o + k) by way of
+        max p − o V.
 """
 
 from collections.abc import Sequence
@@ -17,17 +25,20 @@ from scipy.stats import norm
 
 from smsroi_helpers.ab_test import Prices
 from smsroi_helpers.content.pooling import Pooled, pool
+from smsroi_helpers.content.profit_per_click import draw_profit_per_click
 from smsroi_helpers.content.within_campaign import OptionEffects, fit_within
-from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, Floats, Ints, best_set, t_quantile
+from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, Floats, best_set
 
 __all__ = [
     "ByCreative",
     "SegmentChoice",
     "choose",
+    "opt_out_cost",
     "response_rows",
 ]
 
 _Z = float(norm.ppf(1 - ALPHA / 2))
+_LEAST_LOST = 1e-6
 OUTCOMES = ("click", "order", "opt_out", "profit")
 
 
@@ -51,6 +62,8 @@ class SegmentChoice:
     """The creative with the highest expected profit; without a price of clicks, with the most clicks."""
     chosen: np.ndarray
     """Which creatives are not distinguishable from the best (95 %)."""
+    opt_out_cost: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Money that an opt-out costs, with 95 % limits; 0 where subscribers have no known value."""
 
     @property
     def gain(self) -> Floats:
@@ -70,7 +83,7 @@ class ByCreative:
     """Effects of creatives over all customers, and the choice by segment."""
 
     overall: dict[str, OptionEffects]
-    """Outcome → effects over all segments (logit); `discount` per text (money)."""
+    """Outcome → effects over all segments (logit); `order_profit` of attributed orders, per text (money)."""
     pooled: dict[str, Pooled]
     """click by segment; order and opt_out the same in all segments."""
     segments: tuple[SegmentChoice, ...]
@@ -81,7 +94,7 @@ class ByCreative:
 
 def choose(
     cells: pd.DataFrame, creatives: Sequence[str], today: pd.DataFrame, people: pd.DataFrame, weeks: int,
-    prices: Prices, rng: np.random.Generator, draws: int = 4_000,
+    prices: Prices, discount: float, rng: np.random.Generator, draws: int = 4_000,
 ) -> ByCreative | None:  # fmt: skip
     """Compare creatives by segment; None where no two creatives can be compared.
 
@@ -92,6 +105,7 @@ def choose(
         people: segment, customers.
         weeks: of today's practice.
         prices: of a click and a subscriber.
+        discount: weekly.
         rng: of the draws.
         draws: their number.
     """
@@ -99,7 +113,7 @@ def choose(
         "click": fit_within(cells, creatives),
         "order": fit_within(cells, creatives, trials="sent", events="orders"),
         "opt_out": fit_within(cells, creatives, trials="sent", events="opt_outs"),
-        "discount": fit_within(cells, creatives, trials="sent", events="discount", scale="mean"),
+        "order_profit": fit_within(cells, creatives, trials="sent", events="order_profit", scale="mean"),
     }
     used = np.flatnonzero(overall["click"].largest)
     if len(used) < 2:
@@ -118,32 +132,39 @@ def choose(
             fit.connected[used], fit.groups,
         )  # fmt: skip
         pooled[outcome] = pool([part], rng, draws)
-    extra = _extra_discounts(overall["discount"], used, own, rng, draws)
     price = _draw(rng, draws, prices.click.estimate, prices.click.low, prices.click.high)
-    lost = _draw(rng, draws, *prices.subscriber.value) if prices.subscriber.known else np.zeros(draws)
-    found = []
-    for number, name in enumerate(order):
-        rows = known[known["segment"] == name]
-        rates = {
+    lost = _draw_lost(rng, draws, prices, discount)
+    rates = [
+        {
             "click": _rates(rows, pooled["click"].draws[:, number], "messages", "clicks"),
             "order": _rates(rows, pooled["order"].draws[:, 0], "sent", "orders"),
             "opt_out": _rates(rows, pooled["opt_out"].draws[:, 0], "sent", "opt_outs"),
         }
-        cost = _mean_cost(rows, own, len(names))
-        of_click = extra.beyond_usual(rates["click"])
-        profit = rates["click"] * price[:, None] - rates["opt_out"] * lost[:, None] - cost - of_click
+        for number, rows in enumerate(known[known["segment"] == name] for name in order)
+    ]
+    weight = known.groupby("segment")["messages"].sum()[order].to_numpy(float)
+    clicks = np.average([each["click"].mean(axis=0) for each in rates], axis=0, weights=weight)
+    relative = _relative_profit(overall["order_profit"], used, own, clicks, prices.click.estimate, rng, draws)
+    found = []
+    for number, name in enumerate(order):
+        rows, rate = known[known["segment"] == name], rates[number]
+        sales = rate["click"] * relative * price[:, None] - _mean_cost(rows, own, len(names))
         mine = today[(today["segment"] == name) & today["option"].isin(place)]
         sent = (
             np.bincount(mine["option"].map(place), mine["messages"], len(names)) if len(mine) else np.zeros(len(names))
         )
         messages = np.asarray(np.bincount(rows["option"], rows["messages"], len(names)), float)
         share = sent / sent.sum() if sent.sum() else messages / messages.sum()
-        values = profit if np.isfinite(profit).all() else rates["click"]
         customers = people.loc[people["segment"] == name, "customers"]
+        texted = int(customers.iloc[0]) if len(customers) else 0
+        a_week = float(sent.sum()) / max(weeks, 1)
+        cost = opt_out_cost(sales, rate["opt_out"], a_week / texted if texted else 0.0, lost)
+        profit = sales - rate["opt_out"] * cost[:, None]
+        values = profit if np.isfinite(profit).all() else rate["click"]
         found.append(SegmentChoice(
-            name, names, messages, share, float(sent.sum()) / max(weeks, 1),
-            int(customers.iloc[0]) if len(customers) else 0, {**rates, "profit": profit},
+            name, names, messages, share, a_week, texted, {**rate, "profit": profit},
             int(values.mean(axis=0).argmax()), best_set(values.mean(axis=0), np.cov(values.T), rng).chosen,
+            (float(cost.mean()), *np.quantile(cost, [ALPHA / 2, 1 - ALPHA / 2]).tolist()),
         ))  # fmt: skip
     return ByCreative(overall, pooled, tuple(found), prices, bool(np.isfinite(price).all()))
 
@@ -181,29 +202,41 @@ def _mean_cost(rows: pd.DataFrame, every: pd.DataFrame, size: int) -> Floats:
     return np.nan_to_num(np.where(np.isfinite(own), own, overall))
 
 
-@dataclass(frozen=True)
-class _Extra:
-    """Discounts of each creative's buyers."""
-
-    per_text: Floats
-    """draws × creatives: attributed discounts per text."""
-    per_click: float
-    """Over all creatives."""
-    differs: np.ndarray
-
-    def beyond_usual(self, clicks: Floats) -> Floats:
-        """Draws × creatives: discounts beyond the usual per click; 0 where they do not differ."""
-        return np.where(self.differs, self.per_text - self.per_click * clicks, 0.0)
+def _draw_lost(rng: np.random.Generator, draws: int, prices: Prices, discount: float) -> Floats | None:
+    """Draws of the share of subscribers lost or discounted a week whatever they are sent; None where not known."""
+    if not prices.subscriber.known:
+        return None
+    return np.maximum(_draw(rng, draws, *prices.subscriber.natural_loss), 0.0) + discount
 
 
-def _extra_discounts(
-    fit: OptionEffects, used: Ints, cells: pd.DataFrame, rng: np.random.Generator, draws: int
-) -> _Extra:
-    sent, clicks, discounts = (float(cells[name].sum()) for name in ("sent", "clicks", "discount"))
-    effect, error = np.nan_to_num(fit.effect[used]), np.nan_to_num(fit.standard_error[used])
-    differs = (error > 0) & (np.abs(effect) > t_quantile(1 - ALPHA / len(used), fit.groups - 1) * error)
-    per_text = discounts / max(sent, 1.0) + effect + rng.standard_normal((draws, len(used))) * error
-    return _Extra(per_text, discounts / max(clicks, 1.0), differs)
+def opt_out_cost(sales: Floats, opt_outs: Floats, texts: float, lost: Floats | None) -> Floats:
+    """Draws of what an opt-out costs (money): V with the text whose V is highest on average; 0 where it is not known.
+
+    Args:
+        sales: draws × creatives: profit per text before opt-outs (money).
+        opt_outs: draws × creatives: per text.
+        texts: per subscriber and week.
+        lost: draws of the share of subscribers lost or discounted a week whatever they are sent; None: not known.
+    """
+    if lost is None or not texts > 0 or not np.isfinite(sales).all():
+        return np.zeros(len(sales))
+    value = texts * sales.mean(axis=0) / np.maximum(texts * opt_outs.mean(axis=0) + lost.mean(), _LEAST_LOST)
+    best = int(value.argmax())
+    return np.maximum(texts * sales[:, best] / np.maximum(texts * opt_outs[:, best] + lost, _LEAST_LOST), 0.0)
+
+
+def _relative_profit(
+    fit: OptionEffects, used: np.ndarray, cells: pd.DataFrame, clicks: Floats, price: float,
+    rng: np.random.Generator, draws: int,
+) -> Floats:  # fmt: skip
+    """Draws × creatives of `draw_profit_per_click`; 1 where it cannot be seen for all of them."""
+    effect = fit.effect[used]
+    apart = len(set(fit.connected[used].tolist())) > 1
+    if apart or not np.isfinite(effect).all() or not np.isfinite(price) or not (clicks > 0).all():
+        return np.ones((draws, len(used)))
+    sent = np.asarray(np.bincount(cells["option"], cells["sent"], len(used)), float)
+    covariance = fit.covariance[np.ix_(used, used)]
+    return draw_profit_per_click(effect, covariance, clicks, price, sent / sent.sum(), rng, draws)
 
 
 def response_rows(found: ByCreative | None) -> pd.DataFrame:

@@ -130,15 +130,12 @@ def money_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
 
 
 def price_note(content: Content, currency: str) -> Html:
-    """What a click and a subscriber are worth here."""
+    """What a click is worth here."""
     found = content.by_creative
     if found is None or not found.priced:
         return note(_("No experiment shows what a click brings, so texts are compared by clicks and opt-outs."))
-    click, subscriber = found.prices.click, found.prices.subscriber
-    words = _("A click is worth {click}.").format(click=interval(click.estimate, click.low, click.high, currency))
-    if subscriber.known:
-        words += " " + _("An opt-out costs {value}.").format(value=interval(*subscriber.value, currency))
-    return note(words)
+    click = found.prices.click
+    return note(_("A click is worth {click}.").format(click=interval(click.estimate, click.low, click.high, currency)))
 
 
 def segments_table(content: Content, currency: str) -> Html:
@@ -160,6 +157,8 @@ def segments_table(content: Content, currency: str) -> Html:
             ),
             _("Profit per text, above today"):
                 _money_interval(gain, currency) if found.priced else _("not known"),
+            _("An opt-out costs"):
+                interval(*one.opt_out_cost, currency) if one.opt_out_cost[0] > 0 else _("not known"),
         })  # fmt: skip
     caption = _(
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"

@@ -1,7 +1,8 @@
 """Were the rules kept: past texts at hours that are not allowed, after an opt-out, without consent, above the cap.
 
-Hours are those of `measures.sending_rules` on the recipient's clock; consent and opt-outs are those of
-`measures.consent`. Consent that the source does not record is unknown, not a breach.
+Hours are those of `measures.sending_rules` on the recipient's clock; they are rules on texts and calls, so messages of
+other channels are not checked for them. Consent and opt-outs are those of `measures.consent`; consent that the source
+does not record is unknown, not a breach.
 """
 
 import datetime as dt
@@ -17,11 +18,16 @@ from smsroi_helpers.contract import withdrawn
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing import mark_disallowed
 
-__all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
+__all__ = ["CHECKS", "OTHER_CHANNELS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
 
 Check = Literal["closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap"]
 CHECKS: tuple[Check, ...] = ("closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap")
 RECENT_DAYS = 28
+OTHER_CHANNELS = frozenset({
+    "app", "direct mail", "e-mail", "edm", "email", "letter", "mail", "post", "print", "push", "web", "wechat",
+    "weixin",
+})  # fmt: skip
+"""Channels to which the rules on hours and days of texts do not apply; names in lower case."""
 _FLAGS = {
     "closed_hours": "at_closed_hour", "days_off": "on_day_off", "after_opt_out": "after_opt_out",
     "without_consent": "without_consent", "above_cap": "above_cap",
@@ -44,7 +50,8 @@ class Audit:
     campaigns: pd.DataFrame
     """check, campaign_id, texts, customers, first, last; most texts first."""
     unchecked: dict[Check, str]
-    """Check → why it was not made: `no_times`, `no_opt_outs`, `no_opt_ins`, `no_cap`."""
+    """Check → why it was not made: `other_channel` (of `OTHER_CHANNELS`), `no_times`, `no_opt_outs`, `no_opt_ins`,
+    `no_cap`."""
     unknown_consent: int
     """Texts to recipients of whom the source does not record whether they consented."""
     weekly_cap: int
@@ -84,7 +91,9 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
         return None
     rows = shop.keep(_mark_cap(_mark_consent(shop, rows), weekly_cap))
     unchecked: dict[Check, str] = {}
-    if measures.mostly_dates(shop, "messages", "sent_at"):
+    if chosen in OTHER_CHANNELS:
+        unchecked |= {"closed_hours": "other_channel", "days_off": "other_channel"}
+    elif measures.mostly_dates(shop, "messages", "sent_at"):
         unchecked["closed_hours"] = "no_times"
     if measures.opt_outs(shop) is None:
         unchecked["after_opt_out"] = "no_opt_outs"
@@ -96,13 +105,10 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     recent = shop.as_of - dt.timedelta(days=RECENT_DAYS - 1)
     unknown = shop.count(rows.aggregate(n=rows.count(where=rows.consent_unknown)))["n"].iloc[0]
     everything = shop.count(rows.group_by("rules").aggregate(all_texts=rows.count()).order_by("rules"))
-    places = pd.concat([_by(shop, rows, check, "rules", recent) for check in done], ignore_index=True)
+    checks, places, campaigns = (_count(shop, rows, done, key, recent) for key in (None, "rules", "campaign_id"))
     return Audit(
-        chosen, texts, first, last,
-        pd.concat([_by(shop, rows, check, None, recent) for check in done], ignore_index=True),
-        places.merge(everything, on="rules"),
-        pd.concat([_by(shop, rows, check, "campaign_id", recent) for check in done], ignore_index=True),
-        unchecked, int(unknown), weekly_cap,
+        chosen, texts, first, last, checks, places.merge(everything, on="rules"), campaigns, unchecked, int(unknown),
+        weekly_cap,
     )  # fmt: skip
 
 
@@ -142,6 +148,13 @@ def _mark_cap(rows: ir.Table, weekly_cap: int) -> ir.Table:
     order = ibis.window(group_by="customer_id", order_by=["sent_at", "message_id"])
     earlier = rows.sent_at.lag(weekly_cap).over(order)
     return rows.mutate(above_cap=(rows.sent_at < earlier + ibis.interval(days=7)).fill_null(False))
+
+
+def _count(shop: Shop, rows: ir.Table, done: list[Check], key: str | None, recent: dt.date) -> pd.DataFrame:
+    """The rows of `_by` for all checks that were made."""
+    if not done:
+        return pd.DataFrame(columns=["check", *([key] if key else []), "texts", "customers", "first", "last", "recent"])
+    return pd.concat([_by(shop, rows, check, key, recent) for check in done], ignore_index=True)
 
 
 def _by(shop: Shop, rows: ir.Table, check: str, key: str | None, recent: dt.date) -> pd.DataFrame:

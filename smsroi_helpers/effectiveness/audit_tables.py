@@ -33,6 +33,9 @@ def checks_table(audit: Audit | None) -> Html:
     if audit is None:
         return note(_("This source has no messages, so there is nothing to check."))
     reasons = {
+        "other_channel": _("not checked: these are rules on texts, not on channel {channel}").format(
+            channel=redact(shortened(audit.channel))
+        ),
         "no_times": _("not checked: texts have dates without times"),
         "no_opt_outs": _("not checked: the source records no opt-outs"),
         "no_opt_ins": _("unknown: the source records no consent"),

@@ -119,7 +119,8 @@ class Attributed:
     """`any`: every campaign whose window includes an order counts it in full."""
     hours: int
     revenue: float
-    """Attributed revenue of the treated arm, before refunds (money)."""
+    """Attributed revenue of the treated arm less that of as many control customers, before refunds (money): of messages
+    of the treatment."""
     calibration: Ratio
     """Incremental ÷ attributed revenue: the factor by which attributed revenue is multiplied."""
     inflation: Ratio
@@ -150,8 +151,9 @@ class Comparison:
     roi: Ratio
     """Incremental ROI: incremental profit ÷ that cost, with Fieller's limits."""
     attributed_roi: float
-    """(Profit of the orders attributed by last touch within the chosen window − cost) ÷ cost, of the treated arm's
-    members since their assignment. The KPI `roi` is of all messages, whoever got them."""
+    """(Profit of the orders attributed by last touch within the chosen window − cost) ÷ cost, both of messages of the
+    treatment: those of the treated arm less those of as many control customers. The KPI `roi` is of all messages,
+    whoever got them."""
     orders: tuple[float, float]
     """Customers who ordered, of the treated arm and of the control."""
     rules: tuple[Attributed, ...]
@@ -253,14 +255,15 @@ def _compare(
     for touch in TOUCHES:
         for window in hours:
             name = f"{touch}_{window}"
-            mean = float(treated[f"{name}__y"]) / n
+            # A control that got some messages all the same has them in neither difference.
+            mean = float(treated[f"{name}__y"]) / n - float(control[f"{name}__y"]) / m
             factor = fieller(
-                revenue, mean, var_top=var_revenue, var_bottom=_covariance(treated, name, name) / n,
-                cov=_covariance(treated, name, "revenue") / n, width=width,
+                revenue, mean, var_top=var_revenue,
+                var_bottom=_covariance(treated, name, name) / n + _covariance(control, name, name) / m,
+                cov=_covariance(treated, name, "revenue") / n + _covariance(control, name, "revenue") / m, width=width,
             )  # fmt: skip
             rules.append(Attributed(touch, window, mean * n, factor, _inverse(factor)))
-    earned = float(treated["order_profit__y"])
-    spent = float(treated["cost__y"])
+    earned = float(treated["order_profit__y"]) / n - float(control["order_profit__y"]) / m
     return Comparison(
         experiment=experiment.name, arm=str(treated.name), control=str(control.name),
         first=experiment.started, last=experiment.last, weeks=experiment.weeks,
@@ -268,7 +271,7 @@ def _compare(
         profit=Ratio(*(n * limit for limit in limits)), cost=cost * n if known_cost else float("nan"),
         roi=fieller(profit, cost, var_top=var_profit, var_bottom=var_cost, cov=cov, width=width)
         if known_cost else Ratio(*(float("nan"),) * 3),
-        attributed_roi=(earned - spent) / spent if spent > 0 else float("nan"),
+        attributed_roi=(earned - cost) / cost if known_cost else float("nan"),
         orders=(float(treated["ordered__y"]), float(control["ordered__y"])), rules=tuple(rules), running=running,
         outcome=outcome,
     )  # fmt: skip
@@ -326,9 +329,11 @@ def count_credits(
         experiment_id, arm, n; `<x>__y` = Σ x and `<x>__<z>` = Σ x z over customers. x is revenue (before refunds),
         profit (after refunds and costs), cost, ordered (0 or 1), order_profit (of the orders attributed by last touch
         within `chosen`), and `last_<hours>`, `any_<hours>`: attributed revenue. Messages delivered before the
-        customer's assignment get no credit.
+        customer's assignment get no credit, nor those after the treatment, which may go to both arms.
     """
-    people = measures.outcome_windows(shop)
+    people, treated = measures.outcome_windows(shop), measures.outcome_windows(shop, window="treatment")
+    treated = treated.select("experiment_id", "customer_id", treated_until="outcome_end")
+    people = people.join(treated, ["experiment_id", "customer_id"])
     people = people.filter(people.experiment_id.isin(list(names)))
     of_any, of_last = (_credited(shop, people, hours[-1], touch, channel) for touch in ("any", "last"))
     claims = of_any.group_by("experiment_id", "member", "order_id", "campaign_id").aggregate(
@@ -374,6 +379,9 @@ def _credited(shop: Shop, people: ir.Table, hours: int, touch: measures.Touch, c
     """Orders of members within their outcome window, credited to messages of the channel since their assignment."""
     pairs = measures.attributed_orders(shop, hours, touch)
     pairs = pairs.filter(pairs.channel == measures.choose_channel(shop, channel))
-    own = people.select("experiment_id", "assigned_at", "outcome_end", member="customer_id")
+    own = people.select("experiment_id", "assigned_at", "outcome_end", "treated_until", member="customer_id")
     pairs = pairs.join(own, pairs.customer_id == own.member)
-    return pairs.filter(pairs.delivered_at >= pairs.assigned_at, pairs.ordered_at < pairs.outcome_end)
+    return pairs.filter(
+        pairs.delivered_at >= pairs.assigned_at, pairs.delivered_at < pairs.treated_until,
+        pairs.ordered_at < pairs.outcome_end,
+    )  # fmt: skip

@@ -68,8 +68,9 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
             _("Incremental profit"): _ratio(one.profit, currency),
         })  # fmt: skip
     caption = _(
-        "Attributed (last touch) beside incremental, of the arm’s customers from their assignment to the last day, 95%"
-        " intervals. The KPI “Attributed ROI of messages” is of other customers and months"
+        "Attributed to the texts of the test (last touch) beside incremental, of the arm’s customers from their"
+        " assignment to the last day, 95% intervals. The KPI “Attributed ROI of messages” is of other customers and"
+        " months"
     )
     if any(one.running for one in found.comparisons):
         caption = joined(

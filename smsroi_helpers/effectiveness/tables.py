@@ -204,14 +204,14 @@ def channel_sets_table(sets: pd.DataFrame | None, currency: str) -> Html | None:
     return table(frame, caption=caption, suppress=_("Customers"))
 
 
-def nps_table(answers: pd.DataFrame | None) -> Html | None:
-    """The net promoter score by texts per week before the answer; None without feedback.
+def nps_table(answers: pd.DataFrame | None) -> Html:
+    """The net promoter score by texts per week before the answer.
 
     Args:
         answers: of `satisfaction.nps_by_frequency`.
     """
     if answers is None:
-        return None
+        return note(_("Satisfaction is not known: that needs answers to a survey (table feedback) and messages."))
     frame = pd.DataFrame([
         {
             _("Messages a week before the answer"): frequency_words(row.frequency, FREQUENCIES),
@@ -226,14 +226,14 @@ def nps_table(answers: pd.DataFrame | None) -> Html | None:
     return table(frame, caption=caption, suppress=_("Answers"))
 
 
-def external_table(changes: pd.DataFrame | None) -> Html | None:
-    """Metrics from outside the log, with their own error; None where there are none.
+def external_table(changes: pd.DataFrame | None) -> Html:
+    """Metrics from outside the log, with their own error.
 
     Args:
         changes: of `satisfaction.external_changes`.
     """
     if changes is None or not len(changes):
-        return None
+        return note(_("The source has no metrics from elsewhere (table external_metrics)."))
     frame = pd.DataFrame([
         {
             _("Metric"): str(row.metric).replace("_", " "), _("Day"): day(str(row.last)[:10]),

@@ -333,7 +333,10 @@ def missing_words(study: Study) -> str:
     if not study.channel:
         parts.append(_("The source has no messages: first campaigns and clicks are not known."))
     if not study.consent.rows.size and study.survival("consent", "all") is None:
-        parts.append(_("The source records no opt-outs: how long consent lasts is not known."))
+        parts.append(
+            _("The source records no opt-outs: how long consent lasts is not known, and customers count as subscribed"
+              " unless it says otherwise.")
+        )  # fmt: skip
     if study.channel and not study.fading:
         parts.append(_("Clicks are not known, or the log is too short: whether fading clicks warn is not known."))
     if study.survival("custom", "acquisition_channel") is None and study.cuts is not None:

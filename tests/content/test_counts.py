@@ -72,13 +72,13 @@ def texts_that_count(messages):
 
 
 def credited_to(messages, orders):
-    """Messages with an order by last touch: the last delivery to the customer before it, within the window."""
-    found = set()
-    for _order, customer, at, _amount in orders:
+    """Amount by message with orders by last touch: of the last delivery to the customer before, within the window."""
+    found = Counter()
+    for _order, customer, at, amount in orders:
         before = [m for m in messages if m[1] == customer and m[6] and m[6] <= at]
         last = max(before, key=lambda m: (m[6], m[0]), default=None)
         if last and at < last[6] + WINDOW:
-            found.add(last[0])
+            found[last[0]] += amount
     return found
 
 
@@ -90,13 +90,14 @@ def test_cells_add_up_to_a_loop_over_the_messages(shop, drawn):
     kept, ordered = texts_that_count(messages), credited_to(messages, orders)
     assert sends.messages == len(kept)
     expected = {
-        name: Counter() for name in ("sent", "clicks", "orders", "opt_outs", "cost")
+        name: Counter() for name in ("sent", "clicks", "orders", "opt_outs", "cost", "order_profit")
     }  # fmt: skip
     for m in kept:
         key = (m[2], CREATIVES[m[2], m[4]])
         expected["sent"][key] += 1
         expected["clicks"][key] += bool(m[7] and m[7] < m[6] + WINDOW)
         expected["orders"][key] += m[0] in ordered
+        expected["order_profit"][key] += shop.settings.margin * ordered[m[0]]
         expected["opt_outs"][key] += bool(m[8] and m[8] < m[6] + WINDOW)
         expected["cost"][key] += m[5]
     names = [each.text for each in texts.texts]

@@ -109,3 +109,15 @@ def test_texts_that_keep_the_rules_are_no_finding(make_source, open_source):
     kept = HEAD + "\nm1,a,x,2026-07-05 03:00:00\n"
     shop = open_source(make_source(orders=ORDERS, customers=PEOPLE, messages=kept))
     assert len(effectiveness.decide(effectiveness.analyse(shop), audit_rules(shop))) == 1
+
+
+def test_the_hours_of_texts_are_no_rule_on_letters(make_source, open_source):
+    letters = messages().replace(HEAD, HEAD + ",channel").replace(":00\n", ":00,Mail\n")
+    letters = "\n".join(line if line.count(",") == 4 else line + ",Mail" for line in letters.splitlines()) + "\n"
+    found = audit_rules(open_source(make_source(orders=ORDERS, messages=letters)))
+    assert found.channel == "mail"
+    assert found.unchecked["closed_hours"] == found.unchecked["days_off"] == "other_channel"
+    assert found.breaches == 0
+    assert not len(found.places)
+    assert "these are rules on texts, not on channel mail" in audit_tables.checks_table(found).markup
+    assert "No rule was broken" in audit_tables.places_table(found).markup

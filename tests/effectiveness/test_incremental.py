@@ -65,20 +65,26 @@ def test_the_true_factor_is_within_the_interval(tmp_path):
     rows = rows[(rows["ordered_at"] >= rows["assigned_at"]) & (rows["ordered_at"] < rows["outcome_end"])]
     true = rows.groupby(["experiment_id", "arm"])["spend"].sum()
     assert len(comparisons) >= 3
+    checked = 0
     for one in comparisons:
         # Emails are sent to both arms, so the control's caused orders are subtracted per customer.
         control = true.get((one.experiment, one.control), 0.0) * one.customers / one.control_customers
         effect = true[one.experiment, one.arm] - control
         for hours in (24, 72, 720):
             rule = one.rule(hours)
-            error = (rule.calibration.high - rule.calibration.low) / 3.92
-            assert abs(effect / rule.revenue - rule.calibration.estimate) < 4 * error
+            if np.isfinite(rule.calibration.low):  # else too little revenue is attributed
+                error = (rule.calibration.high - rule.calibration.low) / 3.92
+                assert abs(effect / rule.revenue - rule.calibration.estimate) < 4 * error
+                checked += 1
+    assert checked > 1.5 * len(comparisons)  # of three windows each
     held = [
         one.rule(72).calibration.low
         <= (true[one.experiment, one.arm] - true.get((one.experiment, one.control), 0.0)) / one.rule(72).revenue
         <= one.rule(72).calibration.high
         for one in comparisons
+        if np.isfinite(one.rule(72).calibration.low)
     ]
+    assert len(held) >= 2
     assert sum(held) >= len(held) - 1
 
 
@@ -120,7 +126,9 @@ def test_a_company_whose_messages_do_nothing_has_no_limit_of_inflation(tmp_path)
     found = compare_attribution(open_folder(tmp_path / "source", tmp_path))
     assert found
     factors = [one.rule(72).calibration for one in found]
-    assert sum(factor.low <= 0 <= factor.high for factor in factors) >= len(factors) - 1
+    # Where hardly any revenue is attributed, the factor has no limits.
+    assert any(np.isfinite(factor.low) for factor in factors)
+    assert sum(not (factor.low > 0 or factor.high < 0) for factor in factors) >= len(factors) - 1
     assert all(np.isinf(one.rule(72).inflation.high) for one in found if one.rule(72).calibration.low <= 0)
 
 
@@ -211,6 +219,23 @@ def holdout_of_one_campaign():
         + "".join(f"o{who},{who},2024-03-06 10:30,10\n" for who, _, orders in people if orders),
         "source": "margin: 0.5\n",
     }
+
+
+def test_texts_that_both_arms_get_after_the_test_are_in_neither_difference(read_once):
+    """From April on everybody gets a text, and a fifth of each arm orders after it, before outcomes stop counting."""
+    sources = holdout_of_one_campaign()
+    sources["experiments"] = (
+        "experiment_id,kind,control_arm,started_at,ended_at,outcome_until\n"
+        "hold,holdout,alone,2024-03-04,2024-04-01,2024-04-20\n"
+    )
+    everybody = [f"{arm}{i}" for arm in "tc" for i in range(200)]
+    sources["messages"] += "".join(f"late{who},{who},april,2024-04-08 09:00,0.1\n" for who in everybody)
+    sources["orders"] += "".join(f"late{who},{who},2024-04-09 10:00,10\n" for who in everybody[::5])
+    (one,) = compare_attribution(read_once(**sources))
+    assert one.incremental.estimate == pytest.approx(200)
+    assert one.rule(72).revenue == pytest.approx(400)
+    assert one.rule(72).calibration.estimate == pytest.approx(0.5)
+    assert one.rule(72).calibration.low < 0.5 < one.rule(72).calibration.high
 
 
 def test_overlap_counts_every_order_once(company, found):
