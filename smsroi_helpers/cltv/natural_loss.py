@@ -50,7 +50,7 @@ from smsroi_helpers.cltv.loss_rates import LOSS_RATES, first_year_loss, mix_rate
 from smsroi_helpers.cltv.predictions import Histories, probability_alive, survival_probability
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import check_experiments
+from smsroi_helpers.experiments import find_valid_tests
 from smsroi_helpers.segmentation import Cuts, known_people, resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
@@ -190,13 +190,9 @@ def count_clicks(shop: Shop, channel: str) -> pd.DataFrame:
     """
     columns = ["arm", *HISTORY, "texts", "clicks"]
     none = pd.DataFrame(columns=columns)
-    tables = ("experiments", "arms", "assignments", "messages")
-    if not channel or not all(shop.has(name) for name in tables) or not measures.knows_clicks(shop):
+    if not channel or not shop.has("messages") or not measures.knows_clicks(shop):
         return none
-    try:
-        tests = [one for one, validity in check_experiments(shop) if one.kind == "frequency" and not validity.broken]
-    except NotEnoughData:
-        return none
+    tests = [one for one in find_valid_tests(shop) if one.kind == "frequency"]
     sends = measures.human_clicks(shop)
     sends = sends.filter(sends.channel == channel).select("sent_at", "human_click_at", addressee="customer_id")
     parts = []

@@ -44,7 +44,7 @@ def change_words(check: ModelCheck, currency: str) -> str:
         )
     value, low, high = (_signed_percent(x) for x in (check.change, check.low, check.high))
     if check.model == "forecast":
-        return _("purchases {value} against the forecast (95% interval {low} to {high})").format(
+        return _("purchases {value} against the forecast by BG/NBD (95% interval {low} to {high})").format(
             value=value, low=low, high=high
         )
     return _("{level}: clicks {value} against before, relative to the others (95% interval {low} to {high})").format(

@@ -111,7 +111,7 @@ def check_models(shop: Shop, channel: str = "") -> tuple[ModelCheck, ...]:
         channel: of the texts, as for `measures.choose_channel`.
     """
     span = find_span(shop)
-    tests = _valid_tests(shop)
+    tests = experiments.find_valid_tests(shop)
     found = [_check_forecast(shop, span), *_check_clicks(shop, span, channel, tests), _check_holdout(shop, tests)]
     tested = [each for each in found if np.isfinite(each.p_value)]
     adjusted = adjust(np.array([each.p_value for each in tested]), "holm") if tested else np.zeros(0)
@@ -120,15 +120,6 @@ def check_models(shop: Shop, channel: str = "") -> tuple[ModelCheck, ...]:
         _with_age(replace(each, adjusted_p=by_model.get(each.model, float("nan"))), tests, shop.as_of)
         for each in found
     )  # fmt: skip
-
-
-def _valid_tests(shop: Shop) -> list[Experiment]:
-    if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
-        return []
-    try:
-        return [test for test, validity in experiments.check_experiments(shop) if not validity.broken]
-    except NotEnoughData:
-        return []
 
 
 def _with_age(found: ModelCheck, tests: Sequence[Experiment], last: dt.date) -> ModelCheck:

@@ -1,6 +1,6 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
-from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.checked import check_experiments, find_valid_tests
 from smsroi_helpers.experiments.click_value import (
     CLICK_VALUE_GROUP,
     ClickValue,
@@ -76,6 +76,7 @@ __all__ = [
     "find_click_value",
     "find_label_days",
     "find_subscriber_value",
+    "find_valid_tests",
     "label_when_assigned",
     "list_experiments",
     "locate_split",

@@ -4,12 +4,13 @@ import weakref
 
 import pandas as pd
 
+from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
 from smsroi_helpers.experiments.registry import Experiment, count_outcomes, list_experiments
 from smsroi_helpers.experiments.validity import Validity, check, check_overlaps
 from smsroi_helpers.source import Shop
 
-__all__ = ["check_experiments"]
+__all__ = ["check_experiments", "find_valid_tests"]
 
 _CHECKED: "weakref.WeakKeyDictionary[Shop, tuple[tuple[Experiment, Validity], ...]]" = weakref.WeakKeyDictionary()
 
@@ -31,6 +32,23 @@ def check_experiments(shop: Shop, *, clustered: bool = False) -> list[tuple[Expe
     if shop not in _CHECKED:
         _CHECKED[shop] = tuple(_check(shop))
     return [(one, validity) for one, validity in _CHECKED[shop] if clustered or not one.clustered]
+
+
+def find_valid_tests(shop: Shop, *tables: str) -> list[Experiment]:
+    """The experiments of single customers whose effects nothing biases, in order of their start.
+
+    None where the source has no experiments or lacks a table, and where nobody has been assigned yet.
+
+    Args:
+        shop: the company.
+        tables: that are needed too.
+    """
+    if not all(shop.has(name) for name in ("experiments", "arms", "assignments", *tables)):
+        return []
+    try:
+        return [one for one, validity in check_experiments(shop) if not validity.broken]
+    except NotEnoughData:
+        return []
 
 
 def _check(shop: Shop) -> list[tuple[Experiment, Validity]]:

@@ -24,8 +24,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.checked import find_valid_tests
 from smsroi_helpers.experiments.registry import Experiment
 from smsroi_helpers.source import Shop, once
 from smsroi_helpers.statistics import GROUPS, Floats, Ints, by_group, product_interval, t_quantile
@@ -212,11 +211,7 @@ def count_click_value(shop: Shop) -> tuple[ClickValueSums, ...]:
     Args:
         shop: the company, with clicks, orders, experiments, arms and assignments.
     """
-    try:
-        every = check_experiments(shop)
-    except NotEnoughData:
-        return ()
-    usable = [one for one, validity in every if not validity.broken and (one.customers >= 2).all()]
+    usable = [one for one in find_valid_tests(shop) if (one.customers >= 2).all()]
     planned = {one.name: (one, messages) for one in usable if (messages := _messages_by_arm(one)) is not None}
     if not planned:
         return ()

@@ -18,8 +18,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from smsroi_helpers import measures
-from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.checked import find_valid_tests
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.validity import arms_without_messages
 from smsroi_helpers.source import Shop, once
@@ -169,22 +168,16 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
         natural_loss: the share of subscribers lost in a week without opting out, with limits (0–1).
         discount: weekly.
     """
-    if not all(shop.has(table) for table in ("experiments", "arms", "assignments", "messages")):
-        return SubscriberValue("", reason="no_test")
-    try:
-        every = check_experiments(shop)
-    except NotEnoughData:
+    usable = [
+        one for one in find_valid_tests(shop, "messages") if arms_without_messages(one) and (one.customers >= 2).all()
+    ]
+    if not usable:
         return SubscriberValue("", reason="no_test")
     if not shop.has("orders"):
         return SubscriberValue("", reason="no_orders")
     if measures.opt_outs(shop) is None:
         return SubscriberValue("", reason="no_opt_outs")
-    usable = [
-        one
-        for one, validity in every
-        if arms_without_messages(one) and not validity.broken and (one.customers >= 2).all()
-    ]
-    counted = _count_arms(shop) if usable else pd.DataFrame()
+    counted = _count_arms(shop)
     found = []
     for experiment in usable:
         moments = counted.loc[experiment.name].reindex(list(experiment.arms)).fillna(0.0)

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import (
     Experiment,
     arms_without_messages,
-    check_experiments,
+    find_valid_tests,
 )
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import (
@@ -62,13 +61,7 @@ class Retained:
 
 def find_holdouts(shop: Shop) -> list[tuple[Experiment, tuple[str, ...]]]:
     """The valid tests with an arm that was to get no texts, and these arms; none without experiments or orders."""
-    if not all(shop.has(table) for table in ("experiments", "arms", "assignments", "orders")):
-        return []
-    try:
-        every = check_experiments(shop)
-    except NotEnoughData:
-        return []
-    found = [(one, arms_without_messages(one)) for one, validity in every if not validity.broken]
+    found = [(one, arms_without_messages(one)) for one in find_valid_tests(shop, "orders")]
     return [(one, without) for one, without in found if without and set(one.arms) - set(without)]
 
 

@@ -15,13 +15,12 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import (
     ClickValue,
     Experiment,
-    check_experiments,
     find_click_value,
     find_subscriber_value,
+    find_valid_tests,
 )
 from smsroi_helpers.segmentation.response_gain import ResponseCells
 from smsroi_helpers.segmentation.response_labels import STRATUM, Groupings, label_together
@@ -74,11 +73,9 @@ def label_responses(shop: Shop, groupings: Groupings) -> Labelled | None:
     Returns:
         None where no valid test can be used.
     """
-    try:
-        every = check_experiments(shop)
-    except NotEnoughData:
+    sound = [each for each in find_valid_tests(shop) if (each.customers >= 2).all()]
+    if not sound:
         return None
-    sound = [each for each, validity in every if not validity.broken and (each.customers >= 2).all()]
     click = find_click_value(shop)
     unit, tests = _choose_unit(shop, click, [each for each in sound if len(each.arms) > 1 and each.weeks > 0])
     if not tests:

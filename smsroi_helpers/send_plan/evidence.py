@@ -17,7 +17,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import CLICK_VALUE_GROUP, Experiment, check_experiments, find_label_days
+from smsroi_helpers.experiments import CLICK_VALUE_GROUP, Experiment, find_label_days, find_valid_tests
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats
@@ -118,13 +118,7 @@ def collect_evidence(shop: Shop, types: CustomerTypes, practice: measures.Practi
 
 
 def _usable(shop: Shop) -> list[Experiment]:
-    if not all(shop.has(name) for name in ("messages", "experiments", "arms", "assignments")):
-        return []
-    try:
-        every = check_experiments(shop)
-    except NotEnoughData:
-        return []
-    return [each for each, validity in every if not validity.broken and (each.customers >= 2).all()]
+    return [each for each in find_valid_tests(shop, "messages") if (each.customers >= 2).all()]
 
 
 def _members(shop: Shop, types: CustomerTypes, tests: Sequence[Experiment]) -> ir.Table:

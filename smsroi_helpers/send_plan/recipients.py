@@ -21,9 +21,9 @@ from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import (
     Experiment,
     arms_without_messages,
-    check_experiments,
     count_exposure,
     find_label_days,
+    find_valid_tests,
 )
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types, read_codes
@@ -156,17 +156,12 @@ def find_mailing_test(shop: Shop) -> tuple[Experiment, str] | None:
     Tests that assigned clusters are left out, because errors here are of single customers. An arm has no messages if
     none was planned, or if at most one customer in a hundred got any and more of the other arms did.
     """
-    if not all(shop.has(name) for name in ("messages", "experiments", "arms", "assignments")):
-        return None
-    try:
-        every = check_experiments(shop)
-    except NotEnoughData:
+    large = [test for test in find_valid_tests(shop, "messages") if (test.customers >= GROUPS).all()]
+    if not large:
         return None
     exposure = count_exposure(shop)
     found = []
-    for test, validity in every:
-        if validity.broken or (test.customers < GROUPS).any():
-            continue
+    for test in large:
         sent = exposure[exposure["experiment_id"] == test.name].groupby("arm")["messaged"].max()
         share = sent.reindex(list(test.arms)).fillna(0.0).to_numpy(float) / test.customers
         least = int(share.argmin())

@@ -7,8 +7,7 @@ texts to an arm count on the arm's weekday (intention to treat). Hours must not 
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, check_experiments
+from smsroi_helpers.experiments import Experiment, find_valid_tests
 from smsroi_helpers.segmentation import find_covariates, known_cuts
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends, count_test_members, label_test, with_covariates
@@ -56,14 +55,8 @@ def estimate_from_weekday_test(shop: Shop, sends: Sends, segment_by: str, channe
         segment_by: which grouping, as of the assignment.
         channel: of the texts whose clicks are a covariate; empty as for `measures.choose_channel`.
     """
-    if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
-        return None
-    try:
-        checked = check_experiments(shop)
-    except NotEnoughData:
-        return None
-    every = [test for test, validity in checked if test.kind == "timing" and not validity.broken]
-    for test in sorted(every, key=lambda each: -each.customers.sum()):
+    tests = [test for test in find_valid_tests(shop) if test.kind == "timing"]
+    for test in sorted(tests, key=lambda each: -each.customers.sum()):
         found = _estimate(shop, sends, test, segment_by, channel)
         if found is not None:
             return found
