@@ -6,6 +6,8 @@ does not record is unknown, not a breach.
 """
 
 import datetime as dt
+import functools
+import operator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,7 +91,7 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     rows = mark_disallowed(shop, sends, first)
     if rows is None:
         return None
-    rows = shop.keep(_mark_cap(_mark_consent(shop, rows), weekly_cap))
+    rows = _mark_cap(_mark_consent(shop, rows), weekly_cap)
     unchecked: dict[Check, str] = {}
     if chosen in OTHER_CHANNELS:
         unchecked |= {"closed_hours": "other_channel", "days_off": "other_channel"}
@@ -103,8 +105,12 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
         unchecked["above_cap"] = "no_cap"
     done = [check for check in CHECKS if check not in unchecked]
     recent = shop.as_of - dt.timedelta(days=RECENT_DAYS - 1)
-    unknown = shop.count(rows.aggregate(n=rows.count(where=rows.consent_unknown)))["n"].iloc[0]
-    everything = shop.count(rows.group_by("rules").aggregate(all_texts=rows.count()).order_by("rules"))
+    totals = rows.group_by("rules").aggregate(all_texts=rows.count(), unknown=rows.count(where=rows.consent_unknown))
+    everything = shop.count(totals.order_by("rules"))
+    unknown = everything.pop("unknown").sum()
+    # Few texts break a rule: only these are kept.
+    breaks = functools.reduce(operator.or_, [rows[_FLAGS[check]] for check in done], ibis.literal(False))
+    rows = shop.keep(rows.filter(breaks).select("customer_id", "campaign_id", "rules", "local_date", *_FLAGS.values()))
     checks, places, campaigns = (_count(shop, rows, done, key, recent) for key in (None, "rules", "campaign_id"))
     return Audit(
         chosen, texts, first, last, checks, places.merge(everything, on="rules"), campaigns, unchecked, int(unknown),
