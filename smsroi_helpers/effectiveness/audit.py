@@ -6,8 +6,6 @@ does not record is unknown, not a breach.
 """
 
 import datetime as dt
-import functools
-import operator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,6 +90,9 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     if rows is None:
         return None
     rows = _mark_cap(_mark_consent(shop, rows), weekly_cap)
+    rows = shop.keep(
+        rows.select("customer_id", "campaign_id", "rules", "local_date", "consent_unknown", *_FLAGS.values())
+    )  # fmt: skip
     unchecked: dict[Check, str] = {}
     if chosen in OTHER_CHANNELS:
         unchecked |= {"closed_hours": "other_channel", "days_off": "other_channel"}
@@ -108,9 +109,6 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     totals = rows.group_by("rules").aggregate(all_texts=rows.count(), unknown=rows.count(where=rows.consent_unknown))
     everything = shop.count(totals.order_by("rules"))
     unknown = everything.pop("unknown").sum()
-    # Few texts break a rule: only these are kept.
-    breaks = functools.reduce(operator.or_, [rows[_FLAGS[check]] for check in done], ibis.literal(False))
-    rows = shop.keep(rows.filter(breaks).select("customer_id", "campaign_id", "rules", "local_date", *_FLAGS.values()))
     checks, places, campaigns = (_count(shop, rows, done, key, recent) for key in (None, "rules", "campaign_id"))
     return Audit(
         chosen, texts, first, last, checks, places.merge(everything, on="rules"), campaigns, unchecked, int(unknown),

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -336,8 +335,7 @@ def count_credits(
     treated = treated.select("experiment_id", "customer_id", treated_until="outcome_end")
     people = people.join(treated, ["experiment_id", "customer_id"])
     people = people.filter(people.experiment_id.isin(list(names)))
-    of_any = shop.keep(_credited(shop, people, hours[-1], channel))
-    of_last = of_any.filter(of_any.is_last)
+    of_any, of_last = (_credited(shop, people, hours[-1], touch, channel) for touch in ("any", "last"))
     claims = of_any.group_by("experiment_id", "member", "order_id", "campaign_id").aggregate(
         after=of_any.hours_after.min(), revenue=of_any.revenue.max()
     )
@@ -377,22 +375,13 @@ def count_credits(
     return shop.count(sums.order_by("experiment_id", "arm"))
 
 
-def _credited(shop: Shop, people: ir.Table, hours: int, channel: str) -> ir.Table:
-    """Orders of members within their outcome window, with every message of the channel whose window includes them.
-
-    Messages count from the assignment to the end of the treatment. `is_last`: whether the message is the last of any
-    channel before the order.
-    """
-    pairs = measures.attributed_orders(shop, hours, "any")
-    newest = ibis.window(group_by="order_id", order_by=[ibis.desc("delivered_at"), ibis.desc("message_id")])
-    pairs = pairs.mutate(is_last=ibis.row_number().over(newest) == 0)
+def _credited(shop: Shop, people: ir.Table, hours: int, touch: measures.Touch, channel: str) -> ir.Table:
+    """Orders of members within their outcome window, credited to messages of the channel since their assignment."""
+    pairs = measures.attributed_orders(shop, hours, touch)
     pairs = pairs.filter(pairs.channel == measures.choose_channel(shop, channel))
     own = people.select("experiment_id", "assigned_at", "outcome_end", "treated_until", member="customer_id")
     pairs = pairs.join(own, pairs.customer_id == own.member)
-    pairs = pairs.filter(
+    return pairs.filter(
         pairs.delivered_at >= pairs.assigned_at, pairs.delivered_at < pairs.treated_until,
         pairs.ordered_at < pairs.outcome_end,
     )  # fmt: skip
-    return pairs.select(
-        "experiment_id", "member", "order_id", "campaign_id", "hours_after", "revenue", "order_profit", "is_last"
-    )
