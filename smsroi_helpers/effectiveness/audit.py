@@ -89,7 +89,10 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     rows = mark_disallowed(shop, sends, first)
     if rows is None:
         return None
-    rows = shop.keep(_mark_cap(_mark_consent(shop, rows), weekly_cap))
+    rows = _mark_cap(_mark_consent(shop, rows), weekly_cap)
+    rows = shop.keep(
+        rows.select("customer_id", "campaign_id", "rules", "local_date", "consent_unknown", *_FLAGS.values())
+    )  # fmt: skip
     unchecked: dict[Check, str] = {}
     if chosen in OTHER_CHANNELS:
         unchecked |= {"closed_hours": "other_channel", "days_off": "other_channel"}
@@ -103,8 +106,9 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
         unchecked["above_cap"] = "no_cap"
     done = [check for check in CHECKS if check not in unchecked]
     recent = shop.as_of - dt.timedelta(days=RECENT_DAYS - 1)
-    unknown = shop.count(rows.aggregate(n=rows.count(where=rows.consent_unknown)))["n"].iloc[0]
-    everything = shop.count(rows.group_by("rules").aggregate(all_texts=rows.count()).order_by("rules"))
+    totals = rows.group_by("rules").aggregate(all_texts=rows.count(), unknown=rows.count(where=rows.consent_unknown))
+    everything = shop.count(totals.order_by("rules"))
+    unknown = everything.pop("unknown").sum()
     checks, places, campaigns = (_count(shop, rows, done, key, recent) for key in (None, "rules", "campaign_id"))
     return Audit(
         chosen, texts, first, last, checks, places.merge(everything, on="rules"), campaigns, unchecked, int(unknown),

@@ -98,7 +98,7 @@ class Sends:
     """The messages that count, as a table of the engine, and how many were left out."""
 
     rows: ir.Table
-    """One row per message: message_id, customer_id, campaign_id, channel, month, segment, group, sent_at, weekday and
+    """One row per message: customer_id, campaign_id, channel, month, segment, group, day (of sending), weekday and
     hour (local); delivered, click_known, clicked, reply_known, replied, opt_out_known, opted_out, converted (0 or 1);
     cost, expected_cost, attributed_revenue, attributed_profit (after the cost), paid_profit (the same, in channels that
     cost something), order_profit (before the cost). Null: not recorded."""
@@ -157,10 +157,12 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
     def flag(name: str, value: ir.BooleanValue) -> ir.IntegerValue:
         return value.cast("int64") if getattr(known, name) else ibis.null("int64")
 
+    day = shop.day(used.sent_at)
     rows = used.select(
-        "message_id", "customer_id", "campaign_id", "channel", "sent_at", "cost", "attributed_revenue",
-        "attributed_profit", "weekday", "hour",
-        month=shop.day(used.sent_at).truncate("M"),
+        "message_id", "customer_id", "campaign_id", "channel", "cost", "attributed_revenue", "attributed_profit",
+        "weekday", "hour",
+        day=day,
+        month=day.truncate("M"),
         group=hash_group(used.customer_id, JACKKNIFE),
         delivered=used.delivered.cast("int64"),
         click_known=(used.delivered & used.click_known).cast("int64"),
@@ -170,16 +172,19 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
         opt_out_known=flag("opt_outs", used.delivered),
         opted_out=flag("opt_outs", left & used.delivered),
         converted=flag("orders", (used.attributed_orders > 0).fill_null(False)),
-        paid_profit="attributed_profit",
-        order_profit=used.attributed_profit + used.cost.fill_null(0.0),
     )  # fmt: skip
-    rows = rows.mutate(expected_cost=ibis.literal(tariff) if known.tariff else ibis.null("float64"))
+    expected: ir.FloatingValue = ibis.literal(tariff) if known.tariff else ibis.null("float64")
     if known.tariff and segments is not None:
         billed = shop.messages.select(billed_id="message_id", billed=segments)
-        rows = rows.left_join(billed, rows.message_id == billed.billed_id)
-        rows = rows.mutate(expected_cost=tariff * rows.billed).drop("billed", "billed_id")
-    rows = label_by_month(shop, rows, segment_by)
-    kept, unrecorded = _leave_out_unrecorded(shop, shop.keep(rows), known)
+        rows = rows.left_join(billed, rows.message_id == billed.billed_id).drop("billed_id")
+        expected = tariff * ibis._.billed
+    # Of what is kept, every column is written once for each message: no key, and nothing that follows from others.
+    kept = shop.keep(label_by_month(shop, rows.drop("message_id"), segment_by))
+    kept = kept.mutate(
+        paid_profit=kept.attributed_profit, order_profit=kept.attributed_profit + kept.cost.fill_null(0.0),
+        expected_cost=expected,
+    )  # fmt: skip
+    kept, unrecorded = _leave_out_unrecorded(shop, kept, known)
     found = shop.count(
         every.aggregate(
             received=every.count(),
@@ -327,8 +332,8 @@ def count_campaigns(shop: Shop, sends: Sends) -> pd.DataFrame:
     rows = sends.rows
     cells = rows.group_by("campaign_id").aggregate(
         channel=ibis.ifelse(rows.channel.min() != rows.channel.max(), "several", rows.channel.min()),
-        first=shop.day(rows.sent_at.min()),
-        last=shop.day(rows.sent_at.max()),
+        first=rows.day.min(),
+        last=rows.day.max(),
     )
     if shop.has("campaigns"):
         names = shop.campaigns.select(named="campaign_id", name="name")

@@ -64,15 +64,13 @@ def count_days(shop: Shop, attribution_hours: int = 72) -> DailyCells:
         hours=attribution_hours
     )
     left = shop.day(rows.opt_out_at) <= day
-    rows = shop.keep(
-        rows.select(
-            "campaign_id", "channel", "delivered", "click_known",
-            day=day,
-            clicked=clicked.fill_null(False),
-            opted_out=left.fill_null(False),
-            bought=rows.attributed_orders > 0 if orders else ibis.literal(False),
-            revenue=rows.attributed_revenue if orders else ibis.literal(0.0),
-        )
+    rows = rows.select(
+        "campaign_id", "channel", "delivered", "click_known",
+        day=day,
+        clicked=clicked.fill_null(False),
+        opted_out=left.fill_null(False),
+        bought=rows.attributed_orders > 0 if orders else ibis.literal(False),
+        revenue=rows.attributed_revenue if orders else ibis.literal(0.0),
     )  # fmt: skip
     cap = float("nan")
     if orders:

@@ -12,7 +12,7 @@ from smsroi_helpers.effectiveness.score import score_campaigns
 def test_rates_equal_a_plain_computation_for_each_campaign(company, found):
     rows = measures.message_outcomes(company, 72).execute()
     rows = rows[rows["observed_hours"] >= 72]
-    plain = rows.groupby("campaign_id").agg(messages=("message_id", "size"), delivered=("delivered", "sum"))
+    plain = rows.groupby("campaign_id").agg(messages=("customer_id", "size"), delivered=("delivered", "sum"))
     orders = rows[rows["attributed_orders"] > 0].groupby("campaign_id").size().reindex(plain.index).fillna(0)
     got = found.campaigns.set_index("campaign_id")
     assert got["messages"].to_dict() == plain["messages"].to_dict()
