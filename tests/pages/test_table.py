@@ -51,8 +51,33 @@ def test_words_with_brackets_stay_as_they_are():
 
 
 def test_a_column_of_dashes_is_not_one_of_numbers():
-    made = table(pd.DataFrame({"Notebook": ["a", "b"], "Lacks": ["–", "–"], "Cost": ["–", "$3"]}), caption="Needs")
-    assert re.findall(r'<th scope="col"([^>]*)>', made.markup) == ["", "", ' class="n"']
+    made = table(pd.DataFrame({"Lacks": ["–", "–"], "Cost": ["–", "$3"]}), caption="Needs")
+    assert re.findall(r'<th scope="col"([^>]*)>', made.markup) == ["", ' class="n"']
+
+
+def test_a_column_that_is_empty_in_every_row_is_not_shown():
+    frame = pd.DataFrame({
+        "Arm": ["–", ""], "Why": ["–", ""], "Left": [float("nan")] * 2, "N": [12, 15], "Note": ["", "late"],
+    })  # fmt: skip
+    made = table(frame, caption="Arms")
+    assert headings(made) == ["Arm", "N", "Note"]
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", made.markup.split("<tbody>")[1])
+    assert cells == ["–", "12", "", "", "15", "late"]
+    assert headings(table(frame, caption="Arms", suppress="N")) == ["Arm", "N", "Note"]
+    assert headings(table(frame[:0], caption="Arms")) == ["Arm", "Why", "Left", "N", "Note"]
+
+
+def test_a_column_that_suppression_empties_stays():
+    frame = pd.DataFrame({"Arm": ["a", "b"], "N": [3, 4], "Gain": [1.0, 2.0]})
+    assert headings(table(frame, caption="Arms", suppress="N")) == ["Arm", "N", "Gain"]
+
+
+def test_the_amounts_of_a_column_have_one_unit_in_chinese():
+    locale.use_language("zh")
+    frame = pd.DataFrame({"组": ["a", "b"], "利润": ["¥13万", "¥17,758"], "成本": ["¥2万", "¥1.5万"]})
+    made = table(frame, caption="两组")
+    for shown in ("¥130,000", "¥17,758", "¥2万", "¥1.5万"):
+        assert f">{shown}<" in made.markup
 
 
 def test_a_table_of_many_columns_is_set_smaller_and_still_sorted_by_the_script():
