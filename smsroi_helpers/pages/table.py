@@ -111,7 +111,8 @@ def table(
             sort = f' data-sort="{key}"' if numeric[i] or key else ""
             tag = 'th scope="row"' if i < headings else "td"
             text = as_text(content)
-            css = _class(aligned[i], short=_is_short(text), long=len(text) > _LONG)
+            whole = _is_whole(text, beside=sum(filled))
+            css = _class(aligned[i], short=_is_short(text), long=len(text) > _LONG, whole=whole)
             cells.append(f"<{tag}{css}{sort}>{_unbroken(text)}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
@@ -123,7 +124,7 @@ def table(
         remark = f'<p class="remark">{as_text(_suppression_words(k, list(hidden.values())))}</p>'
     markup = (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">'
-        f'<table class="data{" many" if sum(filled) >= _MANY else ""}"><caption>{as_words(caption)}</caption>'
+        f'<table class="data{_size(sum(filled))}"><caption>{as_words(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>{remark}"
     )
@@ -136,6 +137,8 @@ def table(
 
 _MANY = 7
 """Columns from which a table is set in smaller type, so that a desktop shows it without scrolling."""
+_MOST = 8
+"""Columns from which it is set still smaller and closer."""
 _LONG_HEADING = 22
 """Width of a heading, in letters, that would break over many lines in a narrow column."""
 _SHORT = 20
@@ -155,13 +158,32 @@ def _is_short(cell: str) -> bool:
     return _width(cell) <= _SHORT and bool(re.search(r"[ \-年]", cell)) and bool(re.search(r"\d", cell))
 
 
+_WHOLE = re.compile(r"\d{4}-\d\d(-\d\d)?|\d{4}年\d{1,2}月(\d{1,2}日)?|[A-Z][a-z]{2} (\d{1,2}, )?\d{4}|&lt; ?[\d.]+")
+
+
+def _is_whole(cell: str, *, beside: int) -> bool:
+    """Whether a cell is never broken, not even in print: a date, `< 0.001`; among few columns a Chinese name."""
+    if _WHOLE.fullmatch(cell):
+        return True
+    return beside < _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
+
+
+_WIDEST_NAME = 10
+
+
+def _size(columns: int) -> str:
+    """The classes of a table of so many columns."""
+    return " many most" if columns >= _MOST else " many" if columns >= _MANY else ""
+
+
 def _width(text: str) -> int:
     """The width of a text in Latin letters: a Chinese character takes two."""
     return sum(2 if character >= "\u2e80" else 1 for character in text)
 
 
-def _class(is_number: bool, *, short: bool = False, long: bool = False) -> str:
-    names = [("n", is_number), ("range", short and not is_number), ("words", long and not (short and not is_number))]
+def _class(is_number: bool, *, short: bool = False, long: bool = False, whole: bool = False) -> str:
+    short = short and not is_number and not whole
+    names = [("n", is_number), ("range", short), ("words", long and not short), ("whole", whole)]
     found = " ".join(name for name, holds in names if holds)
     return f' class="{found}"' if found else ""
 

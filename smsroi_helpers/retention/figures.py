@@ -31,6 +31,8 @@ __all__ = [
 
 _COLOURS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
 _MOST_COHORTS = 24
+_LONG_NAME = 16
+"""Letters of a group's name from which a legend of two columns is wider than its panel."""
 _FEWEST_SHOWN = 10
 _GROUPINGS = (ALL, "segment", "acquisition_channel", "first_campaign")
 """In the order of the panels."""
@@ -158,7 +160,11 @@ def _panel(found: Survival, ax: Axes) -> str:
     ax.set_xlim(left=0)
     ax.set_xlabel(_clock_words(found))
     if len(shown) > 1:
-        ax.legend(loc="lower left", ncols=2, fontsize=8)
+        long_names = max(len(group_words(found.by, curve.group)) for curve in shown) > _LONG_NAME
+        ax.legend(
+            loc="lower left", ncols=2, fontsize=6.5 if long_names else 8, handlelength=1.2 if long_names else None,
+            columnspacing=0.8 if long_names else None,
+        )  # fmt: skip
     said = _survival_words(found, shown)
     ax.set_title(said, fontsize=9.5)
     parts = [

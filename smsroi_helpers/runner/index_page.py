@@ -132,7 +132,10 @@ def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any
 
 
 def _row(
-    rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str], groupings: Mapping[str, str]
+    rows: Sequence[dict[str, Any]],
+    currency: str,
+    pages: Mapping[str, str],
+    groupings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the values of one question for the template."""
     main = rows[0]
@@ -153,7 +156,7 @@ def _row(
         "meaning": meaning,
         "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),
         "page": pages.get(main["stage"], ""),
-        "segments": _segments_sentence(rows, groupings.get(main["stage"], "")),
+        "segments": _segments_sentence(rows, (groupings or {}).get(main["stage"], "")),
         "only_segments": outcome != "do" and any(row["outcome"] == "do" for row in rows),
         "worth": worth,
         "without": _("No value is shown.") if outcome == "broken" else _("No amount is estimated."),
