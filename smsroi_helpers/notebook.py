@@ -115,6 +115,7 @@ def begin(
     language: str = "en",
     seed: int = 1,
     max_rejected_share: float = 0.01,
+    segment_by: str = "",
 ) -> Run:
     """Open a source for a notebook: read and validate it (or reuse the result), up to `as_of`; set the language.
 
@@ -126,6 +127,7 @@ def begin(
         language: `en`, or another language with a catalogue.
         seed: seed of every random draw, ≥ 0.
         max_rejected_share: largest share (0–1) of a table's rows that may be rejected.
+        segment_by: the grouping whose groups the page names; empty: groups made from behaviour.
 
     Raises:
         DataError: the source cannot be used.
@@ -145,6 +147,7 @@ def begin(
     # A run uses one source; the lab uses many, each with its own folder.
     place = folder if run_dir else folder / resolve_path(data).name
     loaded = load(data, place / ".loaded", max_rejected_share)
+    pages.use_names(simulated=loaded.settings.simulated, segment_by=segment_by)
     shop = open_shop(loaded, as_of, place / ".cache", seed)
     needs = importlib.import_module(f"smsroi_helpers.{stage}").NEEDS
     if lacking := [table for table in needs if not shop.has(table)]:

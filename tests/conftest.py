@@ -15,7 +15,7 @@ from hypothesis import settings
 from ibis.expr.operations import Node
 from ibis.expr.types import Expr
 
-from smsroi_helpers import locale
+from smsroi_helpers import locale, pages
 from smsroi_helpers.engine import Connection
 from smsroi_helpers.source import examples
 from smsroi_helpers.source.read import load
@@ -60,6 +60,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _english():
     locale.use_language("en")
+    pages.use_names()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -202,8 +202,8 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
     """
     rows = [
         {
-            _("Test"): row.one,
-            _("And"): row.two,
+            _("Test"): experiment_name(row.one),
+            _("And"): experiment_name(row.two),
             _("Customers in both"): row.customers,
             _("Of the smaller one"): percent(row.share),
             _("Arms independent (p)"): _("not tested: households or stores were assigned")

@@ -10,7 +10,7 @@ from smsroi_helpers.ab_test.shared_wording import rule_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, enumerated
-from smsroi_helpers.pages import Html, arm_name, experiment_name, lift_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, experiment_name, experiment_title, lift_words, note, p_words, table
 
 __all__ = [
     "described_arms",
@@ -49,7 +49,7 @@ def segments_differ_words(each: Evaluated, arm: str) -> str:
         if p >= _LEVEL
         else _("{test}, {arm}: by segment")
     )
-    return words.format(test=experiment_name(each.experiment.name), arm=arm_name(arm), p=p_words(p))
+    return words.format(test=experiment_title(each.experiment.name), arm=arm_name(arm), p=p_words(p))
 
 
 def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:

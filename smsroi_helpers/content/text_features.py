@@ -1,12 +1,11 @@
 """What a text is made of: features read off it in English and Chinese, before anything is known of its response."""
 
-import functools
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from smsroi_helpers.content.billing import EMOJI, Bill, bill
 from smsroi_helpers.content.lexicon import LEXICON
+from smsroi_helpers.segmentation import chinese_words
 
 __all__ = [
     "FEATURES",
@@ -87,14 +86,6 @@ def is_chinese(text: str) -> bool:
     return bool(_CHINESE.search(text))
 
 
-@functools.cache
-def _jieba() -> Any:
-    import jieba  # type: ignore[import-untyped]  # takes a second to load its dictionary; only Chinese texts need it
-
-    jieba.setLogLevel("ERROR")
-    return jieba
-
-
 def read_features(text: str) -> Features:
     """The features of a text.
 
@@ -113,7 +104,7 @@ def read_features(text: str) -> Features:
     body = _SIGNATURE.sub("", _OPT_OUT.sub(" ", text))
     links = bool(_LINK.search(body))
     body = _LINK.sub(" ", body)
-    tokens = list(_jieba().lcut(body)) if is_chinese(body) else []
+    tokens = chinese_words(body) if is_chinese(body) else []
     counts = {name: entry.count(body, tokens) for name, entry in LEXICON.items()}
     depth, named = read_discount(body)
     reply = bool(_REPLY.search(body))

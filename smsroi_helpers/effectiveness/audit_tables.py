@@ -16,7 +16,7 @@ from smsroi_helpers.locale import (
     translated,
 )
 from smsroi_helpers.measures import CONSENT_SOURCES, EU_MEMBERS, RULES
-from smsroi_helpers.pages import FEWEST_SHOWN, Html, note, table
+from smsroi_helpers.pages import FEWEST_SHOWN, Html, campaign_name, note, table
 
 __all__ = ["campaigns_table", "checks_table", "places_table"]
 
@@ -121,7 +121,7 @@ def campaigns_table(audit: Audit | None) -> Html:
     largest = audit.campaigns.sort_values("texts", ascending=False, kind="stable").head(_MOST_CAMPAIGNS)
     rows = [
         {
-            _("Campaign"): redact(shortened(str(row.campaign_id))),
+            _("Campaign"): redact(shortened(campaign_name(str(row.campaign_id)))),
             _("Rule"): check_words(str(row.check), audit),
             _("Texts"): int(row.texts),
             _("In the last {n} days").format(n=number(RECENT_DAYS)): int(row.recent),

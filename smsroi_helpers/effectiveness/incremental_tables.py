@@ -23,6 +23,7 @@ from smsroi_helpers.locale import (
 from smsroi_helpers.pages import (
     Html,
     arm_name,
+    campaign_name,
     compact_words,
     experiment_name,
     experiment_title,
@@ -182,7 +183,7 @@ def scores_table(scores: Scores | None, found: Effectiveness) -> Html:
     names = found.campaigns.set_index("campaign_id")["name"]
     shown = scores.rows.head(_MOST_CAMPAIGNS)
     frame = pd.DataFrame({
-        _("Campaign"): [names[key] for key in shown["campaign_id"]],
+        _("Campaign"): [campaign_name(str(names[key])) for key in shown["campaign_id"]],
         _("Score (0–100)"): [number(100 * x) for x in shown["score"]],
         _("Rank"): shown["rank"].astype(int),
         _("95% interval of the rank"): [

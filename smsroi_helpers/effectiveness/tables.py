@@ -18,8 +18,18 @@ from smsroi_helpers.effectiveness.wording import (
     kpi_words,
     missing_words,
 )
-from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, channel_name, compact_words, note, segment_name, stacked, table
+from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent
+from smsroi_helpers.pages import (
+    Html,
+    campaign_name,
+    channel_name,
+    compact_words,
+    known_text,
+    note,
+    segment_name,
+    stacked,
+    table,
+)
 
 __all__ = [
     "campaigns_table",
@@ -118,8 +128,9 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     rows = []
     for value, each in own.groupby("value", sort=True):
         by_kpi = each.set_index("kpi")
-        names = {"segment": segment_name, "channel": channel_name}
-        name = names.get(dimension, str)(str(value))
+        name = segment_name(str(value)) if dimension == "segment" else str(value)
+        if dimension == "channel":
+            name = channel_name(name)
         cells = {_heading(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown}
         rows.append({dimension_words(dimension): name, _("Customers"): int(each["customers"].max()), **cells})
     if not rows:
@@ -131,7 +142,21 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     frame, leading = pd.DataFrame(rows), 2
     widths = np.array_split(np.arange(len(shown)), -(-len(shown) // _MOST_KPIS))
     parts = [frame.iloc[:, [*range(leading), *(leading + places)]] for places in widths]
-    return stacked(*(table(part, caption=caption, suppress=_("Customers"), fold=in_figure) for part in parts))
+    captions = [caption]
+    if len(parts) > 1:
+        numbered = _("{caption}, part {part} of {parts}: {kpis}")
+        captions = [
+            numbered.format(
+                caption=caption, part=i, parts=len(parts), kpis=enumerated(kpi_words(shown[place]) for place in places)
+            )
+            for i, places in enumerate(widths, start=1)
+        ]
+    return stacked(
+        *(
+            table(part, caption=words, suppress=_("Customers"), fold=in_figure)
+            for part, words in zip(parts, captions, strict=True)
+        )
+    )
 
 
 def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
@@ -153,7 +178,8 @@ def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
             for k in used
         }
         rows.append({
-            _("Campaign"): row.name, _("Customers"): int(row.customers), _("Messages"): number(row.messages), **cells,
+            _("Campaign"): campaign_name(str(row.name)), _("Customers"): int(row.customers),
+            _("Messages"): number(row.messages), **cells,
             _("Cost"): money(row.cost, currency, 0) if np.isfinite(row.cost) else _("not known"),
             _("Attributed revenue"): money(row.attributed_revenue, currency, 0)
             if np.isfinite(row.attributed_revenue) else _("not known"),
@@ -236,12 +262,12 @@ def external_table(changes: pd.DataFrame | None) -> Html:
         return note(_("The source has no metrics from elsewhere (table external_metrics)."))
     frame = pd.DataFrame([
         {
-            _("Metric"): str(row.metric).replace("_", " "), _("Day"): day(str(row.last)[:10]),
+            _("Metric"): known_text(str(row.metric)).replace("_", " "), _("Day"): day(str(row.last)[:10]),
             _("Value"): _compact(row.estimate, row.low, row.high),
             _("Change since {day}").format(day=_("the first value")): _compact(
                 row.change, row.change_low, row.change_high
             ),
-            _("Source"): row.source,
+            _("Source"): known_text(row.source) if isinstance(row.source, str) else None,
         }
         for row in changes.itertuples()
     ])  # fmt: skip

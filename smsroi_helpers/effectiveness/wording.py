@@ -124,7 +124,10 @@ def _unrecorded_words(found: Effectiveness) -> list[str]:
         "clicks": _("No click is recorded for channel {channels}: its click rate is not known."),
         "replies": _("No reply is recorded for channel {channels}: its reply rate is not known."),
         "opt_outs": _("No opt-out is recorded for channel {channels}: its opt-out rate is not known."),
-        "cost": _("No cost is recorded for channel {channels}: it has no ROI, and its profit is not in that of all."),
+        "cost": _(
+            "No cost above zero is recorded for channel {channels}: it has no ROI, and its profit is not in that of"
+            " all."
+        ),
     }
     unrecorded = found.sends.unrecorded if found.sends else {}
     return [
@@ -170,7 +173,7 @@ def level_words(factor: str, level: str) -> str:
     if factor == "part":
         kind, hour = level.split()
         return (_("before {hour}") if kind == "before" else _("from {hour}")).format(hour=hour)
-    return level
+    return channel_name(level) if factor == "channel" else level
 
 
 def decide(

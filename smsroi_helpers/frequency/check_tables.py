@@ -212,7 +212,7 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
     pays = {"yes": _("yes"), "no": _("no"), "not_shown": _("not shown")}
     rows = [
         {
-            _("Group"): segment_name(row.segment),
+            _("Group"): segment_name(row.segment, "rfm_group"),
             _("Texts a week"): frequency_words(row.dose),
             _("Customers"): row.customers,
             _("Profit a week"): money_words(row.profit, row.low, row.high, currency=currency),
@@ -221,7 +221,12 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
         for row in found.itertuples()
     ]
     if not rows:
-        return note(_("The test had too few dormant or lost customers to say whether texts win them back."))
+        return note(
+            _(
+                "The test had too few dormant or lost customers to say which frequency wins them back. The page on"
+                " retention compares all frequencies together with no texts."
+            )
+        )
     caption = _(
         "Winning back: what texts bring a week from subscribers who are inactive today, worked out from the test’s"
         " customers of the same group (modelled, 95% intervals)"

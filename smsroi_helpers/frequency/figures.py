@@ -94,9 +94,11 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
         if row["reason"] not in NOT_ADVISED:
             best = float(values[0, fit.grid_index(dose)].mean())
             ax.plot(dose, best, "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
+            last = dose == fit.frequencies.max()  # right of it is the next panel
             ax.annotate(
-                money(best, currency, 2 if abs(best) < 10 else 0), (dose, best), xytext=(8, 8),
-                textcoords="offset points", ha="left", fontsize=9.5, fontweight=mpl.rcParams["axes.titleweight"],
+                money(best, currency, 2 if abs(best) < 10 else 0), (dose, best), xytext=(-8 if last else 8, 8),
+                textcoords="offset points", ha="right" if last else "left", fontsize=9.5,
+                fontweight=mpl.rcParams["axes.titleweight"],
             )  # fmt: skip
         _tell(ax, fit.frequencies, values[0], fit.grid_index, currency)
         _money_ticks(ax.yaxis, currency)

@@ -90,11 +90,12 @@ def _level_words(study: Study) -> str:
     if level is None:
         return ""
     clicks, opt_outs = _(
-        "From {first} to {last}, the weeks of today, they clicked {times} times (95 % CI {low} to {high}) as often per"
-        " text as the test predicts for them at that frequency: the profit of texts below is at today’s level."
+        "From {first} to {last}, the weeks of today, they clicked {times} times (95% interval {low} to {high}) as often"
+        " per text as the test predicts for them at that frequency: the profit of texts below is at today’s level."
     ), _(
-        "From {first} to {last}, the weeks of today, they opted out {times} times (95 % CI {low} to {high}) as often as"
-        " the test predicts for them at that frequency: the opt-outs caused by texts below are at today’s level."
+        "From {first} to {last}, the weeks of today, they opted out {times} times (95% interval {low} to {high}) as"
+        " often as the test predicts for them at that frequency: the opt-outs caused by texts below are at today’s"
+        " level."
     )  # fmt: skip
     weeks = study.logs.practice
     words = []

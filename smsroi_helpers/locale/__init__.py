@@ -12,6 +12,7 @@ import math
 import re
 import string
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from babel import Locale
@@ -38,6 +39,7 @@ __all__ = [
     "money_range",
     "month",
     "number",
+    "one_unit",
     "page_language",
     "paragraphs",
     "percent",
@@ -286,14 +288,46 @@ def money(value: float, currency: str, digits: int | None = None) -> str:
 
 
 def money_range(value: float, low: float, high: float, currency: str, digits: int = 0) -> tuple[str, str, str]:
-    """Format an amount of money, and the limits of its interval without the currency; all in the same unit.
+    """Format an amount of money and the limits of its interval, all in the same unit.
 
     >>> money_range(130_000.0, 50_000.0, 210_000.0, "USD")
-    ('$130,000', '50,000', '210,000')
+    ('$130,000', '$50,000', '$210,000')
     """
     digits = money_digits(digits, currency)
     unit = _chinese_unit([round(x, digits) if math.isfinite(x) else x for x in (value, low, high)], digits)
-    return _amount(value, currency, digits, unit), _amount(low, "", digits, unit), _amount(high, "", digits, unit)
+    shown = (_amount(x, currency, digits, unit) for x in (value, low, high))
+    return next(shown), next(shown), next(shown)
+
+
+_WRITTEN_AMOUNT = re.compile(r"([A-Z]{0,3}[$¥€£₩₹₽฿₫₱₺]|[A-Z]{3}\u00a0)(\d[\d,]*(?:\.\d+)?)([万亿]?)")
+_SMALLEST_IN_UNIT = Decimal(5000)
+_FINEST_IN_UNIT = Decimal(100)
+"""Amounts of a column in 万: at least 0.5, of at most two decimals. Otherwise the column is written out."""
+
+
+def one_unit(cells: Sequence[str]) -> list[str]:
+    """Write the amounts of money of a column in one unit: in Chinese all in 万, or all written out; no amount changes.
+
+    >>> one_unit(["$1,200", "$13,400"])
+    ['$1,200', '$13,400']
+    """
+    found = [match for cell in cells for match in _WRITTEN_AMOUNT.finditer(cell)]
+    if _current != "zh" or len({match[3] for match in found}) < 2:
+        return list(cells)
+    values = [_written_value(match) for match in found]
+    short = all(x == 0 or (x >= _SMALLEST_IN_UNIT and x % _FINEST_IN_UNIT == 0) for x in values)
+
+    def rewritten(match: re.Match[str]) -> str:
+        value = _written_value(match)
+        if short and value:
+            return f"{match[1]}{format_decimal(value / 10_000, '#,##0.##', locale=_locale())}万"
+        return f"{match[1]}{value:,.0f}" if match[3] else match[0]
+
+    return [_WRITTEN_AMOUNT.sub(rewritten, cell) for cell in cells]
+
+
+def _written_value(match: re.Match[str]) -> Decimal:
+    return Decimal(match[2].replace(",", "")) * {"": 1, "万": 10**4, "亿": 10**8}[match[3]]
 
 
 def money_digits(digits: int, currency: str) -> int:

@@ -17,13 +17,17 @@ from smsroi_helpers.pages.markup import Html, note, stacked
 from smsroi_helpers.pages.names import (
     arm_name,
     attribute_words,
+    campaign_name,
     channel_name,
     column_name,
     experiment_name,
     experiment_title,
     experiment_words,
+    known_text,
+    level_name,
     names_of,
     segment_name,
+    use_names,
 )
 from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, tooltips, use_style
@@ -43,6 +47,7 @@ from smsroi_helpers.pages.vocabulary import (
     problem_words,
     question_words,
     sentence_case,
+    stage_words,
 )
 
 __all__ = [
@@ -55,6 +60,7 @@ __all__ = [
     "answer",
     "arm_name",
     "attribute_words",
+    "campaign_name",
     "carried_words",
     "cash_amount",
     "cash_words",
@@ -69,6 +75,8 @@ __all__ = [
     "experiment_title",
     "experiment_words",
     "figure",
+    "known_text",
+    "level_name",
     "lift_words",
     "metric_words",
     "money_kind_words",
@@ -85,7 +93,9 @@ __all__ = [
     "segment_name",
     "sentence_case",
     "stacked",
+    "stage_words",
     "table",
     "tooltips",
+    "use_names",
     "use_style",
 ]

@@ -36,11 +36,11 @@ class Amount:
     unit: str
     """Unit after the estimate (`a week`); may be empty."""
     interval: str
-    """Interval, such as `2,200 to 4,000`; empty if there is none."""
+    """Interval, such as `$2,200 to $4,000`; empty if there is none."""
 
     @property
     def words(self) -> str:
-        """The full text, such as `+$3,100 a week (2,210 to 4,000)`."""
+        """The full text, such as `+$3,100 a week ($2,200 to $4,000)`."""
         said = f"{self.value} {self.unit}".strip()
         return _("{amount} ({interval})").format(amount=said, interval=self.interval) if self.interval else said
 
@@ -56,7 +56,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
 
     >>> row = {"value": 3104.2, "low": 2210.0, "high": 3998.0, "unit": "money_per_week", "kind": "gain"}
     >>> amount(row, "USD")
-    Amount(value='+$3,100', unit='a week', interval='2,200 to 4,000')
+    Amount(value='+$3,100', unit='a week', interval='$2,200 to $4,000')
     """
     value, low, high = (_float(row.get(name)) for name in ("value", "low", "high"))
     # A broken experiment shows no effect.

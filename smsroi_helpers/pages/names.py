@@ -1,20 +1,49 @@
 """Names on pages: of arms, tests, columns, channels, segments. Those of the simulated company are known."""
 
+import dataclasses
 import re
 
-from smsroi_helpers.locale import _
+from smsroi_helpers.locale import _, day
 
 __all__ = [
     "arm_name",
     "attribute_words",
+    "campaign_name",
     "channel_name",
     "column_name",
     "experiment_name",
     "experiment_title",
     "experiment_words",
+    "known_text",
+    "level_name",
     "names_of",
     "segment_name",
+    "use_names",
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """What the names on a page are names of."""
+
+    simulated: bool = False
+    segment_by: str = ""
+
+
+_source = _Source()
+
+
+def use_names(*, simulated: bool = False, segment_by: str = "") -> None:
+    """Set whose names the pages show, as `locale.use_language` sets the language.
+
+    Args:
+        simulated: whether it is the simulated company, whose campaigns, metrics and attributes are translated. Any
+            other company’s stay as they are.
+        segment_by: the grouping whose groups are the segments. A level of a column of customers is not one of the
+            groups made from behaviour, even if it has the same key, such as `gold`.
+    """
+    global _source
+    _source = _Source(simulated, segment_by)
 
 
 def arm_name(arm: str) -> str:
@@ -114,7 +143,47 @@ def attribute_words(column: str, value: str) -> str:
         ("attr_member_level", "none"): _("member level none"),
         ("attr_member_level", "silver"): _("member level silver"),
     }
-    return known.get((column, value)) or _("{column} {value}").format(column=column_name(column), value=value)
+    words = known.get((column, value)) if _source.simulated else None
+    return words or _("{column} {value}").format(column=column_name(column), value=value)
+
+
+def level_name(column: str, value: str) -> str:
+    """Return a value of a column of customers, for use beside the name of the column.
+
+    >>> level_name("attr_member_level", "gold"), level_name("region", "north")
+    ('gold', 'north')
+    """
+    return attribute_words(column, value).removeprefix(column_name(column)).lstrip(" ：")
+
+
+def campaign_name(name: str) -> str:
+    """Return the name of a campaign, given its name or id; those of the simulated company are translated.
+
+    >>> campaign_name("Week of 2026-01-12, US texts"), campaign_name("spring-sale")
+    ('Week of 2026-01-12, US texts', 'spring-sale')
+    """
+    found = re.fullmatch(r"Week of ([\d-]{10}), ([A-Z]+) (texts|newsletter)", name)
+    monday, market, kind = found.groups() if found else ("", "", "")
+    if keyed := re.fullmatch(r"(sms|mail)-(\d{4})(\d\d)(\d\d)-([a-z]+)", name):
+        kind, market = {"sms": "texts", "mail": "newsletter"}[keyed[1]], keyed[5].upper()
+        monday = "-".join(keyed.group(2, 3, 4))
+    if not _source.simulated or not monday:
+        return name
+    words = _("Week of {day}, {market} texts") if kind == "texts" else _("Week of {day}, {market} newsletter")
+    return words.format(day=day(monday), market=market)
+
+
+def known_text(text: str) -> str:
+    """Return a text of the source’s tables, such as the name of a metric; the simulated company’s are translated.
+
+    >>> known_text("brand_awareness"), known_text("share of voice")
+    ('brand_awareness', 'share of voice')
+    """
+    known = {
+        "brand_awareness": _("brand awareness"),
+        "yearly panel, 1,000 people": _("yearly panel, 1,000 people"),
+    }
+    return (known.get(text) if _source.simulated else None) or text
 
 
 def channel_name(channel: str) -> str:
@@ -141,12 +210,37 @@ def names_of(segment_by: str) -> str:
     }.get(segment_by) or column_name(segment_by)
 
 
-def segment_name(name: str) -> str:
-    """Return the name of a segment; one made of several is named by the levels of each."""
-    for between in (" · ", " / "):
-        if between in name:
-            return between.join(segment_name(part) for part in name.split(between))
-    return {
+_COLUMNS = ("region", "acquisition_channel")
+"""Of customers, beside attr_…"""
+_COLUMN = re.compile(r"(region|acquisition_channel|attr_\w+): (.+)", re.DOTALL)
+"""A part of the name of a group by response that is made of a column of customers (`segmentation.ResponseRule`)."""
+
+
+def segment_name(name: str, segment_by: str = "") -> str:
+    """Return the name of a segment; one made of several is named by the levels of each.
+
+    Args:
+        name: the key of the segment.
+        segment_by: the grouping it is of; empty: the grouping of the page (`use_names`).
+
+    >>> segment_name("gold"), segment_name("often · attr_member_level: gold / silver")
+    ('gold', 'clicks often · member level gold / silver')
+    >>> segment_name("prospect"), segment_name("prospect", "attr_stage")
+    ('not yet bought', 'prospect')
+    """
+    segment_by = segment_by or _source.segment_by
+    if segment_by in _COLUMNS or segment_by.startswith("attr_"):
+        of_any = {"all": _("all"), "all others": _("all others"), "unknown": _("unknown")}
+        return of_any.get(name) or level_name(segment_by, name)
+    if " · " in name:
+        return " · ".join(segment_name(part, segment_by) for part in name.split(" · "))
+    if of_column := _COLUMN.fullmatch(name):
+        first, *others = of_column[2].split(" / ")
+        rest = (level_name(of_column[1], level) for level in others)
+        return " / ".join([attribute_words(of_column[1], first), *rest])
+    if " / " in name:
+        return " / ".join(segment_name(part, segment_by) for part in name.split(" / "))
+    groups = {
         "all": _("all"),
         "gold": _("gold"),
         "value": _("value"),
@@ -168,6 +262,8 @@ def segment_name(name: str) -> str:
         "sometimes": _("clicks sometimes"),
         "rarely": _("clicks rarely"),
         "no texts yet": _("no texts yet"),
+    }
+    levels = {
         "marketplace": _("marketplace"),
         "search": _("search"),
         "shop": _("shop"),
@@ -177,4 +273,5 @@ def segment_name(name: str) -> str:
         "outlet": _("outlet"),
         "shoes": _("shoes"),
         "silver": _("silver"),
-    }.get(name, name)
+    }
+    return groups.get(name) or (levels.get(name) if _source.simulated else None) or name

@@ -37,7 +37,8 @@ def table(
 ) -> Html:
     """Return the data frame as a table: escaped, with aligned numbers, sortable by column.
 
-    A named index becomes row headings; otherwise the first column does. Groups of fewer than `k` people show `<k` and
+    A named index becomes row headings; otherwise the first column does. A column that is empty in every row is not
+    shown, and in Chinese the amounts of a column have one unit. Groups of fewer than `k` people show `<k` and
     no other values. If a single such group could be computed by subtraction, the next smallest is hidden too.
 
     Args:
@@ -81,6 +82,11 @@ def table(
         formats.get(name) or _writer(shown.iloc[:, i], by_column.get(name, digits if isinstance(digits, int) else None))
         for i, name in enumerate(columns)
     ]
+    texts = [_column_texts(shown.iloc[:, i], writers[i]) for i in range(len(columns))]
+    filled = [
+        i < headings or name == suppress or not texts[i] or any(text not in ("", EMPTY) for text in texts[i])
+        for i, name in enumerate(columns)
+    ]
     numeric = [_is_numeric(shown.iloc[:, i]) for i in range(len(columns))]
     aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
     told = "95%" in caption and _("interval") in caption
@@ -88,21 +94,25 @@ def table(
         f'<th scope="col"{_class(is_number, long=_width(heading) > _LONG_HEADING)}>{as_text(heading)}</th>'
         for heading, is_number in (
             (_heading(name, ranged=name in ranged and not told), is_number)
-            for name, is_number in zip(columns, aligned, strict=True)
+            for name, is_number, some in zip(columns, aligned, filled, strict=True)
+            if some
         )
     )
     rows = []
     for position, values in enumerate(shown.itertuples(index=False, name=None)):
         cells = []
         for i, (name, value) in enumerate(zip(columns, values, strict=True)):
+            if not filled[i]:
+                continue
             if position in hidden and name not in kept:
                 content, key = (hidden[position] if name == suppress else EMPTY), ""
             else:
-                content, key = writers[i](value), _sort_key(value)
+                content, key = texts[i][position], _sort_key(value)
             sort = f' data-sort="{key}"' if numeric[i] or key else ""
             tag = 'th scope="row"' if i < headings else "td"
             text = as_text(content)
-            css = _class(aligned[i], short=_is_short(text), long=len(text) > _LONG)
+            whole = _is_whole(text, beside=sum(filled))
+            css = _class(aligned[i], short=_is_short(text), long=len(text) > _LONG, whole=whole)
             cells.append(f"<{tag}{css}{sort}>{_unbroken(text)}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
@@ -114,7 +124,7 @@ def table(
         remark = f'<p class="remark">{as_text(_suppression_words(k, list(hidden.values())))}</p>'
     markup = (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">'
-        f'<table class="data{" many" if len(columns) >= _MANY else ""}"><caption>{as_words(caption)}</caption>'
+        f'<table class="data{_size(sum(filled))}"><caption>{as_words(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>{remark}"
     )
@@ -127,6 +137,8 @@ def table(
 
 _MANY = 7
 """Columns from which a table is set in smaller type, so that a desktop shows it without scrolling."""
+_MOST = 8
+"""Columns from which it is set still smaller and closer."""
 _LONG_HEADING = 22
 """Width of a heading, in letters, that would break over many lines in a narrow column."""
 _SHORT = 20
@@ -146,13 +158,32 @@ def _is_short(cell: str) -> bool:
     return _width(cell) <= _SHORT and bool(re.search(r"[ \-年]", cell)) and bool(re.search(r"\d", cell))
 
 
+_WHOLE = re.compile(r"\d{4}-\d\d(-\d\d)?|\d{4}年\d{1,2}月(\d{1,2}日)?|[A-Z][a-z]{2} (\d{1,2}, )?\d{4}|&lt; ?[\d.]+")
+
+
+def _is_whole(cell: str, *, beside: int) -> bool:
+    """Whether a cell is never broken, not even in print: a date, `< 0.001`; among few columns a Chinese name."""
+    if _WHOLE.fullmatch(cell):
+        return True
+    return beside < _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
+
+
+_WIDEST_NAME = 10
+
+
+def _size(columns: int) -> str:
+    """The classes of a table of so many columns."""
+    return " many most" if columns >= _MOST else " many" if columns >= _MANY else ""
+
+
 def _width(text: str) -> int:
     """The width of a text in Latin letters: a Chinese character takes two."""
     return sum(2 if character >= "\u2e80" else 1 for character in text)
 
 
-def _class(is_number: bool, *, short: bool = False, long: bool = False) -> str:
-    names = [("n", is_number), ("range", short and not is_number), ("words", long and not (short and not is_number))]
+def _class(is_number: bool, *, short: bool = False, long: bool = False, whole: bool = False) -> str:
+    short = short and not is_number and not whole
+    names = [("n", is_number), ("range", short), ("words", long and not short), ("whole", whole)]
     found = " ".join(name for name, holds in names if holds)
     return f' class="{found}"' if found else ""
 
@@ -187,7 +218,7 @@ def _is_numeric(column: pd.Series) -> bool:
 def _reads_as_numbers(column: pd.Series) -> bool:
     """Whether every value is a formatted number, with currency or percent sign."""
     words = [str(value) for value in column if not is_missing(value) and str(value) != EMPTY]
-    return bool(words) and all(re.fullmatch(r"[+−]?\D{0,3}\d[\d.,]*%?", word) for word in words)
+    return bool(words) and all(re.fullmatch(r"[+−]?\D{0,3}\d[\d.,]*[%万亿]?", word) for word in words)
 
 
 def _writer(column: pd.Series, digits: int | None) -> Callable[[Any], str]:
@@ -217,6 +248,11 @@ def _word(value: Any) -> str:
     if isinstance(value, dt.date):
         return locale.day(value.date() if isinstance(value, dt.datetime) else value)
     return str(value)
+
+
+def _column_texts(column: pd.Series, write: Callable[[Any], str]) -> list[str]:
+    """The cells of a column, its amounts of money in one unit."""
+    return locale.one_unit([str(write(value)) for value in column])
 
 
 def _sort_key(value: Any) -> str:

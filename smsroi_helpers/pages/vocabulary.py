@@ -22,6 +22,7 @@ __all__ = [
     "problem_words",
     "question_words",
     "sentence_case",
+    "stage_words",
 ]
 
 
@@ -150,6 +151,23 @@ def question_words(stage: str) -> str:
     }[stage]
 
 
+def stage_words(stage: str) -> str:
+    """Return the name of a stage."""
+    words = {
+        "quality": _("Data quality"),
+        "segmentation": _("Segmentation"),
+        "cltv": _("Customer lifetime value"),
+        "timing": _("Timing"),
+        "frequency": _("Frequency"),
+        "ab_test": _("A/B test"),
+        "content": _("Content"),
+        "retention": _("Retention"),
+        "effectiveness": _("Effectiveness"),
+        "send_plan": _("Send plan"),
+    }
+    return words.get(stage, stage.replace("_", " ").capitalize())
+
+
 def cost_unknown_words() -> str:
     """What it means for profit that the source does not say what messages cost."""
     return _(
@@ -167,7 +185,7 @@ def compact_words(value: float, low: float, high: float, currency: str = "") -> 
     """Format an estimate and its interval compactly, rounded by the width of the interval.
 
     >>> compact_words(4.347, 0.863, 7.834, "USD")
-    '$4.35 (0.86 to 7.83)'
+    '$4.35 ($0.86 to $7.83)'
     """
     digits = rounded_digits(low, high)
 

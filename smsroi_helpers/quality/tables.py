@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.contract import remedy_parts
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
-from smsroi_helpers.pages import PALETTE, Chart, Html, channel_name, figure, note, sentence_case, table
+from smsroi_helpers.pages import PALETTE, Chart, Html, channel_name, figure, note, sentence_case, stage_words, table
 from smsroi_helpers.quality.checks import Coverage, MessageCoverage
 
 __all__ = [
@@ -257,6 +257,16 @@ def _remedy(text: str) -> str:
     return translated(template).format(**values) if values else translated(template)
 
 
+def _notebook_words(name: str) -> str:
+    """The name of a notebook, with the number of its page.
+
+    >>> _notebook_words("02_cltv")
+    '02 Customer lifetime value'
+    """
+    number_, _underscore, stage = name.partition("_")
+    return f"{number_} {stage_words(stage)}"
+
+
 def notebooks_table(notebooks: pd.DataFrame) -> Html:
     """Which notebooks can run on this source.
 
@@ -265,7 +275,7 @@ def notebooks_table(notebooks: pd.DataFrame) -> Html:
     """
     shown = pd.DataFrame(
         {
-            _("Notebook"): notebooks["notebook"],
+            _("Notebook"): [_notebook_words(str(name)) for name in notebooks["notebook"]],
             _("Can run"): [_("yes") if can else _("no") for can in notebooks["can_run"]],
             _("What it lacks"): [lacks or "–" for lacks in notebooks["lacks"]],
         }

@@ -18,6 +18,11 @@ __all__ = [
 ]
 
 
+def _kept_words(triangle: Triangle) -> str:
+    """What is retained in a triangle, before a caption."""
+    return _("Purchases: ") if triangle.kept == "orders" else _("Consent: ")
+
+
 def ages_table(triangle: Triangle) -> Html:
     """All cohorts of a triangle together, by age, with intervals."""
     rows = triangle.pooled
@@ -29,7 +34,7 @@ def ages_table(triangle: Triangle) -> Html:
         _("Retained"): rows["retained"],
         _("Share"): [share_words((row.rate, row.low, row.high)) for row in rows.itertuples()],
     })  # fmt: skip
-    caption = _(
+    caption = _kept_words(triangle) + _(
         "All cohorts at equal age, with 95% intervals. Higher ages rest on older cohorts alone; cohorts that may hold"
         " old customers are left out where others exist"
     )
@@ -60,7 +65,12 @@ def triangle_table(triangle: Triangle) -> Html:
             ),
             _("Customers"): int(own["customers"].iloc[0]), **found,
         })  # fmt: skip
-    return table(pd.DataFrame(shown), caption=_("Cohorts, with 95% intervals"), suppress=_("Customers"), fold=True)
+    return table(
+        pd.DataFrame(shown),
+        caption=_kept_words(triangle) + _("Cohorts, with 95% intervals"),
+        suppress=_("Customers"),
+        fold=True,
+    )
 
 
 def periods_table(study: Study, currency: str) -> Html:

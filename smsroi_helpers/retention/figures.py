@@ -16,12 +16,12 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_name, sentence_case
+from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
-from smsroi_helpers.retention.wording import gone_words, grouping_words, no_triangle_words, share_words
+from smsroi_helpers.retention.wording import gone_words, group_words, grouping_words, no_triangle_words, share_words
 
 __all__ = [
     "alive_figure",
@@ -31,6 +31,8 @@ __all__ = [
 
 _COLOURS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
 _MOST_COHORTS = 24
+_LONG_NAME = 16
+"""Letters of a group's name from which a legend of two columns is wider than its panel."""
 _FEWEST_SHOWN = 10
 _GROUPINGS = (ALL, "segment", "acquisition_channel", "first_campaign")
 """In the order of the panels."""
@@ -153,17 +155,21 @@ def _panel(found: Survival, ax: Axes) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
     shown = found.curves[: len(_COLOURS)]
     for curve, colour in zip(shown, _COLOURS, strict=False):
-        _draw(ax, curve, colour, segment_name(curve.group), shade=len(shown) <= 4)
+        _draw(ax, curve, colour, group_words(found.by, curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)
     ax.set_xlim(left=0)
     ax.set_xlabel(_clock_words(found))
     if len(shown) > 1:
-        ax.legend(loc="lower left", ncols=2, fontsize=8)
+        long_names = max(len(group_words(found.by, curve.group)) for curve in shown) > _LONG_NAME
+        ax.legend(
+            loc="lower left", ncols=2, fontsize=6.5 if long_names else 8, handlelength=1.2 if long_names else None,
+            columnspacing=0.8 if long_names else None,
+        )  # fmt: skip
     said = _survival_words(found, shown)
     ax.set_title(said, fontsize=9.5)
     parts = [
         _("{group}: {share} of {n} after {days} days.").format(
-            group=segment_name(curve.group), share=share_words(curve.at(_day_of(shown))),
+            group=group_words(found.by, curve.group), share=share_words(curve.at(_day_of(shown))),
             n=number(curve.customers), days=number(_day_of(shown)),
         )
         for curve in shown

@@ -8,6 +8,7 @@ import pandas as pd
 
 from smsroi_helpers import contract
 from smsroi_helpers.retention.base_audit import BaseAudit
+from smsroi_helpers.retention.decision import decide_win_back
 from smsroi_helpers.retention.planning import inactive_customers
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.source import Shop
@@ -90,7 +91,11 @@ def warnings_table(study: Study) -> pd.DataFrame:
 
 
 def win_back_customers(shop: Shop, study: Study) -> ir.Table | pd.DataFrame:
-    """The table `win_back_customers` (see `planning.inactive_customers`); without orders it has no rows."""
+    """The table `win_back_customers` (see `planning.inactive_customers`); without orders it has no rows.
+
+    Customers are drawn for a test where none has decided and there are enough of them for one.
+    """
     if study.cuts is None:
-        return pd.DataFrame(columns=list(contract.OUTPUTS["win_back_customers"]), dtype="str")
-    return inactive_customers(shop, study.cuts)
+        return pd.DataFrame(columns=[*contract.OUTPUTS["win_back_customers"], "arm"], dtype="str")
+    open_ = decide_win_back(study).outcome == "not_enough_evidence"
+    return inactive_customers(shop, study.cuts, test=open_ and study.plan is not None and study.plan.proposed)

@@ -17,13 +17,15 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.engine import total
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.retention.texting import find_holdouts
 from smsroi_helpers.retention.win_back import INACTIVE
 from smsroi_helpers.segmentation import Cuts, known_people, resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, sample_size
 
 __all__ = [
+    "LONGEST_MONTHS",
     "WEEKS_A_MONTH",
     "WinBackPlan",
     "inactive_customers",
@@ -34,6 +36,8 @@ __all__ = [
 WEEKS, TEXTS = 8, 4
 """Of the test proposed: its length, and texts to each customer of the treated half."""
 WEEKS_A_MONTH = 365.25 / 12 / 7
+LONGEST_MONTHS = 24
+"""A test that takes longer is not proposed."""
 _SHARE = 0.1
 
 
@@ -74,6 +78,11 @@ class WinBackPlan:
     def enough(self) -> bool:
         """Whether there are as many as the test needs."""
         return bool(self.customers <= self.inactive)
+
+    @property
+    def proposed(self) -> bool:
+        """Whether the test is proposed: there are inactive customers, and enough of them within `LONGEST_MONTHS`."""
+        return bool(self.inactive and np.isfinite(self.customers) and self.months <= LONGEST_MONTHS)
 
     @property
     def detectable(self) -> float:
@@ -152,24 +161,35 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
     )  # fmt: skip
 
 
-def inactive_customers(shop: Shop, cuts: Cuts) -> ir.Table:
+def inactive_customers(shop: Shop, cuts: Cuts, *, test: bool) -> ir.Table:
     """The table `win_back_customers`: whom texts to win back are for, as an expression for the engine to write.
 
     Args:
         shop: the company, with orders.
         cuts: of `segmentation.find_cuts`.
+        test: whether they are to be in a test.
 
     Returns:
-        customer_id, rfm_group (`dormant`, `lost`), silent_weeks (since the last purchase): everybody inactive on the
-        last day observed who may be texted, by customer_id.
+        customer_id, rfm_group (`dormant`, `lost`), silent_weeks (since the last purchase), arm (of the test: `texted`
+        or `not_texted`, half each, by a hash of the id, so that later runs put nobody into the other; null without a
+        test): everybody inactive on the last day observed who may be texted, by customer_id. Nobody whom a running test
+        leaves without texts is among them.
     """
     orders = measures.purchases(shop)
     last = orders.group_by(buyer="customer_id").aggregate(last=orders.day.max())
     groups = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
     groups = groups.semi_join(_inactive(shop, cuts, shop.as_of, shop.end), "customer_id")
+    for experiment, without in find_holdouts(shop):
+        if experiment.state == "running":
+            kept = shop.assignments.filter(
+                shop.assignments.experiment_id == experiment.name, shop.assignments.arm.isin(list(without))
+            )
+            groups = groups.anti_join(kept.select("customer_id"), "customer_id")
     rows = groups.inner_join(last, groups.customer_id == last.buyer)
     silent = ibis.literal(shop.as_of).delta(rows["last"], unit="day") / 7
-    return rows.select("customer_id", rfm_group="segment", silent_weeks=silent).order_by("customer_id")
+    halves = ibis.ifelse(hash_group(rows.customer_id, "win-back-test", 2) == 0, "texted", "not_texted")
+    arm = halves if test else ibis.null("string")
+    return rows.select("customer_id", rfm_group="segment", silent_weeks=silent, arm=arm).order_by("customer_id")
 
 
 def _inactive(shop: Shop, cuts: Cuts, day: dt.date, end: dt.datetime) -> ir.Table:

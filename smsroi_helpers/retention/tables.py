@@ -18,6 +18,7 @@ from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.warning_wording import warning_words
 from smsroi_helpers.retention.wording import (
     gone_words,
+    group_words,
     grouping_words,
     missing_words,
     plan_words,
@@ -101,7 +102,7 @@ def survival_table(study: Study) -> Html:
             rows.append({
                 _("What"): _("custom") if found.kind == "custom" else _("consent"),
                 _("By"): grouping_words(found.by),
-                _("Group"): segment_name(curve.group),
+                _("Group"): group_words(found.by, curve.group),
                 _("Customers"): curve.customers,
                 _("Ended"): curve.ended,
                 **{
@@ -202,7 +203,8 @@ def win_back_table(study: Study, currency: str) -> Html:
     rows = [
         {
             _("Test"): experiment_name(row.experiment),
-            _("When assigned"): _("dormant or lost") if row.segment == "inactive" else segment_name(row.segment),
+            _("When assigned"): _("dormant or lost") if row.segment == "inactive"
+            else segment_name(row.segment, "rfm_group"),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),
             _("Difference"): points_range_words(*row.difference),

@@ -7,12 +7,12 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
-from smsroi_helpers.pages import experiment_words
+from smsroi_helpers.pages import campaign_name, experiment_words, segment_name
 from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
-from smsroi_helpers.retention.planning import WEEKS_A_MONTH, WinBackPlan
+from smsroi_helpers.retention.planning import LONGEST_MONTHS, WEEKS_A_MONTH, WinBackPlan
 from smsroi_helpers.retention.study import MOST_BACK, Study
 from smsroi_helpers.retention.texting import Retained
 from smsroi_helpers.retention.warning_wording import warning_decision
@@ -21,6 +21,7 @@ from smsroi_helpers.statistics import FEW_EVENTS
 __all__ = [
     "decide",
     "gone_words",
+    "group_words",
     "grouping_words",
     "hidden_words",
     "missing_words",
@@ -34,10 +35,6 @@ __all__ = [
     "silence_words",
     "step_words",
 ]
-
-
-LONGEST_MONTHS = 24
-"""A test of win-back that takes longer is not proposed."""
 
 
 def decide(study: Study, currency: str) -> tuple[Decision, ...]:
@@ -372,6 +369,13 @@ def grouping_words(by: str) -> str:
         "acquisition_channel": _("acquisition channel"),
         "first_campaign": _("first campaign"),
     }[by]
+
+
+def group_words(by: str, group: str) -> str:
+    """The name of one of the groups whose survival is compared."""
+    if by == "first_campaign":
+        return segment_name(group) if group in ("all", "all others") else campaign_name(group)
+    return segment_name(group, by if by == "acquisition_channel" else "")
 
 
 def move_words(move: str) -> str:

@@ -24,6 +24,7 @@ _TABLES = {
     "segmentation": "customer_segments",
     "cltv": "customer_value",
     "timing": "customer_send_hour",
+    "frequency": "customer_segments",
     "retention": "churn_warnings",
     "win_back": "win_back_customers",
 }
@@ -77,10 +78,12 @@ def _csv(run_dir: Path, name: str) -> Path:
 
 
 def _asking(name: str, decisions: Decisions) -> list[Mapping[str, Any]]:
-    """The decisions that a list is for. Whom not to text is a list, too, of those who are to be won back."""
+    """The decisions that a list is for.
+
+    Of those who are to be won back, whom not to text is a list, too, and so are the halves of a test.
+    """
     if name == _WIN_BACK:
-        own = [row for row in decisions if row["stage"] == "retention" and row.get("question") == _win_back_question()]
-        return [row for row in own if row["outcome"] in ("do", "dont")]
+        return [row for row in decisions if row["stage"] == "retention" and row.get("question") == _win_back_question()]
     return [row for row in decisions if row["stage"] == name and row["outcome"] == "do"]
 
 
@@ -98,7 +101,7 @@ def _by_segment(table: ir.Table, decisions: Decisions) -> ir.Table | None:
                 segment = of_actions[column].cast("string")
                 return of_actions.mutate(
                     action=segment.cases(*actions.items()),
-                    reason=segment.cases(*((name, segment_name(name)) for name in actions)),
+                    reason=segment.cases(*((name, segment_name(name, column)) for name in actions)),
                     value=ibis.null("float64"),
                 )
     return None
@@ -126,10 +129,22 @@ def _silent(table: ir.Table, _decisions: Decisions) -> ir.Table:
     )
 
 
-def _inactive(table: ir.Table, decisions: Decisions) -> ir.Table:
-    """Whom to text again, or to leave alone."""
+def _inactive(table: ir.Table, decisions: Decisions) -> ir.Table | None:
+    """Whom to text again, or to leave alone; where that is not decided, the halves of the test that decides it."""
     weeks = table.silent_weeks.round(0).cast("int64").cast("string")
-    words = _("Text to win back") if decisions[0]["outcome"] == "do" else _("Do not text")
+    outcome = decisions[0]["outcome"]
+    if outcome not in ("do", "dont"):
+        if "arm" not in table.columns or not int(table.arm.count().to_pyarrow().as_py()):
+            return None
+        texted = table.arm == "texted"
+        return table.mutate(
+            action=ibis.ifelse(texted, _("Text to win back (test)"), _("Do not text (test)")),
+            reason=ibis.literal(_("Drawn by chance for the win-back test; silent for {weeks} weeks")).replace(
+                "{weeks}", weeks
+            ),
+            value=ibis.null("float64"),
+        )
+    words = _("Text to win back") if outcome == "do" else _("Do not text")
     return table.mutate(
         action=ibis.literal(words),
         reason=ibis.literal(_("Silent for {weeks} weeks")).replace("{weeks}", weeks),
@@ -169,6 +184,7 @@ _MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
     "segmentation": _by_segment,
     "cltv": _most_valuable,
     "timing": _send_hours,
+    "frequency": _by_segment,
     "retention": _silent,
     "win_back": _inactive,
     "send_plan": _mailing,
@@ -178,20 +194,26 @@ _MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
 def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str] | None:
     """Return the link to the list of an answer, and the command that writes the send plan's for a gateway.
 
-    An answer that recommends nothing has no list; the send plan always has one, because it explores where it does not
-    recommend.
+    An answer that recommends nothing has no list, but that of a test has; the send plan always has one, because it
+    explores where it does not recommend.
 
     Args:
         run_dir: folder of the run.
-        row: of the index: stage, question, outcome.
+        row: of the index: stage, question, outcome; only_segments (whether it recommends something for segments alone).
         run: report/run.
     """
     stage = row["stage"]
     if stage == "retention" and row["question"] == _win_back_question():
         csv = _csv(run_dir, _WIN_BACK)
-        if row["outcome"] not in ("do", "dont") or not csv.is_file():
-            return None
-        return {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": ""}
+        label = _("Customer list (CSV)")
+        if row["outcome"] not in ("do", "dont"):
+            label = _("Customer list of the test (CSV)")
+        return {"href": f"tables/{csv.name}", "label": label, "command": ""} if csv.is_file() else None
+    if stage == "frequency":
+        csv = _csv(run_dir, stage)
+        recommended = row["outcome"] == "do" or row.get("only_segments")
+        shown = {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": ""}
+        return shown if recommended and csv.is_file() else None
     mailing = stage == "send_plan" and (run_dir / f"tables/{_RECIPIENTS}.parquet").is_file()
     table = f"tables/{_RECIPIENTS if mailing else _TABLES.get(stage, '')}.parquet"
     if not (row["outcome"] == "do" or (stage == "send_plan" and not mailing)) or not (run_dir / table).is_file():

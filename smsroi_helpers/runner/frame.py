@@ -29,7 +29,6 @@ __all__ = [
     "moment_words",
     "read_json",
     "simulated_words",
-    "stage_words",
     "template",
     "title_words",
     "write_page",
@@ -338,23 +337,6 @@ def title_words(source: Mapping[str, Any]) -> str:
 def simulated_words(source: Mapping[str, Any]) -> str:
     """Return whether the data are simulated or real, in words."""
     return _("simulated data") if source.get("simulated") else _("real data")
-
-
-def stage_words(stage: str) -> str:
-    """Return the name of a stage."""
-    words = {
-        "quality": _("Data quality"),
-        "segmentation": _("Segmentation"),
-        "cltv": _("Customer lifetime value"),
-        "timing": _("Timing"),
-        "frequency": _("Frequency"),
-        "ab_test": _("A/B test"),
-        "content": _("Content"),
-        "retention": _("Retention"),
-        "effectiveness": _("Effectiveness"),
-        "send_plan": _("Send plan"),
-    }
-    return words.get(stage, stage.replace("_", " ").capitalize())
 
 
 def day_words(date: object) -> str:

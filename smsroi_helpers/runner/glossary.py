@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from smsroi_helpers.locale import _
 
-__all__ = ["Word", "link_words"]
+__all__ = ["Word", "link_words", "long_run_meaning"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,14 @@ class Word:
     anchor: str
     term: str
     meaning: str
+
+
+def long_run_meaning() -> str:
+    """What an amount in the long run is, in a sentence."""
+    return _(
+        "The profit of the coming weeks and of the time after them: later profit counts less, and an opt-out costs"
+        " what the subscriber would have brought."
+    )
 
 
 def _words() -> list[tuple[str, str]]:
@@ -37,13 +45,7 @@ def _words() -> list[tuple[str, str]]:
             _("From the log as it is: who got what was not drawn by chance, so differences can have other causes."),
         ),
         (_("modelled"), _("Worked out from measured results by a model; not itself measured.")),
-        (
-            _("long run / long-run"),
-            _(
-                "The profit of the coming weeks and of the time after them: later profit counts less, and an"
-                " opt-out costs what the subscriber would have brought."
-            ),
-        ),
+        (_("long run / long-run"), long_run_meaning()),
         (
             _("held-out / holdout"),
             _("Customers drawn by chance who get no texts, so that the effect of texts can be measured."),

@@ -22,6 +22,7 @@ from smsroi_helpers.pages import (
     outcome_label,
     segment_name,
     sentence_case,
+    stage_words,
 )
 from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
 from smsroi_helpers.runner.changes import list_changes, read_decisions
@@ -32,10 +33,10 @@ from smsroi_helpers.runner.frame import (
     framed,
     moment_words,
     simulated_words,
-    stage_words,
     template,
     title_words,
 )
+from smsroi_helpers.runner.glossary import long_run_meaning
 from smsroi_helpers.runner.index_lead import find_lead, is_decided_test, is_recommended_plan
 from smsroi_helpers.runner.index_sums import together
 from smsroi_helpers.runner.months_strip import months_strip
@@ -63,7 +64,11 @@ def index_page(
     currency = source.get("currency") or ""
     decisions = read_decisions(run_dir)
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
-    rows = [_row(group, currency, pages) for group in _by_question(decisions)]
+    groupings = {
+        state["stage"]: str(manifest["parameters"].get(name, {}).get("segment_by") or "")
+        for name, state in manifest["notebooks"].items()
+    }
+    rows = [_row(group, currency, pages, groupings) for group in _by_question(decisions)]
     for row in rows:
         titled = next((title for name, title in questions.items() if f"{name}.html" == row["page"]), "")
         row["title"] = "" if titled == row["question"] else titled
@@ -76,6 +81,7 @@ def index_page(
         heading=heading,
         lead=lead,
         gains=_scales(of_kind["gain"], currency, _("today")),
+        long_run=_long_run_words(rows),
         sums=together(of_kind["gain"]),
         tests=_scales(tests, currency, _("control")),
         strip=months_strip(run_dir, currency),
@@ -94,6 +100,14 @@ def index_page(
         ),
     )
     return framed(body, f"{heading} · {title_words(source)}", manifest["language"])
+
+
+def _long_run_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the amounts in the long run are; empty where the index has none."""
+    if not any(row["money"] == "long_run" and row["numbers"] for row in rows):
+        return ""
+    kind = sentence_case(money_kind_words("long_run"))
+    return _("{kind}: {unit}").format(kind=kind, unit=long_run_meaning())
 
 
 def _banner(run_dir: Path, pages: Mapping[str, str]) -> dict[str, Any] | None:
@@ -117,7 +131,12 @@ def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any
     return [sorted(rows, key=lambda row: row.get("segment") not in (None, "", "all")) for rows in groups.values()]
 
 
-def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    rows: Sequence[dict[str, Any]],
+    currency: str,
+    pages: Mapping[str, str],
+    groupings: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the values of one question for the template."""
     main = rows[0]
     outcome = main["outcome"]
@@ -137,7 +156,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "meaning": meaning,
         "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),
         "page": pages.get(main["stage"], ""),
-        "segments": _segments_sentence(rows),
+        "segments": _segments_sentence(rows, (groupings or {}).get(main["stage"], "")),
         "only_segments": outcome != "do" and any(row["outcome"] == "do" for row in rows),
         "worth": worth,
         "without": _("No value is shown.") if outcome == "broken" else _("No amount is estimated."),
@@ -151,7 +170,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
     }
 
 
-def _segments_sentence(rows: Sequence[dict[str, Any]]) -> str:
+def _segments_sentence(rows: Sequence[dict[str, Any]], segment_by: str) -> str:
     """What is recommended for single segments, where all customers together have no recommendation."""
     if len(rows) == 1:
         return ""
@@ -161,7 +180,8 @@ def _segments_sentence(rows: Sequence[dict[str, Any]]) -> str:
     return locale.joined(
         *(
             _("For {segment}: {action}.").format(
-                segment=segment_name(str(row["segment"])), action=redact(str(row["action"] or "")).rstrip(".。")
+                segment=segment_name(str(row["segment"]), segment_by),
+                action=redact(str(row["action"] or "")).rstrip(".。"),
             )
             for row in own
         )

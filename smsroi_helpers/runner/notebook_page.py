@@ -26,7 +26,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.contract import FINISHED, PAGE_MARKUP
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import table
+from smsroi_helpers.pages import stage_words, table
 from smsroi_helpers.runner.frame import (
     TEMPLATES,
     asset,
@@ -34,7 +34,6 @@ from smsroi_helpers.runner.frame import (
     day_words,
     framed,
     simulated_words,
-    stage_words,
     template,
     title_words,
 )

@@ -12,6 +12,7 @@ from typing import Any
 from smsroi_helpers import locale
 from smsroi_helpers.errors import PageError
 from smsroi_helpers.locale import _
+from smsroi_helpers.pages import use_names
 from smsroi_helpers.runner.changes import read_decisions
 from smsroi_helpers.runner.customer_lists import write_lists
 from smsroi_helpers.runner.frame import (
@@ -49,6 +50,7 @@ def render_run(
         PageError: a page fails its checks, an output has no description, or a template is missing.
     """
     locale.use_language(manifest["language"])
+    use_names(simulated=bool(manifest["source"].get("simulated")))
     written = []
     questions: dict[str, str] = {}
     for name, state in manifest["notebooks"].items():

@@ -20,6 +20,7 @@ from smsroi_helpers.segmentation.criteria import Criterion, evaluate_criteria
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts, known_cuts
 from smsroi_helpers.segmentation.decision import Findings
 from smsroi_helpers.segmentation.factors import factor_loadings
+from smsroi_helpers.segmentation.feedback_terms import chinese_words
 from smsroi_helpers.segmentation.funnel import count_funnel
 from smsroi_helpers.segmentation.membership import (
     DATED,
@@ -64,6 +65,7 @@ __all__ = [
     "Segmentation",
     "attribute_columns",
     "check_segment_by",
+    "chinese_words",
     "choose_by_response",
     "collect_outcomes",
     "count_funnel",

@@ -5,7 +5,6 @@ shrunk towards no difference within each kind of thing (`statistics.shrink`): of
 All of it describes; nothing here says why.
 """
 
-import re
 from collections import Counter
 
 import ibis
@@ -16,6 +15,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, UNKNOWN, attribute_columns
+from smsroi_helpers.segmentation.feedback_terms import drop_parts, read_terms
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife, shrink
@@ -157,16 +157,14 @@ def _shrunken(
 
 # --- what they write -------------------------------------------------------------------------------------------------
 
-_LATIN = re.compile(r"[a-zà-öø-ÿ]{3,}")
-_CHINESE = re.compile(r"[一-鿿]+")
-
 
 def find_themes(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
-    """The terms that a segment's feedback holds more often than everybody's: words, and pairs of Chinese signs.
+    """The words and phrases that a segment's feedback has more often than everybody's.
 
     Returns:
         segment, term, people (of the segment, who wrote it), share (of its people who wrote at all), overall, times
-        (shrunken), low, high; no rows where feedback has no text. Only terms of 20 people or more.
+        (shrunken), low, high; no rows where feedback has no text. Only terms of 20 people or more, and not those that
+        are nearly always a part of a longer one.
     """
     columns = ["segment", "term", "people", "share", "overall", "times", "low", "high"]
     if not shop.has("feedback", "text"):
@@ -182,13 +180,14 @@ def find_themes(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
     wrote: Counter[tuple[str, int]] = Counter()
     for row in frame.itertuples():
         wrote[row.segment, row.group] += row.people
-        for term in _terms(row.text):
+        for term in read_terms(row.text):
             counted[row.segment, row.group, term] += row.people
     if not counted:
         return pd.DataFrame(columns=columns)
     terms = pd.DataFrame([(*key, n) for key, n in counted.items()], columns=["segment", "group", "value", "n"])
     frequent = terms.groupby("value")["n"].sum()
-    terms = terms[terms["value"].isin(frequent[frequent >= FEWEST_PEOPLE].index)]
+    frequent = frequent[frequent >= FEWEST_PEOPLE]
+    terms = terms[terms["value"].isin(drop_parts(frequent.to_dict()))]
     if terms.empty:
         return pd.DataFrame(columns=columns)
     keys, (n,) = by_group(terms.sort_values(["segment", "value", "group"]), ["segment", "value"], ["n"])
@@ -207,16 +206,3 @@ def find_themes(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
     if themes.empty:
         return pd.DataFrame(columns=columns)
     return themes.rename(columns={"value": "term"})[columns]
-
-
-def _terms(text: str) -> set[str]:
-    """Words of three letters or more that carry a meaning, and pairs of neighbouring Chinese signs.
-
-    >>> sorted(_terms("Delivery took two weeks. 发货慢"))
-    ['delivery', 'took', 'weeks', '发货', '货慢']
-    """
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    words = {word for word in _LATIN.findall(text.lower()) if word not in ENGLISH_STOP_WORDS}
-    pairs = {run[i : i + 2] for run in _CHINESE.findall(text) for i in range(len(run) - 1)}
-    return words | pairs

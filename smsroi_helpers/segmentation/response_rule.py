@@ -18,6 +18,10 @@ BETWEEN_COLUMNS = " · "
 BETWEEN_LEVELS = " / "
 
 
+def _of_customers(column: str) -> bool:
+    return column in ("region", "acquisition_channel") or column.startswith("attr_")
+
+
 @dataclass(frozen=True)
 class ResponseRule:
     """The groups of a tree: which levels of which groupings, by name."""
@@ -29,10 +33,16 @@ class ResponseRule:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name of each group: its levels."""
+        """The name of each group: its levels, after the column where they are those of a column of `customers`.
+
+        Such a level may have the key of a group made from behaviour: a member level `gold` is no RFM group.
+        """
         names = []
         for group in levels_of_groups(self.splits, [len(own) for own in self.levels]):
-            parts = [BETWEEN_LEVELS.join(self.levels[k][at] for at in sorted(own)) for k, own in sorted(group.items())]
+            parts = []
+            for k, own in sorted(group.items()):
+                levels = BETWEEN_LEVELS.join(self.levels[k][at] for at in sorted(own))
+                parts.append(f"{self.columns[k]}: {levels}" if _of_customers(self.columns[k]) else levels)
             names.append(BETWEEN_COLUMNS.join(parts))
         return tuple(names)
 

@@ -99,7 +99,7 @@ def rules_table(rules: pd.DataFrame, grouping: Grouping, currency: str) -> Html:
     }
     shown = pd.DataFrame(
         {
-            _("Group"): [segment_name(name) for name in rules["group"]],
+            _("Group"): [segment_name(name, "rfm_group") for name in rules["group"]],
             _("Rule"): rules["group"].map(words),
             _("Customers"): rules["customers"].astype(int),
             _("Share"): [percent(share) for share in rules["share"]],
@@ -134,7 +134,7 @@ def moved_cuts_table(moved: pd.DataFrame) -> Html:
             _("Dormant after (days)"): moved["dormant_after_days"],
             _("Lost after (days)"): moved["lost_after_days"],
             **{
-                sentence_case(segment_name(name)): [
+                sentence_case(segment_name(name, "rfm_group")): [
                     percent(row[name] / max(sum(row[other] for other in BUYER_GROUPS), 1))
                     if row[name] == 0 or row[name] >= FEWEST_SHOWN
                     else "–"

@@ -66,7 +66,7 @@ def traits_table(plan: RecipientPlan) -> Html:
             sums = given[own == level].sum(axis=0)
             heading = _("RFM group") if name == RFM_GROUP else column_name(name)
             rows.append({
-                _("Attribute"): heading, _("Level"): segment_name(names[level]), _("Customers"): sums.sum(),
+                _("Attribute"): heading, _("Level"): segment_name(names[level], name), _("Customers"): sums.sum(),
                 **{arm_name(arm): percent(sums[a] / sums.sum(), 0) for a, arm in enumerate(plan.arms)},
             })  # fmt: skip
     if not rows:

@@ -104,16 +104,17 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
             _("Self-normalised weighting"): shown(each.gain_snipw),
             _("Plain weighting"): shown(each.gain_ips),
             _("By the plan’s model"): model,
-            _("Customers or texts"): each.members,
-            _("Effective sample size"): np.round(each.effective),
-            _("In the rarest arm chosen"): percent(each.smallest_share),
+            _("Customers or texts (effective)"): _("{amount} ({interval})").format(
+                amount=number(each.members), interval=number(each.effective)
+            ),
+            _("Rarest arm chosen"): percent(each.smallest_share),
         })  # fmt: skip
     caption = _(
         "The plan’s choices by their own randomised tests, with 95% intervals; learned from one half of the customers,"
-        " valued by the other"
+        " valued by the other. In brackets the effective sample size, last the share of the test’s members in the"
+        " rarest arm chosen"
     )
-    digits = dict.fromkeys((_("Customers or texts"), _("Effective sample size")), 0)
-    return table(pd.DataFrame(rows), caption=caption, digits=digits)
+    return table(pd.DataFrame(rows), caption=caption)
 
 
 def candidates_table(plan: SendPlan, currency: str) -> Html:

@@ -40,8 +40,12 @@ class TestStarbucks:
 @pytest.mark.parametrize(
     ("name", "segment_by", "shown"),
     [
-        ("hillstrom", "attr_channel", ("mens-womens-none: switch to mens", "$0.23 (0.15 to 0.32)", "$0.13 (0.05 to")),
-        ("starbucks_promo", "recency", ("promotion: stay with no messages", "−$0.055 (−0.070 to −0.041)")),
+        (
+            "hillstrom",
+            "attr_channel",
+            ("mens-womens-none: switch to mens", "$0.23 ($0.15 to $0.32)", "$0.13 ($0.05 to"),
+        ),
+        ("starbucks_promo", "recency", ("promotion: stay with no messages", "−$0.055 (−$0.070 to −$0.041)")),
         (
             "marketing_ab",
             "recency",

@@ -181,6 +181,31 @@ def test_print_is_a4_with_folded_sections_open_and_heads_repeated(open_page: Any
 # Chinese
 
 
+@pytest.mark.parametrize("viewport", [DESKTOP, {"width": 390, "height": 844}], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index", "02_cltv"])
+def test_chinese_page_asks_for_nothing_and_violates_nothing(
+    browser: Browser, chinese_run: Path, name: str, scheme: str, viewport: dict[str, int]
+) -> None:
+    """As of the English pages: no request, dialog, console message; WCAG; nothing wider than the screen."""
+    page = browser.new_page(viewport=viewport, color_scheme=scheme)
+    own = (chinese_run / f"{name}.html").as_uri()
+    heard: list[str] = []
+    page.on("request", lambda request: None if request.url == own else heard.append(f"request {request.url[:40]}"))
+    page.on("dialog", lambda dialog: (heard.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.on("console", lambda message: heard.append(f"console {message.text}"))
+    page.on("pageerror", lambda error: heard.append(f"error {error}"))
+    page.goto(own)
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    page.mouse.wheel(0, 10_000)
+    found = Axe().run(page, options=WCAG).response["violations"]
+    assert [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert [what for what in heard if not what.startswith("request data:image/png")] == []
+    assert (chinese_run / f"{name}.html").stat().st_size < 2_000_000
+    page.close()
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("name", ["index", "02_cltv"])
 def test_chinese_page_is_chinese(browser: Browser, chinese_run: Path, name: str, viewport: dict[str, int]) -> None:

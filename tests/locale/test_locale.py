@@ -82,12 +82,12 @@ def test_paragraphs_are_parted_by_blank_lines_and_put_back():
         (lambda: locale.money(250_000_000.0, "CNY", 0), "¥2.5亿"),
         (lambda: locale.money(17_758.0, "CNY", 0), "¥17,758"),
         (lambda: locale.money(130_000.0, "CNY"), "¥130,000.00"),
-        (lambda: locale.money_range(1e4, -9e3, 21e4, "USD"), ("US$1万", "−9,000", "21万")),
-        (lambda: locale.money_range(12_340.0, 12_000.0, 12_700.0, "CNY"), ("¥12,340", "12,000", "12,700")),
-        (lambda: locale.money_range(1.2e8, 9e7, 1.5e8, "CNY"), ("¥1.2亿", "0.9亿", "1.5亿")),
-        (lambda: locale.money_range(99.5e6, 81e6, 101e6, "CNY"), ("¥99,500,000", "81,000,000", "101,000,000")),
-        (lambda: locale.money_range(0.5, 0.25, float("nan"), "CNY", 2), ("¥0.50", "0.25", "–")),
-        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（5万至 21万）"),
+        (lambda: locale.money_range(1e4, -9e3, 21e4, "USD"), ("US$1万", "−US$9,000", "US$21万")),
+        (lambda: locale.money_range(12_340.0, 12_000.0, 12_700.0, "CNY"), ("¥12,340", "¥12,000", "¥12,700")),
+        (lambda: locale.money_range(1.2e8, 9e7, 1.5e8, "CNY"), ("¥1.2亿", "¥0.9亿", "¥1.5亿")),
+        (lambda: locale.money_range(99.5e6, 81e6, 101e6, "CNY"), ("¥99,500,000", "¥81,000,000", "¥101,000,000")),
+        (lambda: locale.money_range(0.5, 0.25, float("nan"), "CNY", 2), ("¥0.50", "¥0.25", "–")),
+        (lambda: compact_words(128_400.0, 51_000.0, 207_000.0, "CNY"), "¥13万（¥5万至 ¥21万）"),
         (lambda: compact_words(128_400.0, 51_000.0, 207_000.0), "130,000（50,000 至 210,000）"),
         (lambda: locale.day("1997-09-30"), "1997年9月30日"),
         (lambda: locale.day("2025-01-02"), "2025年1月2日"),
@@ -102,6 +102,25 @@ def test_paragraphs_are_parted_by_blank_lines_and_put_back():
 def test_numbers_and_sentences_in_chinese(shown, expected):
     locale.use_language("zh")
     assert shown() == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["¥13万（¥5万至 ¥21万）", "¥7,500", "¥0", "–"], ["¥13万（¥5万至 ¥21万）", "¥0.75万", "¥0", "–"]),
+        (["−US$1.3万", "US$17,758"], ["−US$13,000", "US$17,758"]),  # not rounded
+        (["US$1.3万（6 周）", "−US$900 至 US$1.7万"], ["US$13,000（6 周）", "−US$900 至 US$17,000"]),  # small
+        (["¥1.2亿", "¥900万"], ["¥12,000万", "¥900万"]),
+        (["¥1.2亿", "¥0.9亿"], ["¥1.2亿", "¥0.9亿"]),
+        (["¥17,758", "¥12"], ["¥17,758", "¥12"]),
+        (["CHF\u00a012万", "CHF\u00a01,250.50"], ["CHF\u00a0120,000", "CHF\u00a01,250.50"]),
+        (["13 万位客户", "2,500 位"], ["13 万位客户", "2,500 位"]),  # no money
+    ],
+)
+def test_a_column_of_amounts_has_one_unit_and_no_amount_changes(cells, expected):
+    assert locale.one_unit(cells) == cells
+    locale.use_language("zh")
+    assert locale.one_unit(cells) == expected
 
 
 def test_a_notebook_is_translated_with_its_marks():

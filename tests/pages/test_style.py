@@ -347,9 +347,9 @@ def _row(**given: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "value", "interval"),
     [
-        ({}, "+$3,100", "2,200 to 4,000"),
-        ({"kind": "forecast"}, "$3,100", "2,200 to 4,000"),
-        ({"value": -40.0, "low": -61.2, "high": -18.9}, "−$40", "−61 to −19"),
+        ({}, "+$3,100", "$2,200 to $4,000"),
+        ({"kind": "forecast"}, "$3,100", "$2,200 to $4,000"),
+        ({"value": -40.0, "low": -61.2, "high": -18.9}, "−$40", "−$61 to −$19"),
         ({"unit": "share", "value": 0.124, "low": 0.098, "high": 0.151}, "+12.4%", "9.8% to 15.1%"),
         (
             {"unit": "count", "kind": "forecast", "value": 1653.4, "low": 1540.2, "high": 1766.6},
@@ -368,7 +368,7 @@ def test_amount_reads_as_its_interval_allows(given: dict[str, Any], value: str, 
 
 def test_answer_says_action_money_interval_evidence_and_caveat() -> None:
     page = pages.answer([_row(caveat="Spring only.")], currency="USD").markup
-    for said in ("Do it", "Text gold at lunch", "+$3,100</b> a week", "95% interval 2,200 to 4,000"):
+    for said in ("Do it", "Text gold at lunch", "+$3,100</b> a week", "95% interval $2,200 to $4,000"):
         assert said in page
     assert "<b>Randomised test.</b> Measured on 4,012 customers in randomly assigned groups" in page
     assert "<b>Caveat:</b> Spring only." in page

@@ -51,12 +51,38 @@ def test_words_with_brackets_stay_as_they_are():
 
 
 def test_a_column_of_dashes_is_not_one_of_numbers():
-    made = table(pd.DataFrame({"Notebook": ["a", "b"], "Lacks": ["–", "–"], "Cost": ["–", "$3"]}), caption="Needs")
-    assert re.findall(r'<th scope="col"([^>]*)>', made.markup) == ["", "", ' class="n"']
+    made = table(pd.DataFrame({"Lacks": ["–", "–"], "Cost": ["–", "$3"]}), caption="Needs")
+    assert re.findall(r'<th scope="col"([^>]*)>', made.markup) == ["", ' class="n"']
+
+
+def test_a_column_that_is_empty_in_every_row_is_not_shown():
+    frame = pd.DataFrame({
+        "Arm": ["–", ""], "Why": ["–", ""], "Left": [float("nan")] * 2, "N": [12, 15], "Note": ["", "late"],
+    })  # fmt: skip
+    made = table(frame, caption="Arms")
+    assert headings(made) == ["Arm", "N", "Note"]
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", made.markup.split("<tbody>")[1])
+    assert cells == ["–", "12", "", "", "15", "late"]
+    assert headings(table(frame, caption="Arms", suppress="N")) == ["Arm", "N", "Note"]
+    assert headings(table(frame[:0], caption="Arms")) == ["Arm", "Why", "Left", "N", "Note"]
+
+
+def test_a_column_that_suppression_empties_stays():
+    frame = pd.DataFrame({"Arm": ["a", "b"], "N": [3, 4], "Gain": [1.0, 2.0]})
+    assert headings(table(frame, caption="Arms", suppress="N")) == ["Arm", "N", "Gain"]
+
+
+def test_the_amounts_of_a_column_have_one_unit_in_chinese():
+    locale.use_language("zh")
+    frame = pd.DataFrame({"组": ["a", "b"], "利润": ["¥13万", "¥17,758"], "成本": ["¥2万", "¥1.5万"]})
+    made = table(frame, caption="两组")
+    for shown in ("¥130,000", "¥17,758", "¥2万", "¥1.5万"):
+        assert f">{shown}<" in made.markup
 
 
 def test_a_table_of_many_columns_is_set_smaller_and_still_sorted_by_the_script():
-    few, many = (pd.DataFrame({f"c{i}": [1] for i in range(n)}) for n in (6, 7))
+    few, many, most = (pd.DataFrame({f"c{i}": [1] for i in range(n)}) for n in (6, 7, 8))
+    assert '<table class="data many most">' in table(most, caption="Most").markup
     assert '<table class="data">' in table(few, caption="Few").markup
     assert '<table class="data many">' in table(many, caption="Many").markup
 
@@ -70,7 +96,7 @@ def test_a_chinese_date_stays_on_one_line():
     locale.use_language("zh")
     made = table(pd.DataFrame({"a": ["x"], "b": [locale.day("2026-06-28")]}), caption="日期")
     locale.use_language("en")
-    assert '<td class="range">2026年6月28日</td>' in made.markup
+    assert '<td class="whole">2026年6月28日</td>' in made.markup
 
 
 def test_a_caption_of_several_sentences_ends_with_a_stop_and_shows_names_as_code(frame):
@@ -80,3 +106,15 @@ def test_a_caption_of_several_sentences_ends_with_a_stop_and_shows_names_as_code
     hostile = table(frame, caption="`<script>` <b>")
     assert "<script>" not in hostile.markup
     assert "<b>" not in hostile.markup
+
+
+def test_dates_and_p_values_are_never_broken_nor_short_chinese_names_among_few_columns():
+    frame = pd.DataFrame(
+        {"a": ["x"], "day": ["Jun 28, 2026"], "month": ["2025-09"], "p": ["< 0.001"], "说": ["尚未购买"]}
+    )
+    made = table(frame, caption="Days").markup
+    for cell in ("Jun 28, 2026", "2025-09", "&lt; 0.001", "尚未购买"):
+        assert re.search(rf'<td class="[^"]*whole"[^>]*>{re.escape(cell)}</td>', made), cell
+    many = table(frame.assign(**{f"c{i}": 1 for i in range(4)}), caption="Days").markup
+    assert re.search(r"<td>尚未购买</td>", many)
+    assert 'whole">2025-09<' in many

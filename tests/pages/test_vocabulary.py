@@ -82,13 +82,13 @@ def test_each_kind_of_evidence_has_one_sentence_and_only_a_randomised_one_claims
 def test_cash_is_said_with_its_weeks_and_how_it_is_known():
     row = {"kind": "gain", "customers": 900, "money": "long_run", "value": 50.0, "low": 20.0, "high": 80.0}
     row |= {"cash": -217.0, "cash_low": -320.0, "cash_high": -110.0, "cash_weeks": 6.0, "cash_evidence": "randomised"}
-    assert cash_words(row, "USD").startswith("Cash in the 6 weeks of the test, measured: −$220 (−320 to −110).")
+    assert cash_words(row, "USD").startswith("Cash in the 6 weeks of the test, measured: −$220 (−$320 to −$110).")
     assert "does not break even within 104 weeks" in cash_words(row, "USD")
     assert "breaks even in week 9" in cash_words(row | {"break_even_week": 9.0}, "USD")
     losing = row | {"value": -50.0, "low": -80.0, "high": -20.0, "cash": 217.0, "cash_low": 110.0, "cash_high": 320.0}
     assert "loses in the long run" in cash_words(losing, "USD")
     alike = row | {"cash": 217.0, "cash_low": 110.0, "cash_high": 320.0, "cash_evidence": "modelled"}
     assert cash_words(alike, "USD") == (
-        "Cash in the next 6 weeks, modelled from a randomised test: +$220 (110 to 320)."
+        "Cash in the next 6 weeks, modelled from a randomised test: +$220 ($110 to $320)."
     )
     assert cash_words(row | {"money": "cash", "value": -217.0}, "USD") == ""  # the value is that cash

@@ -8,7 +8,9 @@ import pytest
 
 from smsroi_helpers.retention import planning, wording
 from smsroi_helpers.segmentation import Cuts
+from tests.experiment_sources import write_tests
 from tests.retention.samples import START
+from tests.retention.test_texting import STANDING
 
 AS_OF = START + dt.timedelta(days=299)
 SINCE = 300 - 56  # the day from which the weeks just behind count
@@ -116,7 +118,7 @@ def test_no_test_is_advised_that_needs_more_customers_than_there_will_be(entered
 
 def test_the_list_is_everybody_inactive_who_may_be_texted_with_the_weeks_since_the_last_purchase(company, read_once):
     shop, (orders, _texts, _out) = shop_of(company, read_once), company
-    rows = shop.count(planning.inactive_customers(shop, CUTS)).set_index("customer_id")
+    rows = shop.count(planning.inactive_customers(shop, CUTS, test=False)).set_index("customer_id")
     last = orders.groupby("customer")["day"].max()
     expected = inactive(company, 299)
     assert set(rows.index) == {f"c{one}" for one in expected}
@@ -125,3 +127,26 @@ def test_the_list_is_everybody_inactive_who_may_be_texted_with_the_weeks_since_t
     groups = {name: "lost" if weeks * 7 + 1 > 120 else "dormant" for name, weeks in silent.items()}
     assert rows["rfm_group"].to_dict() == groups
     assert set(groups.values()) == {"dormant", "lost"}
+    assert rows["arm"].isna().all()
+
+
+def test_the_test_draws_halves_that_a_later_run_does_not_change(company, read_once):
+    shop = shop_of(company, read_once)
+    first, later = (
+        shop.count(planning.inactive_customers(shop, cuts, test=True)).set_index("customer_id")["arm"]
+        for cuts in (CUTS, Cuts(dormant_after_days=90, lost_after_days=120))
+    )
+    assert len(first) > len(later) > 100
+    assert set(first) == {"texted", "not_texted"}
+    assert abs((first == "texted").mean() - 0.5) < 4 * 0.5 / len(first) ** 0.5
+    assert first[later.index].equals(later)
+
+
+@pytest.mark.parametrize(("ended", "listed"), [(False, set()), (True, {"out"})])
+def test_nobody_whom_a_running_test_leaves_alone_is_listed(make_source, open_source, ended, listed):
+    arms = {"out": 60, "in": 90}
+    shop = open_source(write_tests(make_source, standing={**STANDING, "arms": arms, "ended": ended}))
+    rows = shop.count(planning.inactive_customers(shop, Cuts(dormant_after_days=1, lost_after_days=2), test=False))
+    found = {name.split("-")[1].rstrip("0123456789") for name in rows["customer_id"]}
+    assert "in" in found
+    assert found & {"out"} == listed

@@ -135,8 +135,42 @@ def test_whom_to_win_back_or_to_leave_alone(tmp_path, outcome, action):
     assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer-list-win_back.csv"
 
 
-def test_an_undecided_win_back_has_no_list(tmp_path):
-    save(tmp_path, "win_back_customers", customer_id=["a"], rfm_group=["lost"], silent_weeks=[60.0])
+def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
+    save(
+        tmp_path, "win_back_customers", customer_id=["a", "b"], rfm_group=["lost"] * 2, silent_weeks=[60.0, 14.4],
+        arm=["texted", "not_texted"],
+    )  # fmt: skip
+    row = decided("retention", outcome="not_enough_evidence") | {"question": WIN_BACK}
+    (file,) = write_lists(tmp_path, [row])
+    assert [(one["customer_id"], one["action"], one["reason"]) for one in read(file)] == [
+        ("a", "Text to win back (test)", "Drawn by chance for the win-back test; silent for 60 weeks"),
+        ("b", "Do not text (test)", "Drawn by chance for the win-back test; silent for 14 weeks"),
+    ]
+    found = find_list(tmp_path, row, "shop/run")
+    assert (found["href"], found["label"]) == (
+        "tables/customer-list-win_back.csv",
+        "Customer list of the test (CSV)",
+    )
+
+
+def test_segments_with_another_frequency_are_listed(tmp_path):
+    save(tmp_path, "customer_segments", customer_id=["a", "b", "c"], rfm_group=["gold", "lost", "growth"])
+    rows = [
+        decided("frequency", outcome="not_enough_evidence"), decided("frequency", "gold", action="4 texts a week"),
+        decided("frequency", "lost", "dont"),
+    ]  # fmt: skip
+    (file,) = write_lists(tmp_path, rows)
+    assert [tuple(row.values()) for row in read(file)] == [("a", "4 texts a week", "gold", "")]
+    row = {"stage": "frequency", "question": "How often should we text?", "outcome": "not_enough_evidence"}
+    assert find_list(tmp_path, row | {"only_segments": True}, "shop/run")["href"] == (
+        "tables/customer-list-frequency.csv"
+    )
+    assert find_list(tmp_path, row | {"only_segments": False}, "shop/run") is None
+
+
+@pytest.mark.parametrize("arms", [{}, {"arm": [None]}])
+def test_an_undecided_win_back_without_a_test_has_no_list(tmp_path, arms):
+    save(tmp_path, "win_back_customers", customer_id=["a"], rfm_group=["lost"], silent_weeks=[60.0], **arms)
     row = decided("retention", outcome="not_enough_evidence") | {"question": WIN_BACK}
     assert write_lists(tmp_path, [row]) == []
     assert find_list(tmp_path, row, "shop/run") is None

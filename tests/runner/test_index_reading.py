@@ -61,13 +61,14 @@ def test_the_reader_finds_what_to_do_for_whom_and_what_it_brings(page: str) -> N
     assert row
     said = _words(f"<body>{row.group()}</body>")
     assert "Text 840 customers twice a week" in said  # what, for whom
-    assert "Cash in the next 4 weeks, modelled from a randomised test: +$1,300 (600 to 2,000)." in said
-    assert "+$3,100 a week 2,200 to 4,000" in said  # in the long run: how sure
+    assert "Cash in the next 4 weeks, modelled from a randomised test: +$1,300 ($600 to $2,000)." in said
+    assert "+$3,100 a week $2,200 to $4,000" in said  # in the long run: how sure
     assert "Modelled from a randomised test" in said  # on what evidence
     assert row.group().count("<svg") == 1
     assert 'href="tables/send_plan.parquet"' in row.group()
     assert "smsroi list tea/20250629-021200-1a2b3c --to FOLDER" in said
     assert "In the long run: a week, 95% interval" in _words(page)
+    assert "In the long run: The profit of the coming weeks and of the time after them" in _words(page)
 
 
 def test_a_recommended_plan_leads_before_single_changes(tmp_path: Path) -> None:
@@ -79,8 +80,8 @@ def test_a_recommended_plan_leads_before_single_changes(tmp_path: Path) -> None:
     )  # fmt: skip
     said = _words(_run(tmp_path / "plan", decisions=[hour, plan])["index.html"])
     assert (
-        "What to do next Send by the plan . Compared with today, that is worth $5,000 (95% interval 1,000 to 9,000) in"
-        " the long run. Cash in the next 4 weeks, modelled from a randomised test: +$300 (100 to 500). The other"
+        "What to do next Send by the plan . Compared with today, that is worth $5,000 (95% interval $1,000 to $9,000)"
+        " in the long run. Cash in the next 4 weeks, modelled from a randomised test: +$300 ($100 to $500). The other"
         " questions take one thing at a time; do not add their amounts to it."
     ) in said
     assert said.index("Whom do we text next?") < said.index("When?")

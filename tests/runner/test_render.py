@@ -370,7 +370,7 @@ def test_a_test_total_names_its_weeks_and_control_in_the_lead(tmp_path: Path) ->
     words = "in the test (11 weeks), from 1,244 customers in b, compared with a"
     decisions = [_decision(unit="money", money="long_run", period="11 weeks", number_words=words, action="Switch to b")]
     said = _words(_run(tmp_path, decisions=decisions)["index.html"])
-    assert f"Switch to b . It brought $3,100 {words} (95% interval 2,200 to 4,000), in the long run." in said
+    assert f"Switch to b . It brought $3,100 {words} (95% interval $2,200 to $4,000), in the long run." in said
     assert "today, that is worth" not in said
 
 
@@ -498,7 +498,7 @@ def test_what_texting_brings_is_no_change_of_todays_practice(tmp_path: Path) -> 
     assert page.index("When?") < page.index("<h2>Incremental profit of texting</h2>") < page.index("Pays?")
     assert "At lunch . Compared with today, that is worth $3,100 a week" in said
     assert "more change" not in said
-    assert "+$9,000 a week 8,000 to 10,000" in said
+    assert "+$9,000 a week $8,000 to $10,000" in said
     assert "no texts" in said
 
 
@@ -554,7 +554,7 @@ def test_what_changed_since_the_last_run(tmp_path: Path) -> None:
     now = [_decision(), _decision(question="How often?", action="Once"), _decision(question="Same?", action="Yes")]
     page = _run(tmp_path / ".staging-20250629-021200-1a2b3c", decisions=now, earlier_runs=earlier)["index.html"]
     table = page[page.index('<table class="changes">') :]
-    assert "<td>+$2,700 a week (1,800 to 3,600)</td><td>+$3,100 a week (2,200 to 4,000)</td>" in table
+    assert "<td>+$2,700 a week ($1,800 to $3,600)</td><td>+$3,100 a week ($2,200 to $4,000)</td>" in table
     assert "Twice." in table
     assert "Once." in table
     assert "Same?" not in table

@@ -72,8 +72,12 @@ class TestRule:
     )
     """basic; others who clicked; others: never texted, or with few clicks, which no test had."""
 
-    def test_names_are_the_levels(self):
-        assert self.RULE.names == ("basic", "plus · often / sometimes", "plus · no texts yet")
+    def test_names_are_the_levels_after_their_column_of_customers(self):
+        assert self.RULE.names == (
+            "attr_member_level: basic",
+            "attr_member_level: plus · often / sometimes",
+            "attr_member_level: plus · no texts yet",
+        )
 
     def test_everybody_is_in_one_group_and_new_levels_go_with_those_who_leave(self, company):
         shop, _found, _source = company

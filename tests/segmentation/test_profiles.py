@@ -50,12 +50,3 @@ class TestPortraits:
         few = things.assign(low=1.1, people=9)
         assert "<svg" not in profile_figures.portraits_figure(few, outcomes).markup
         assert "<svg" in profile_figures.portraits_figure(things.assign(low=1.01), outcomes).markup
-
-    def test_terms_are_words_and_pairs_of_chinese_signs(self):
-        assert segmentation_profiles._terms("The delivery took two weeks, 发货慢。") == {
-            "delivery",
-            "took",
-            "weeks",
-            "发货",
-            "货慢",
-        }

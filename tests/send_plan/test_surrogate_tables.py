@@ -41,9 +41,9 @@ def test_a_contradiction_says_by_how_much():
     words = describe_long_run(check, "USD")
     assert "is contradicted" in words
     assert "For 2 texts a week (frequency test, weeks 5 to 10) its model expects a profit of orders of $1.00" in words
-    assert "$0.60 (0.37 to 0.83) too high" in words
+    assert "$0.60 ($0.37 to $0.83) too high" in words
     low = describe_long_run(check_of(an_effect((-0.8, -0.4))), "USD")
-    assert "$0.60 (0.40 to 0.80) too low" in low
+    assert "$0.60 ($0.40 to $0.80) too low" in low
 
 
 def test_what_no_test_has_seen_is_said():
@@ -68,10 +68,10 @@ def test_a_check_is_imprecise_where_the_interval_is_wider_than_the_figure():
 
 def test_the_index_is_judged_too():
     words = describe_long_run(check_of(an_effect((-0.2, 0.2), index_gap=(0.2, 0.6), own_arm=True)), "USD")
-    assert "the index is $0.40 (0.20 to 0.60) too high" in words
+    assert "the index is $0.40 ($0.20 to $0.60) too high" in words
     assert "two arms" in words
     words = describe_long_run(check_of(an_effect((-0.2, 0.2), clicks_gap=(-0.6, -0.2))), "USD")
-    assert "the prediction by clicks is $0.40 (0.20 to 0.60) too low" in words
+    assert "the prediction by clicks is $0.40 ($0.20 to $0.60) too low" in words
     words = describe_long_run(check_of(an_effect((-0.2, 0.2))), "USD")
     assert "not distinguishable" in words
     assert "two arms" not in words

@@ -1,0 +1,48 @@
+"""Names on pages: whose they are, and two vocabularies with one key."""
+
+import pytest
+
+from smsroi_helpers import locale
+from smsroi_helpers.pages import campaign_name, known_text, level_name, segment_name, use_names
+
+
+def test_a_member_level_is_no_rfm_group():
+    locale.use_language("zh")
+    use_names(simulated=True)
+    assert segment_name("gold") == "黄金客户"
+    assert segment_name("gold", "attr_member_level") == level_name("attr_member_level", "gold") == "金卡"
+    use_names(simulated=True, segment_by="attr_member_level")
+    assert segment_name("gold") == "金卡"
+    assert segment_name("gold", "rfm_group") == "黄金客户"
+    assert segment_name("all") == "全部"
+
+
+def test_a_group_by_response_is_named_by_the_column_of_its_levels():
+    use_names(simulated=True, segment_by="response")
+    name = "often · attr_member_level: gold / silver"
+    assert segment_name(name) == "clicks often · member level gold / silver"
+    locale.use_language("zh")
+    assert segment_name(name) == f"{segment_name('often')} · 会员等级：金卡 / 银卡"
+    assert segment_name("gold / value") == "黄金客户 / 价值客户"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_names_of_another_company_stay_as_they_are(language):
+    locale.use_language(language)
+    use_names(segment_by="attr_member_level")
+    assert segment_name("gold") == "gold"
+    assert segment_name("dormant") == "dormant"  # a level of the user's own column
+    assert segment_name("shoes", "attr_favourite") == "shoes"
+    for name in ("Week of 2026-01-12, US texts", "sms-20260112-us", "spring"):
+        assert campaign_name(name) == name
+    assert known_text("brand_awareness") == "brand_awareness"
+
+
+def test_names_of_the_simulated_company_are_translated():
+    use_names(simulated=True)
+    assert campaign_name("sms-20260112-us") == campaign_name("Week of 2026-01-12, US texts")
+    assert campaign_name("mail-20260112-cn") == "Week of Jan 12, 2026, CN newsletter"
+    assert campaign_name("spring") == "spring"
+    locale.use_language("zh")
+    assert campaign_name("Week of 2026-01-12, US texts") == "2026年1月12日当周短信（US）"
+    assert known_text("brand_awareness") == "品牌认知度"
