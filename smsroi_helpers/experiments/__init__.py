@@ -1,6 +1,6 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
-from smsroi_helpers.experiments.checked import check_experiments, find_valid_tests
+from smsroi_helpers.experiments.checked import check_experiments, find_valid_tests, left_without_texts
 from smsroi_helpers.experiments.click_value import (
     CLICK_VALUE_GROUP,
     ClickValue,
@@ -78,6 +78,7 @@ __all__ = [
     "find_subscriber_value",
     "find_valid_tests",
     "label_when_assigned",
+    "left_without_texts",
     "list_experiments",
     "locate_split",
     "moments_of",

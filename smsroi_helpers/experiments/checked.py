@@ -2,15 +2,17 @@
 
 import weakref
 
+import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
 from smsroi_helpers.experiments.registry import Experiment, count_outcomes, list_experiments
-from smsroi_helpers.experiments.validity import Validity, check, check_overlaps
+from smsroi_helpers.experiments.validity import Validity, arms_without_messages, check, check_overlaps
 from smsroi_helpers.source import Shop
 
-__all__ = ["check_experiments", "find_valid_tests"]
+__all__ = ["check_experiments", "find_valid_tests", "left_without_texts"]
 
 _CHECKED: "weakref.WeakKeyDictionary[Shop, tuple[tuple[Experiment, Validity], ...]]" = weakref.WeakKeyDictionary()
 
@@ -43,10 +45,30 @@ def find_valid_tests(shop: Shop, *tables: str) -> list[Experiment]:
         shop: the company.
         tables: that are needed too.
     """
+    return [one for one, validity in _every(shop, *tables) if not validity.broken and not one.clustered]
+
+
+def left_without_texts(shop: Shop) -> ir.Table | None:
+    """customer_id of everybody whom a running experiment leaves without texts; None where there is no such arm.
+
+    An experiment that is not valid so far is respected too: nobody has decided yet that it has ended.
+    """
+    parts = [
+        shop.assignments.filter(shop.assignments.experiment_id == one.name, shop.assignments.arm.isin(list(without)))
+        for one, _validity in _every(shop)
+        if one.state == "running" and (without := arms_without_messages(one))
+    ]
+    if not parts:
+        return None
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return rows.select("customer_id").distinct()
+
+
+def _every(shop: Shop, *tables: str) -> list[tuple[Experiment, Validity]]:
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments", *tables)):
         return []
     try:
-        return [one for one, validity in check_experiments(shop) if not validity.broken]
+        return check_experiments(shop, clustered=True)
     except NotEnoughData:
         return []
 

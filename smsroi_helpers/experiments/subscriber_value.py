@@ -168,15 +168,14 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
         natural_loss: the share of subscribers lost in a week without opting out, with limits (0–1).
         discount: weekly.
     """
-    usable = [
-        one for one in find_valid_tests(shop, "messages") if arms_without_messages(one) and (one.customers >= 2).all()
-    ]
+    tests = find_valid_tests(shop, "messages")
+    if tests and not shop.has("orders"):
+        return SubscriberValue("", reason="no_orders")
+    if tests and measures.opt_outs(shop) is None:
+        return SubscriberValue("", reason="no_opt_outs")
+    usable = [one for one in tests if arms_without_messages(one) and (one.customers >= 2).all()]
     if not usable:
         return SubscriberValue("", reason="no_test")
-    if not shop.has("orders"):
-        return SubscriberValue("", reason="no_orders")
-    if measures.opt_outs(shop) is None:
-        return SubscriberValue("", reason="no_opt_outs")
     counted = _count_arms(shop)
     found = []
     for experiment in usable:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.retention.texting import find_holdouts
+from smsroi_helpers.experiments import left_without_texts
 from smsroi_helpers.retention.win_back import INACTIVE
 from smsroi_helpers.segmentation import Cuts, known_people, resolve
 from smsroi_helpers.source import Shop
@@ -179,12 +179,8 @@ def inactive_customers(shop: Shop, cuts: Cuts, *, test: bool) -> ir.Table:
     last = orders.group_by(buyer="customer_id").aggregate(last=orders.day.max())
     groups = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
     groups = groups.semi_join(_inactive(shop, cuts, shop.as_of, shop.end), "customer_id")
-    for experiment, without in find_holdouts(shop):
-        if experiment.state == "running":
-            kept = shop.assignments.filter(
-                shop.assignments.experiment_id == experiment.name, shop.assignments.arm.isin(list(without))
-            )
-            groups = groups.anti_join(kept.select("customer_id"), "customer_id")
+    if (kept := left_without_texts(shop)) is not None:
+        groups = groups.anti_join(kept, "customer_id")
     rows = groups.inner_join(last, groups.customer_id == last.buyer)
     silent = ibis.literal(shop.as_of).delta(rows["last"], unit="day") / 7
     halves = ibis.ifelse(hash_group(rows.customer_id, "win-back-test", 2) == 0, "texted", "not_texted")

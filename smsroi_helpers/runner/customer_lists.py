@@ -131,11 +131,12 @@ def _silent(table: ir.Table, _decisions: Decisions) -> ir.Table:
 
 def _inactive(table: ir.Table, decisions: Decisions) -> ir.Table | None:
     """Whom to text again, or to leave alone; where that is not decided, the halves of the test that decides it."""
-    weeks = table.silent_weeks.round(0).cast("int64").cast("string")
     outcome = decisions[0]["outcome"]
-    if outcome not in ("do", "dont"):
-        if "arm" not in table.columns or not int(table.arm.count().to_pyarrow().as_py()):
-            return None
+    decided = outcome in ("do", "dont")
+    if not decided and ("arm" not in table.columns or not int(table.arm.count().to_pyarrow().as_py())):
+        return None
+    weeks = table.silent_weeks.round(0).cast("int64").cast("string")
+    if not decided:
         texted = table.arm == "texted"
         return table.mutate(
             action=ibis.ifelse(texted, _("Text to win back (test)"), _("Do not text (test)")),

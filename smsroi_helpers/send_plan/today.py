@@ -15,7 +15,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
-from smsroi_helpers.experiments import arms_without_messages, check_experiments
+from smsroi_helpers.experiments import check_experiments, left_without_texts
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes
 from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
@@ -137,17 +137,18 @@ def _running(evidence: Evidence) -> ir.Table | None:
     A test that is not valid so far is respected too: nobody decides by a plan that it has ended.
     """
     shop = evidence.shop
-    kept = []
-    for test, _validity in check_experiments(shop, clustered=True):
-        if test.state != "running" or test.kind == "content":
-            continue
-        rows = shop.assignments.filter(shop.assignments.experiment_id == test.name)
-        if test.kind == "holdout":
-            rows = rows.filter(rows.arm.isin(list(arms_without_messages(test)) or [test.control]))
-        kept.append(rows.select(tested="customer_id"))
-    if not kept:
+    running = [
+        test.name
+        for test, _validity in check_experiments(shop, clustered=True)
+        if test.state == "running" and test.kind in ("frequency", "timing")
+    ]
+    parts = [shop.assignments.filter(shop.assignments.experiment_id.isin(running)).select("customer_id")]
+    if (alone := left_without_texts(shop)) is not None:
+        parts.append(alone)
+    elif not running:
         return None
-    return ibis.union(*kept, distinct=True) if len(kept) > 1 else kept[0].distinct()
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return rows.select(tested="customer_id").distinct()
 
 
 def _allowed_sets(shop: Shop, own_hours: str, nameless: bool) -> tuple[pd.DataFrame, list[np.ndarray]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smsroi_helpers.experiments import find_valid_tests
 from smsroi_helpers.retention import planning, wording
 from smsroi_helpers.segmentation import Cuts
 from tests.experiment_sources import write_tests
@@ -142,10 +143,17 @@ def test_the_test_draws_halves_that_a_later_run_does_not_change(company, read_on
     assert first[later.index].equals(later)
 
 
-@pytest.mark.parametrize(("ended", "listed"), [(False, set()), (True, {"out"})])
-def test_nobody_whom_a_running_test_leaves_alone_is_listed(make_source, open_source, ended, listed):
-    arms = {"out": 60, "in": 90}
+@pytest.mark.parametrize(
+    ("ended", "arms", "valid", "listed"),
+    [
+        (False, {"out": 60, "in": 90}, True, set()),
+        (False, {"out": 60, "in": 600}, False, set()),
+        (True, {"out": 60, "in": 90}, True, {"out"}),
+    ],
+)
+def test_nobody_whom_a_running_test_leaves_alone_is_listed(make_source, open_source, ended, arms, valid, listed):
     shop = open_source(write_tests(make_source, standing={**STANDING, "arms": arms, "ended": ended}))
+    assert bool(find_valid_tests(shop)) == valid
     rows = shop.count(planning.inactive_customers(shop, Cuts(dormant_after_days=1, lost_after_days=2), test=False))
     found = {name.split("-")[1].rstrip("0123456789") for name in rows["customer_id"]}
     assert "in" in found
