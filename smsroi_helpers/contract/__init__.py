@@ -34,6 +34,7 @@ from smsroi_helpers.contract.tables import (
     CUSTOMER_ID_COLUMNS,
     EVENT_BEFORE_MIDNIGHT,
     EVENTS_AFTER,
+    GROUPING_COLUMNS,
     IDENTITY_KINDS,
     LAST_DAYS,
     MONEY,
@@ -43,6 +44,7 @@ from smsroi_helpers.contract.tables import (
     Column,
     Table,
     gap_name,
+    groups_customers,
     raw_name,
 )
 
@@ -55,6 +57,7 @@ __all__ = [
     "EVENTS_AFTER",
     "EVENT_BEFORE_MIDNIGHT",
     "FINISHED",
+    "GROUPING_COLUMNS",
     "IDENTITY_KINDS",
     "KEY_FAULTS",
     "LAST_DAYS",
@@ -81,6 +84,7 @@ __all__ = [
     "fault_name",
     "fault_parts",
     "gap_name",
+    "groups_customers",
     "raw_name",
     "remedy_for",
     "remedy_parts",

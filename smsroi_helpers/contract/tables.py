@@ -13,6 +13,7 @@ __all__ = [
     "Column",
     "Table",
     "gap_name",
+    "groups_customers",
     "raw_name",
 ]
 
@@ -21,11 +22,23 @@ Kind = Literal["id", "text", "timestamp", "float", "int"]
 ATTRIBUTE_PREFIX = "attr_"
 """Prefix of the user's own columns of `customers`; their values are kept unchanged."""
 
+GROUPING_COLUMNS = ("region", "acquisition_channel")
+"""Columns of `customers` that group them, beside the user's own."""
+
 CUSTOMER_ID_COLUMNS = ("customer_id", "referred_by")
 """Columns with customer ids, in every table; telephone numbers and e-mail addresses are refused."""
 
 PERSONAL_DATA_PATTERN = r"@|^\+[0-9]{8,15}$|^(?:\+?86)?1[3-9][0-9]{9}$"
 """Matches telephone numbers and e-mail addresses, with the regular expressions of DuckDB and of Arrow."""
+
+
+def groups_customers(column: str) -> bool:
+    """Whether a column of `customers` groups them: its values are no groups made from behaviour.
+
+    >>> groups_customers("attr_member_level"), groups_customers("region"), groups_customers("rfm_group")
+    (True, True, False)
+    """
+    return column in GROUPING_COLUMNS or column.startswith(ATTRIBUTE_PREFIX)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from smsroi_helpers.contract import groups_customers
 from smsroi_helpers.locale import _, day
 
 __all__ = [
@@ -210,9 +211,7 @@ def names_of(segment_by: str) -> str:
     }.get(segment_by) or column_name(segment_by)
 
 
-_COLUMNS = ("region", "acquisition_channel")
-"""Of customers, beside attr_…"""
-_COLUMN = re.compile(r"(region|acquisition_channel|attr_\w+): (.+)", re.DOTALL)
+_COLUMN = re.compile(r"(\w+): (.+)", re.DOTALL)
 """A part of the name of a group by response that is made of a column of customers (`segmentation.ResponseRule`)."""
 
 
@@ -229,12 +228,12 @@ def segment_name(name: str, segment_by: str = "") -> str:
     ('not yet bought', 'prospect')
     """
     segment_by = segment_by or _source.segment_by
-    if segment_by in _COLUMNS or segment_by.startswith("attr_"):
+    if groups_customers(segment_by):
         of_any = {"all": _("all"), "all others": _("all others"), "unknown": _("unknown")}
         return of_any.get(name) or level_name(segment_by, name)
     if " · " in name:
         return " · ".join(segment_name(part, segment_by) for part in name.split(" · "))
-    if of_column := _COLUMN.fullmatch(name):
+    if (of_column := _COLUMN.fullmatch(name)) and groups_customers(of_column[1]):
         first, *others = of_column[2].split(" / ")
         rest = (level_name(of_column[1], level) for level in others)
         return " / ".join([attribute_words(of_column[1], first), *rest])

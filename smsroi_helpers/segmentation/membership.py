@@ -79,8 +79,6 @@ RESPONSE = "response"
 """The grouping that `by_response` chooses from the source's tests."""
 EVERYBODY = "everybody"
 """The one segment of a source without orders, where `segment_by` asks for groups that are made of purchases."""
-_GROUPS = ("region", "acquisition_channel")
-"""Columns of the contract that group customers, beside attr_…"""
 PAST_CLICKS = "past_clicks"
 """Groups by clicks so far (`past_clicks`): a part of the groups of `response`, and no segmentation alone."""
 REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
@@ -384,7 +382,7 @@ def check_segment_by(segment_by: str, columns: Iterable[str], response: str = ""
         return
     if segment_by not in known or segment_by in contract.CUSTOMER_ID_COLUMNS or segment_by.endswith("_at"):
         own = [name for name in known if name.startswith("attr_") and name != response]
-        choices = [*DATED, RESPONSE, *own, *(name for name in _GROUPS if name in known)]
+        choices = [*DATED, RESPONSE, *own, *(name for name in contract.GROUPING_COLUMNS if name in known)]
         raise UsageError(f"segment_by: {segment_by!r} names no groups here; use one of {', '.join(choices)}")
     if segment_by == response:
         raise UsageError(

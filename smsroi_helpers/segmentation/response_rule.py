@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.contract import groups_customers
 from smsroi_helpers.measures import left_join_columns
 from smsroi_helpers.segmentation.response_tree import Split, levels_of_groups
 from smsroi_helpers.segmentation.rfm import Until, keys_of
@@ -16,10 +17,6 @@ Label = Callable[[ir.Table, Until | None], ir.Table]
 """From a table with customer_id and a day, or days, to customer_id and segment: `Segmentation.label`."""
 BETWEEN_COLUMNS = " · "
 BETWEEN_LEVELS = " / "
-
-
-def _of_customers(column: str) -> bool:
-    return column in ("region", "acquisition_channel") or column.startswith("attr_")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class ResponseRule:
             parts = []
             for k, own in sorted(group.items()):
                 levels = BETWEEN_LEVELS.join(self.levels[k][at] for at in sorted(own))
-                parts.append(f"{self.columns[k]}: {levels}" if _of_customers(self.columns[k]) else levels)
+                parts.append(f"{self.columns[k]}: {levels}" if groups_customers(self.columns[k]) else levels)
             names.append(BETWEEN_COLUMNS.join(parts))
         return tuple(names)
 
