@@ -64,6 +64,8 @@ class EarlierPlan:
     """`plans`: the source's table; `run`: an earlier run's."""
     corrected_by: float
     """The factor by which its promises had been corrected already; 1 where it had not been, or is not known."""
+    promised_here: bool
+    """Whether a run of this workbook made its promise: the plan is of such a run, or has a `promise_factor`."""
     grouped: bool
     """Whether the plan says by which groups it chose; else customers are grouped by segment."""
     people: ir.Table
@@ -106,13 +108,14 @@ def find_plans(shop: Shop, previous_run: str = "", horizon_weeks: float = 4) -> 
         names = shop.count(rows.select("plan_id").distinct().order_by("plan_id"))["plan_id"]
         for name in names:
             of_runs.setdefault(str(name), (rows.filter(rows.plan_id == name), run.horizon_days))
-    found = [_plan(shop, name, rows, days, "run") for name, (rows, days) in of_runs.items()]
+    found = [_plan(shop, name, rows, days, "run", of_run=True) for name, (rows, days) in of_runs.items()]
     if shop.has("plans"):
         names = shop.count(shop.plans.select("plan_id").distinct().order_by("plan_id"))["plan_id"]
         of_source = {}
         for name in names:
             more, days = of_runs.get(str(name), (None, default))
-            of_source[str(name)] = _plan(shop, str(name), _rows_of_source(shop, str(name), more), days, "plans")
+            rows = _rows_of_source(shop, str(name), more)
+            of_source[str(name)] = _plan(shop, str(name), rows, days, "plans", of_run=more is not None)
         found = [plan for plan in found if plan.plan_id not in of_source] + list(of_source.values())
     return sorted(found, key=lambda plan: (plan.first or dt.date.max, plan.plan_id))
 
@@ -184,16 +187,17 @@ def _rows_of_source(shop: Shop, plan_id: str, more: ir.Table | None) -> ir.Table
     return rows.mutate(factor=rows.factor.coalesce(rows.of_run)).drop("member", "of_run")
 
 
-def _plan(shop: Shop, plan_id: str, rows: ir.Table, horizon_days: int, origin: str) -> EarlierPlan:
+def _plan(shop: Shop, plan_id: str, rows: ir.Table, horizon_days: int, origin: str, *, of_run: bool) -> EarlierPlan:
     facts = shop.count(rows.aggregate(
         n=rows.count(), planned=rows.first_at.count(), first=shop.day(rows.first_at.min()),
         factor=rows.factor.max(), groups=rows.grouping.count(),
     )).iloc[0]  # fmt: skip
     first = None if pd.isna(facts["first"]) else pd.Timestamp(facts["first"]).date()
-    factor = 1.0 if pd.isna(facts["factor"]) or not facts["factor"] > 0 else float(facts["factor"])
+    recorded = not pd.isna(facts["factor"])
+    factor = float(facts["factor"]) if recorded and facts["factor"] > 0 else 1.0
     return EarlierPlan(
         plan_id, _day_of(plan_id) or first, horizon_days, int(facts["planned"]), int(facts["n"]), origin, factor,
-        bool(facts["groups"]), rows.drop("plan_id", "first_at", "factor"),
+        of_run or recorded, bool(facts["groups"]), rows.drop("plan_id", "first_at", "factor"),
     )  # fmt: skip
 
 

@@ -147,6 +147,11 @@ def describe_latest(found: PreviousPlans, currency: str) -> str:
 
 def describe_factor(factor: PromiseFactor) -> str:
     """Whether the promises of this plan are corrected, by how much and why."""
+    if not factor.plans and factor.others:
+        return _(
+            "The coming plan’s promises are not corrected by this: the earlier promise was not made by this workbook"
+            " (no promise_factor is recorded with it), and errs in its own way."
+        )
     if not factor.plans:
         return _(
             "Promises are not corrected: no earlier plan has enough buyers among those held out to judge its promise."
@@ -185,7 +190,7 @@ def caveats(score: PlanScore, found: PreviousPlans) -> list[str]:
             .format(share=percent(score.held_out_texted, 1))
         )  # fmt: skip
     main = score.main
-    if main is not None and main.measured.known and not main.enough_to_correct:
+    if score.plan.promised_here and main is not None and main.measured.known and not main.enough_to_correct:
         words = _(
             "Caveat: {n} held-out customers ordered. Promises are corrected from {needed} on, about {customers}"
             " customers held out."

@@ -109,7 +109,10 @@ class PromiseFactor:
     estimate: Estimate
     """The pooled ratio; unknown where no plan has a score."""
     plans: int
-    """Plans with a score, enough buyers to be judged by, and a promise above 0."""
+    """Plans whose promise a run of this workbook made, with a score, enough buyers to be judged by, and a promise
+    above 0."""
+    others: int = 0
+    """The same of plans that were promised in another way: how far off those were says nothing of this plan."""
 
     @property
     def corrects(self) -> bool:
@@ -275,19 +278,21 @@ def _adjusted(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
 def estimate_factor(scores: Sequence[PlanScore]) -> PromiseFactor:
     """By which factor the promises of the coming plan are to be multiplied.
 
-    Of each plan, measured ÷ promised, with the promise as it was before any correction: a promise that had been
+    Only plans count whose promise was made here: a promise made in another way errs in its own way. Of each plan, measured ÷ promised, with the promise as it was before any correction: a promise that had been
     corrected by .5 and was kept says .5 again. Several plans are pooled with random effects (DerSimonian & Laird 1986),
     so that plans that differ by more than chance widen the interval.
 
     Args:
         scores: of all plans.
     """
-    used = [
-        (each.main, each.main.promised / each.plan.corrected_by)
+    judged = [
+        (each.plan, each.main)
         for each in scores if each.main is not None and each.main.enough_to_correct and each.main.promised > 0
     ]  # fmt: skip
+    used = [(main, main.promised / plan.corrected_by) for plan, main in judged if plan.promised_here]
+    others = len(judged) - len(used)
     if not used:
-        return PromiseFactor(1.0, Estimate(), 0)
+        return PromiseFactor(1.0, Estimate(), 0, others)
     if len(used) == 1:
         main, promised = used[0]
         estimate = main.measured.over(promised)
@@ -298,7 +303,7 @@ def estimate_factor(scores: Sequence[PlanScore]) -> PromiseFactor:
         middle, half = float(pooled.mean_effect_re), float(norm.ppf(0.975) * pooled.sd_eff_w_re)
         estimate = Estimate(middle, middle - half, middle + half)
     value = max(estimate.value, SMALLEST_FACTOR) if estimate.excludes(1.0) else 1.0
-    return PromiseFactor(value, estimate, len(used))
+    return PromiseFactor(value, estimate, len(used), others)
 
 
 def track_rows(found: PreviousPlans) -> pd.DataFrame:

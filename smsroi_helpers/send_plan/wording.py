@@ -154,7 +154,12 @@ def _missed_words(latest: PlanScore, currency: str) -> str:
         " by that: it takes {needed} buyers among those held out, and there were {n}."
     )
     measured = compact_words(main.measured.value, main.measured.low, main.measured.high, currency)
-    if main.enough_to_correct:
+    if not latest.plan.promised_here:
+        words = _(
+            "The last plan promised {promised} per customer and brought {measured}. This workbook had not made that"
+            " promise, so the amounts above are not corrected by it."
+        )
+    elif main.enough_to_correct:
         words = _(
             "The last plan promised {promised} per customer and brought {measured}. All plans together do not show that"
             " promises are missed, so the amounts above are not corrected."

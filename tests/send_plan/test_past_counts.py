@@ -131,6 +131,7 @@ def test_a_plan_begins_on_the_day_of_its_name_else_of_its_first_text(shop):
     assert (one.plan_id, one.first, one.horizon_days) == ("spring-20240304", dt.date(2024, 3, 4), 14)
     assert (other.plan_id, other.first) == ("autumn", dt.date(2024, 3, 4))
     assert (one.customers, one.origin, one.corrected_by, one.grouped) == (100, "plans", 1.0, False)
+    assert not one.promised_here
 
 
 # --- plans of earlier runs -------------------------------------------------------------------------------------------
@@ -187,6 +188,7 @@ def test_the_source_says_what_was_carried_out_and_the_run_adds_groups(read_once,
     (plan,) = find_plans(read_once(orders=orders, plans=plans), runs)
     (row,) = plan.people.execute().to_dict("records")
     assert (plan.origin, plan.customers, plan.horizon_days, plan.corrected_by) == ("plans", 1, 14, 0.5)
+    assert plan.promised_here
     assert (row["role"], row["promise"], row["grouping"], row["texts_per_week"]) == ("explore", 3.0, "gold", 2.0)
 
 

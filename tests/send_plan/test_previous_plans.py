@@ -21,7 +21,7 @@ from smsroi_helpers.send_plan.previous_plans import (
 )
 from tests.send_plan.test_past_comparison import cells_of
 
-PLAN = EarlierPlan("plan-20240304", dt.date(2024, 3, 4), 28, 500, 1_000, "run", 1.0, True, None)
+PLAN = EarlierPlan("plan-20240304", dt.date(2024, 3, 4), 28, 500, 1_000, "run", 1.0, True, True, None)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,10 @@ def test_the_simulated_plan_promised_too_much(found, company):
     assert main.gap.low > 0  # twice the gain of an average text, and half a unit of money
     assert main.measured.high < main.promised
     assert (main.evidence, main.texts_held_out, score.held_out_texted) == ("randomised", 0.0, 0.0)
-    assert found.factor.corrects
-    assert found.factor.value == pytest.approx(main.measured.value / main.promised)
-    assert (found.factor.estimate.low, found.factor.estimate.high) == pytest.approx((main.ratio.low, main.ratio.high))
+    assert (score.plan.promised_here, found.factor.corrects, found.factor.others) == (False, False, 1)
+    of_run = estimate_factor([replace(score, plan=replace(score.plan, promised_here=True))])
+    assert of_run.value == pytest.approx(main.measured.value / main.promised)
+    assert (of_run.estimate.low, of_run.estimate.high) == pytest.approx((main.ratio.low, main.ratio.high))
 
 
 def test_the_simulated_texts_make_customers_opt_out(found):
@@ -79,8 +80,10 @@ def test_without_an_effect_no_gain_is_claimed(null):
 def test_pages_say_that_the_plan_promised_too_much_and_show_it(found):
     words = describe_latest(found, "USD")
     assert "which is above the interval: too much by $" in words
-    assert describe_factor(found.factor).startswith("Promises are multiplied by 0.")
     score = found.plans[0]
+    assert "not made by this workbook" in past_tables.factor_note(found).text
+    of_run = replace(score, plan=replace(score.plan, promised_here=True))
+    assert describe_factor(estimate_factor([of_run])).startswith("Promises are multiplied by 0.")
     assert "promised too much" in past_tables.track_table(found, "USD").markup
     for made in (past_tables.roles_table, past_tables.tenths_table, past_figures.calibration_figure):
         assert "plan-" in made(score, "USD")._repr_html_()
@@ -156,7 +159,13 @@ def test_the_source_alone_says_by_what_a_promise_was_multiplied(read_once):
     header, *rows = plans_of(["plan-20240201"]).splitlines()
     corrected = "\n".join([f"{header},promise_factor", *(f"{row},0.25" for row in rows)]) + "\n"
     (score,) = score_plans(read_once(orders=ORDERS, messages=MESSAGES, plans=corrected)).plans
-    assert score.plan.corrected_by == 0.25
+    assert (score.plan.corrected_by, score.plan.promised_here) == (0.25, True)
+
+
+def test_a_plan_without_a_factor_was_promised_elsewhere(read_once):
+    plans = plans_of(["plan-20240201"])
+    (score,) = score_plans(read_once(orders=ORDERS, messages=MESSAGES, plans=plans)).plans
+    assert (score.plan.corrected_by, score.plan.promised_here) == (1.0, False)
 
 
 def test_without_messages_profit_is_not_known(read_once):
@@ -291,6 +300,18 @@ def test_promises_are_corrected_only_where_the_interval_excludes_them():
     assert low.value > 1
 
 
+def test_a_promise_that_was_made_elsewhere_corrects_nothing():
+    rng = np.random.default_rng(7)
+    elsewhere = scored(rng, 4.0, promised_here=False)
+    found = estimate_factor([elsewhere])
+    assert (found.value, found.plans, found.others, found.corrects) == (1.0, 0, 1, False)
+    assert "was not made by this workbook" in describe_factor(found)
+    own = scored(rng, 2.0)
+    both = estimate_factor([elsewhere, own])
+    assert (both.plans, both.others) == (1, 1)
+    assert both.estimate == estimate_factor([own]).estimate
+
+
 def test_a_plan_with_few_buyers_held_out_corrects_nothing():
     rng = np.random.default_rng(9)
     rows = two_roles(rng, n=1_900, m=60)
@@ -316,3 +337,4 @@ def test_plans_of_the_source_and_of_earlier_runs_are_in_one_record(small, tmp_pa
     ]  # fmt: skip
     last = found.plans[-2]
     assert (last.plan.origin, last.status, last.days_left) == ("run", "running", 11)
+    assert [each.plan.promised_here for each in found.plans] == [False] * 4 + [True, False]
