@@ -13,13 +13,16 @@ __all__ = ["candidates_figure"]
 
 def candidates_figure(plan: SendPlan, currency: str) -> Html:
     """The gain over today of a plan by each grouping, with intervals."""
-    shown = sorted(plan.candidates, key=lambda each: each.gain.value)
+    compared = plan.settled.compared
+    gains = {each.name: each.estimate(compared.long_run[each.name] - compared.today) for each in plan.candidates}
+    names = sorted(gains, key=lambda name: gains[name].value)
+    shown = [gains[name] for name in names]
     at = np.arange(len(shown))
     ax = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(shown)))[1]
     ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)
-    ax.hlines(at, [x.gain.low for x in shown], [x.gain.high for x in shown], color=PALETTE["accent"], linewidth=2)
-    ax.plot([x.gain.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)
-    ax.set_yticks(at, [grouping_name(each.name) for each in shown])
+    ax.hlines(at, [x.low for x in shown], [x.high for x in shown], color=PALETTE["accent"], linewidth=2)
+    ax.plot([x.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)
+    ax.set_yticks(at, [grouping_name(name) for name in names])
     ax.set_xlabel(_("long-run profit per customer, less today ({currency})").format(currency=currency))
     title = (
         _("The plan is worth more than today’s practice")
@@ -27,5 +30,8 @@ def candidates_figure(plan: SendPlan, currency: str) -> Html:
         else _("It is not shown that the plan is worth more than today’s practice")
     )
     ax.set_title(title)
-    caption = _("Gain of a plan by each grouping, with 95% intervals; cross-fitted, modelled from randomised tests")
+    caption = _(
+        "Gain of a plan by each grouping, with 95% intervals, all valued by the same model ({judge}); cross-fitted,"
+        " modelled from randomised tests"
+    ).format(judge=grouping_name(compared.judge))
     return figure(ax, alt=title, caption=caption)

@@ -63,9 +63,9 @@ def summary_rows(plan: SendPlan, past: PreviousPlans | None = None) -> pd.DataFr
 def score_rows(plan: SendPlan) -> pd.DataFrame:
     """policy, period, profit_per_customer, low, high, evidence: of the plan, of today, of nothing, and of candidates.
 
-    Per customer of the audience; `plan_minus_today` is their difference, with its own interval.
-    `frequency_minus_nothing` is what the plan's frequencies brought by their test alone, at its hours and texts: profit
-    per member and week.
+    Candidates (`by_…`) are all valued by one response, see `comparison`. Per customer of the audience;
+    `plan_minus_today` is their difference, with its own interval. `frequency_minus_nothing` is what the plan's
+    frequencies brought by their test alone, at its hours and texts: profit per member and week.
     """
     chosen, weeks = plan.chosen, f"{plan.calendar.weeks} weeks"
     rows: list[tuple[str, str, float, float, float, str]] = []
@@ -81,8 +81,8 @@ def score_rows(plan: SendPlan) -> pd.DataFrame:
         add("today", period, of_today)
         add("plan_minus_today", period, of_plan - of_today)
         rows.append(("nothing", period, 0.0, 0.0, 0.0, EVIDENCE))
-    for each in plan.candidates:
-        add(f"by_{each.name}", LONG_RUN, each.long_run)
+    for name, value in plan.settled.compared.long_run.items():
+        add(f"by_{name}", LONG_RUN, value)
     for gain in (each.gain for each in plan.levers if each.lever == "frequency"):
         rows.append(("frequency_minus_nothing", "1 week", gain.value, gain.low, gain.high, "randomised"))
     names = ["policy", "period", "profit_per_customer", "low", "high", "evidence"]

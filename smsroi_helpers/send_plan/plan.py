@@ -19,7 +19,7 @@ from smsroi_helpers.send_plan.lever_checks import LeverCheck, check_levers
 from smsroi_helpers.send_plan.policy import Economics
 from smsroi_helpers.send_plan.schedule import Calendar, Exploration, Roles, plan_calendar, write_messages
 from smsroi_helpers.send_plan.settle import Limits, Scene, Settled, divide, settle_plan
-from smsroi_helpers.send_plan.today import Audience, Today, count_today, find_audience
+from smsroi_helpers.send_plan.today import Audience, Today, count_audience, count_today, find_audience
 from smsroi_helpers.send_plan.valuation import Candidate, Design, value_candidate
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, Floats, weekly_rate
@@ -131,7 +131,8 @@ def make_plan(
     design = _design(shop, evidence, audience, horizon_weeks, max_per_week, yearly_discount)
     candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
     calendar = plan_calendar(shop, horizon_weeks)
-    scene = Scene(shop, evidence, audience, calendar, Roles.of_shares(holdout_share, explore_share))
+    roles, customers = Roles.of_shares(holdout_share, explore_share), count_audience(evidence, audience)
+    scene = Scene(shop, evidence, audience, calendar, roles, customers)
     limits = Limits(budget, capacity_per_hour)
     settled = settle_plan(scene, candidates, design, limits)
     divided = divide(scene, settled, ranked=limits.capacity_per_hour > 0)

@@ -34,6 +34,7 @@ __all__ = [
     "choose_policy",
     "today_levels",
     "value_action",
+    "value_members",
     "value_policy",
     "value_today",
 ]
@@ -273,13 +274,27 @@ def value_policy(
         policy: of `choose_policy`.
         customers: (P, masks).
     """
+    return value_members(response, customers[:, :, None] * grouping.membership[:, None, :], economics, policy)
+
+
+def value_members(
+    response: Response, members: Floats, economics: Economics, policy: Policy
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """V and cash per customer, (R, L) each, of a policy whose profiles need not be those of the response.
+
+    Args:
+        response: that the policy is valued by.
+        members: (P, masks, K): expected customers of each class of the response, by profile of the policy.
+        economics: prices.
+        policy: of `choose_policy`.
+    """
     found = [np.zeros((len(response.clicks), len(economics.loss_rates))) for _ in range(2)]
     for (p, mask, _part), action, share in policy.parts():
-        if customers[p, mask]:
-            each = value_action(response, grouping.membership[p], economics, action)
+        if (rows := members[p, mask]).any():
+            each = value_action(response, rows, economics, action)
             for k in range(2):
-                found[k] = found[k] + share * customers[p, mask] * each[k]
-    return found[0] / customers.sum(), found[1] / customers.sum()
+                found[k] = found[k] + share * each[k]
+    return found[0] / members.sum(), found[1] / members.sum()
 
 
 def value_today(response: Response, grouping: Grouping, economics: Economics, today: Today) -> tuple[Floats, Floats]:

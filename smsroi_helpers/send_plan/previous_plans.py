@@ -278,9 +278,10 @@ def _adjusted(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
 def estimate_factor(scores: Sequence[PlanScore]) -> PromiseFactor:
     """By which factor the promises of the coming plan are to be multiplied.
 
-    Only plans count whose promise was made here: a promise made in another way errs in its own way. Of each plan, measured ÷ promised, with the promise as it was before any correction: a promise that had been
-    corrected by .5 and was kept says .5 again. Several plans are pooled with random effects (DerSimonian & Laird 1986),
-    so that plans that differ by more than chance widen the interval.
+    Only plans count whose promise was made here: a promise made in another way errs in its own way. Of each plan,
+    measured ÷ promised, with the promise as it was before any correction: a promise that had been corrected by .5 and
+    was kept says .5 again. Several plans are pooled with random effects (DerSimonian & Laird 1986), so that plans that
+    differ by more than chance widen the interval.
 
     Args:
         scores: of all plans.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from smsroi_helpers.send_plan.budget import Choice, find_all_steps, rechoose, split_customers
 from smsroi_helpers.send_plan.capacity import CapacityUse, count_units, find_openings, fit_capacity
+from smsroi_helpers.send_plan.comparison import Compared, choose_candidate, compare
 from smsroi_helpers.send_plan.evidence import Evidence
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.members import Explored, Members, count_explored, count_members
@@ -27,8 +28,9 @@ from smsroi_helpers.send_plan.schedule import (
     policy_rows,
 )
 from smsroi_helpers.send_plan.today import Audience
-from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, hold_if_worthless
+from smsroi_helpers.send_plan.valuation import Candidate, Design, hold_if_worthless
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = ["Limits", "Scene", "Settled", "choose_plan", "divide", "fit_to_gateway", "settle_plan"]
 
@@ -56,6 +58,8 @@ class Scene:
     calendar: Calendar
     roles: Roles
     """As wanted; a small budget leaves fewer to explore with."""
+    customers: Floats
+    """(codes, masks): of `count_audience`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Settled:
     members: Members
     explored: Explored
     candidates: tuple[Candidate, ...]
+    compared: Compared
+    """The candidates, valued by one response."""
     chosen: Candidate
     choice: Choice | None
     """Within the budget; None without one, or where no texts are worth their cost."""
@@ -110,7 +116,8 @@ def choose_plan(
     """
     exploration = find_exploration(scene, design)
     roles, members, explored = _count(scene, candidates[0].cells.grouping, exploration, design, budget, known)
-    unlimited = choose_candidate(candidates)
+    compared = compare(candidates, scene.customers)
+    unlimited = choose_candidate(candidates, compared)
     best, choice = unlimited, None
     if budget:
         left = budget - float(explored.within(roles.explore)[0] @ design.economics.cost)
@@ -120,6 +127,7 @@ def choose_plan(
         ]
         best, choice = next(each for each in found if each[0].name == unlimited.name)
         candidates = [each for each, _choice in found]
+        compared = compare(candidates, scene.customers)
     chosen, choice, gains = _hold(best, choice, unlimited)
     grouping, economics = chosen.cells.grouping, design.economics
     honest = (
@@ -137,8 +145,8 @@ def choose_plan(
         split = split_customers(choice, design.doses, economics, grouping, members)
     slots = find_slots(scene.audience, actions, exploration, scene.evidence.windows, scene.calendar)
     return Settled(
-        roles, exploration, members, explored, tuple(candidates), chosen, choice, split, actions, slots, honest,
-        CapacityUse(limit=0, busiest=0),
+        roles, exploration, members, explored, tuple(candidates), compared, chosen, choice, split, actions, slots,
+        honest, CapacityUse(limit=0, busiest=0),
     )  # fmt: skip
 
 

@@ -119,9 +119,10 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
 
 def candidates_table(plan: SendPlan, currency: str) -> Html:
     """Every way of grouping customers that was tried, with the value of its plan."""
-    rows = []
-    for each in sorted(plan.candidates, key=lambda one: -one.replicates(one.long_run)[0]):
-        found, gain = each.estimate(each.long_run), each.gain
+    rows, compared = [], plan.settled.compared
+    for each in sorted(plan.candidates, key=lambda one: -one.replicates(compared.long_run[one.name])[0]):
+        value = compared.long_run[each.name]
+        found, gain = each.estimate(value), each.estimate(value - compared.today)
         rows.append({
             _("Customers treated by"): grouping_name(each.name),
             _("Groups"): each.cells.grouping.parameters,
@@ -130,11 +131,15 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
             _("Chosen"): each.name == plan.chosen.name,
         })  # fmt: skip
     caption = _(
-        "What a plan by each grouping is worth per customer, with 95% intervals; of those within one"
-        " standard error of the best, latent classes are chosen, else the simplest"
+        "What a plan by each grouping is worth per customer, with 95% intervals, all valued by the same model"
+        " ({judge}); of those within one standard error of the best, latent classes are chosen, else the simplest"
     )
     if plan.limits.budget:
-        caption = _("What a plan by each grouping is worth per customer within the budget; chosen without one")
+        caption = _(
+            "What a plan by each grouping is worth per customer within the budget, all valued by the same model"
+            " ({judge}); chosen without a budget"
+        )
+    caption = caption.format(judge=grouping_name(compared.judge))
     return table(pd.DataFrame(rows), caption=caption)
 
 

@@ -218,9 +218,7 @@ def count_today(
     counter = ProfileCounter(shop, evidence.codes["code"], groupings)
     old = counter.add(sends.join(labelled, sends.customer_id == labelled.member).drop("member"), "old_code")
     new = counter.add(sends.join(now, sends.customer_id == now.owner).drop("owner"), "now_code")
-    places = ibis.memtable(audience.places[["timezone", "region", "mask"]])
-    members = audience.rows.filter(audience.rows.reason == "")
-    members = members.join(places, (members.zone == places.timezone) & (members.area == places.region))
+    members = _with_masks(audience)
     people = counter.add(members.select("customer_id", "code", "mask", half=_half(members.texts_today)), "code")
     weeks = measures.subscriber_weeks(shop, practice, lambda day: known_people(shop, day))
     each = weeks.group_by(subscriber="customer_id").aggregate(weeks=weeks.count())
@@ -233,6 +231,31 @@ def count_today(
                       left=recent.leaver.notnull().cast("int64")), "old_code",
     )  # fmt: skip
     return _by_profile(evidence, len(audience.masks), counter, groupings, old, new, people, recent)
+
+
+def count_audience(evidence: Evidence, audience: Audience) -> Floats:
+    """(codes, masks): customers of the plan's audience, by type and set of allowed hours.
+
+    Args:
+        evidence: of `collect_evidence`.
+        audience: of `find_audience`.
+    """
+    members = _with_masks(audience)
+    counted = evidence.shop.count(
+        members.group_by("code", "mask").aggregate(n=members.count()).order_by("code", "mask")
+    )
+    codes = evidence.codes["code"]
+    number = pd.Series(np.arange(len(codes)), index=codes.to_numpy())
+    counted = counted.assign(code=number.reindex(counted["code"]).to_numpy())
+    return cube(counted, "n", {"code": len(codes), "mask": len(audience.masks)})
+
+
+def _with_masks(audience: Audience) -> ir.Table:
+    """customer_id, code, mask, texts_today of the audience."""
+    places = ibis.memtable(audience.places[["timezone", "region", "mask"]])
+    members = audience.rows.filter(audience.rows.reason == "")
+    members = members.join(places, (members.zone == places.timezone) & (members.area == places.region))
+    return members.select("customer_id", "code", "mask", "texts_today")
 
 
 def _lost_in(evidence: Evidence, practice: measures.Practice) -> ir.Table:

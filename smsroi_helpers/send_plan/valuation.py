@@ -1,11 +1,7 @@
 """What a plan is worth before it is sent: cross-fitted, with the customer as the unit of its error.
 
 Customers are divided into halves by hash. The policy learned from one half is valued by the response of the other, so
-that what looked good by chance is not counted as gained. Candidate groupings are compared by that value. Of those
-within one standard error of the best (Breiman and others 1984, Classification and Regression Trees), latent classes are
-taken if they are among them, else the grouping with the fewest groups. Latent classes are drawn towards each other, so
-that they come to one policy where nothing tells them apart; in simulated companies they lost nothing by this and were
-better than the simplest candidate in most, which the value of half the customers' plans seldom shows.
+that what looked good by chance is not counted as gained. `comparison` values all candidates by one response.
 """
 
 from collections.abc import Sequence
@@ -14,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from smsroi_helpers.send_plan.cells import Cells
-from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.mixture_rates import standard_error
 from smsroi_helpers.send_plan.policy import (
     NOTHING,
@@ -29,7 +24,7 @@ from smsroi_helpers.send_plan.response import Response, fit_response
 from smsroi_helpers.send_plan.today import Today
 from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
 
-__all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "hold_if_worthless", "revalue", "value_candidate"]
+__all__ = ["Candidate", "Design", "Estimate", "hold_if_worthless", "revalue", "together", "value_candidate"]
 
 FOLDS = 2
 FOLD_OF_GROUP = np.arange(GROUPS) % FOLDS
@@ -148,10 +143,10 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
         policy=policy,
         learned=tuple(policies),
         economics=economics,
-        long_run=_together([part[0] for part in parts], halves),
-        cash=_together([part[1] for part in parts], halves),
-        today_long_run=_together([part[0] for part in now], halves),
-        today_cash=_together([part[1] for part in now], halves),
+        long_run=together([part[0] for part in parts]),
+        cash=together([part[1] for part in parts]),
+        today_long_run=together([part[0] for part in now]),
+        today_cash=together([part[1] for part in now]),
         promised=float(promised),
     )
 
@@ -171,7 +166,6 @@ def revalue(candidate: Candidate, economics: Economics, policies: Sequence[Polic
         policy: learned from all customers.
     """
     grouping, customers = candidate.cells.grouping, candidate.today.customers
-    halves = _groups_of_halves()
     parts = [
         value_policy(each, grouping, economics, policies[FOLDS - 1 - k], customers)
         for k, each in enumerate(candidate.halves)
@@ -180,31 +174,24 @@ def revalue(candidate: Candidate, economics: Economics, policies: Sequence[Polic
     return replace(
         candidate,
         policy=policy,
+        learned=tuple(policies),
         economics=economics,
         promised=float(promised),
-        long_run=_together([part[0] for part in parts], halves),
-        cash=_together([part[1] for part in parts], halves),
+        long_run=together([part[0] for part in parts]),
+        cash=together([part[1] for part in parts]),
     )
 
 
-def _together(parts: Sequence[Floats], halves: Sequence[np.ndarray]) -> Floats:
-    """(1 + 64, L): the mean over folds; a group's absence is felt in its own half alone."""
+def together(parts: Sequence[Floats]) -> Floats:
+    """(1 + 64, L): the mean over the halves; a group's absence is felt in its own half alone.
+
+    Args:
+        parts: of each half (1 + its groups, L).
+    """
     found = np.repeat(np.mean([part[0] for part in parts], axis=0)[None], GROUPS + 1, axis=0)
-    for part, groups in zip(parts, halves, strict=True):
+    for part, groups in zip(parts, _groups_of_halves(), strict=True):
         found[1 + groups] += (part[1:] - part[0]) / len(parts)
     return found
-
-
-def choose_candidate(candidates: Sequence[Candidate]) -> Candidate:
-    """Latent classes, else the simplest candidate, of those worth as much as the best one but for a standard error."""
-    worth = {id(each): each.replicates(each.long_run) for each in candidates}
-    best = max(candidates, key=lambda each: worth[id(each)][0])
-
-    def as_good(each: Candidate) -> bool:
-        behind = worth[id(best)] - worth[id(each)]
-        return bool(behind[0] <= standard_error(behind))
-
-    return min(filter(as_good, candidates), key=lambda each: (each.name != CLASSES, each.cells.grouping.parameters))
 
 
 def hold_if_worthless(chosen: Candidate) -> Candidate:

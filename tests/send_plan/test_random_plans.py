@@ -59,7 +59,8 @@ def random_scene(shop, rng):
         shop=shop, creatives=TEXTS, windows=WINDOWS, doses=(0.0, 1.0, 2.0), codes=pd.DataFrame({"code": codes})
     )
     roles = Roles.of_shares(float(rng.choice([0, 0.05, 0.2])), float(rng.choice([0, 0.1, 0.4])))
-    return Scene(shop, evidence, audience, calendar, roles), people
+    customers = np.ones((len(codes), len(masks)))
+    return Scene(shop, evidence, audience, calendar, roles, customers), people
 
 
 def random_candidate(scene, rng, prices):

@@ -1,0 +1,77 @@
+"""Every candidate's plan valued by one and the same response, so that they can be compared.
+
+Each candidate is fitted with a response of its own. What a subscriber is worth depends on how far the response tells
+customers apart: readers who click more also stay longer, so the same texts are worth more by a response that sees both
+than by one that sees the average customer. Candidates' own values therefore differ where their plans do not. Here the
+judge is the response of the latent classes, or else that of the most groups; plans learned from one half of the
+customers are valued by its response to the other half.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smsroi_helpers.send_plan.groupings import CLASSES
+from smsroi_helpers.send_plan.mixture_rates import standard_error
+from smsroi_helpers.send_plan.policy import value_members
+from smsroi_helpers.send_plan.valuation import FOLDS, Candidate, together
+from smsroi_helpers.statistics import Floats
+
+__all__ = ["Compared", "choose_candidate", "compare"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """V per customer of every candidate's plan, by the judge; (1 + 64, L) each, as of `Candidate.long_run`."""
+
+    judge: str
+    """Name of the candidate whose response values all plans."""
+    long_run: dict[str, Floats]
+    """Name of the candidate → V of its plan."""
+    today: Floats
+    """V of today's practice."""
+
+
+def compare(candidates: Sequence[Candidate], customers: Floats) -> Compared:
+    """Value every candidate's plan by one response.
+
+    Args:
+        candidates: with the same economics.
+        customers: (codes, masks): the audience by type and set of allowed hours, in the order of the groupings' codes.
+    """
+    judge = max(candidates, key=lambda each: (each.name == CLASSES, each.cells.grouping.parameters))
+    found = {each.name: _value(each, judge, customers) for each in candidates}
+    return Compared(judge.name, found, judge.today_long_run)
+
+
+def _value(candidate: Candidate, judge: Candidate, customers: Floats) -> Floats:
+    """(1 + 64, L): V per customer of one candidate's plan."""
+    own, by = candidate.cells.grouping, judge.cells.grouping
+    members = np.zeros((len(own.membership), customers.shape[1], by.parameters))
+    np.add.at(members, own.profile, customers[:, :, None] * by.membership[by.profile][:, None, :])
+    return together([
+        value_members(response, members, candidate.economics, candidate.learned[FOLDS - 1 - k])[0]
+        for k, response in enumerate(judge.halves)
+    ])  # fmt: skip
+
+
+def choose_candidate(candidates: Sequence[Candidate], compared: Compared) -> Candidate:
+    """Latent classes, else the simplest candidate, of those worth as much as the best one but for a standard error.
+
+    The rule of one standard error is that of Breiman and others (1984), Classification and Regression Trees. Latent
+    classes come first because they are drawn towards each other, so that they come to one plan where nothing tells them
+    apart.
+
+    Args:
+        candidates: all of them.
+        compared: of `compare`.
+    """
+    worth = {each.name: each.replicates(compared.long_run[each.name]) for each in candidates}
+    best = max(candidates, key=lambda each: worth[each.name][0])
+
+    def as_good(each: Candidate) -> bool:
+        behind = worth[best.name] - worth[each.name]
+        return bool(behind[0] <= standard_error(behind))
+
+    return min(filter(as_good, candidates), key=lambda each: (each.name != CLASSES, each.cells.grouping.parameters))
