@@ -24,7 +24,7 @@ __all__ = ["ClickProfit", "credit_by_class", "credit_by_text", "fit_click_profit
 _CLASS_SPREAD = 0.2
 """Prior standard deviation of u."""
 _CREDIT_SPREADS = (0.2, 0.35, 0.6, 1.0)
-"""Standard deviations of credit by class, as shares of the mean, that are compared by the evidence."""
+"""Standard deviations of credit by class, as shares of the mean, that are averaged over."""
 _TEXT_SPREADS = (0.1, 0.3)
 """Least and greatest standard deviation between texts; within these it is estimated."""
 _LEAST = 0.1
@@ -44,8 +44,8 @@ class ClickProfit:
 def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_rate: Floats) -> Floats:
     """ρ: (K,) credit per click of each class, relative to the mean over clicks.
 
-    Classes are drawn towards the mean; how far they differ maximises the evidence (MacKay 1992, Neural Computation
-    4(3)).
+    Classes are drawn towards the mean; how far they differ is averaged over, weighted by the evidence (MacKay 1992,
+    Neural Computation 4(3)), as in `mixture_rates`.
 
     Args:
         credit: (G, P): money credited.
@@ -62,10 +62,11 @@ def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_ra
     noise = _noise(credit, clicks, all_credit / np.maximum(all_clicks, 1.0))
     design = share * np.sqrt(all_clicks / noise)[:, None]
     target = (all_credit - mean * all_clicks) / np.sqrt(np.maximum(all_clicks, 1.0) * noise)
-    spread = max(_CREDIT_SPREADS, key=lambda each: _log_evidence(design, target, each * mean))
-    prior = np.eye(share.shape[1]) / (spread * mean) ** 2
-    away = np.linalg.solve(design.T @ design + prior, design.T @ target)
-    return np.asarray(np.maximum((mean + away) / mean, _LEAST))
+    evidence = np.array([_log_evidence(design, target, spread * mean) for spread in _CREDIT_SPREADS])
+    weights = np.exp(evidence - evidence.max())
+    priors = [np.eye(share.shape[1]) / (spread * mean) ** 2 for spread in _CREDIT_SPREADS]
+    away = np.array([np.linalg.solve(design.T @ design + prior, design.T @ target) for prior in priors])
+    return np.asarray(np.maximum((mean + weights @ away / weights.sum()) / mean, _LEAST))
 
 
 def _log_evidence(design: Floats, target: Floats, spread: float) -> float:

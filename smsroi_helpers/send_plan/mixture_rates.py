@@ -5,9 +5,12 @@ Customers of a profile p are of class k with probability φ_pk. Their events in 
     events_pa ~ Poisson(exposure_pa · Σ_k φ_pk · exp(b_k + α_a + δ_ka)),   δ_ka ~ N(0, τ²)
 
 so a class's rates are estimated although nobody's class is seen: weighting customers by φ instead would pull the
-classes together. With one class per profile this is a Poisson regression with random arm effects. τ maximises the
-evidence by Laplace's approximation (MacKay 1992, Neural Computation 4(3)). Errors come from the delete-a-group
-jackknife in one step: θ₋g = θ − H⁻¹ s_g, with s_g the group's score (Kott 2001, Journal of Official Statistics 17(4)).
+classes together. With one class per profile this is a Poisson regression with random arm effects. Fits by several τ are
+averaged, each weighted by its evidence, by Laplace's approximation (MacKay 1992, Neural Computation 4(3); Hoeting and
+others 1999, Statistical Science 14(4)). The most likely τ alone is often the smallest where events are few: it would
+say that classes do not differ where it is only not known (Gelman 2006, Bayesian Analysis 1(3)). Errors come from the
+delete-a-group jackknife in one step: θ₋g = θ − H⁻¹ s_g, with s_g the group's score (Kott 2001, Journal of Official
+Statistics 17(4)).
 """
 
 from collections.abc import Sequence
@@ -20,7 +23,7 @@ from smsroi_helpers.statistics import Floats
 __all__ = ["ClassRates", "fit_rates", "standard_error"]
 
 SPREADS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
-"""Values of τ that are compared."""
+"""Values of τ that are averaged over."""
 _BASE_SPREAD, _ARM_SPREAD = 1.5, 1.0
 """Prior standard deviations of b_k around the company's rate, and of α_a."""
 _STEPS, _TOLERANCE = 50, 1e-8
@@ -35,9 +38,7 @@ class ClassRates:
     replicates: Floats
     """(G, K, A): without each group of customers."""
     spread: float
-    """τ."""
-    evidence: float
-    """log of the Laplace approximation; compares fits to the same counts."""
+    """τ: its mean, weighted by the evidence."""
 
     @property
     def rate(self) -> Floats:
@@ -86,7 +87,7 @@ def fit_rates(events: Floats, exposure: Floats, membership: Floats, spreads: Seq
         events: (G, P, A), by group of customers, profile and arm, ≥ 0.
         exposure: (G, P, A): texts, or weeks; ≥ 0.
         membership: (P, K): φ, rows sum to 1.
-        spreads: values of τ that are compared.
+        spreads: values of τ that are averaged over, equally likely beforehand.
 
     Raises:
         ValueError: there are no events.
@@ -99,21 +100,21 @@ def fit_rates(events: Floats, exposure: Floats, membership: Floats, spreads: Seq
     if not all_events.sum() > 0:
         raise ValueError("there are no events, so no rates")
     start = float(np.log(all_events.sum() / all_exposure.sum()))
-    best, kept = -np.inf, None
-    for spread in spreads:
-        design = _design(membership.shape[1], events.shape[2], start, spread)
-        theta, hessian = _maximise(all_events, all_exposure, membership, design)
-        reached = _log_evidence(all_events, all_exposure, membership, design, theta, hessian)
-        if reached > best:
-            best, kept = reached, (spread, design, theta, hessian)
-    assert kept is not None
-    spread, design, theta, hessian = kept
     shape = (membership.shape[1], events.shape[2])
-    log_rate = (design.start + design.matrix @ theta).reshape(shape)
-    scores = _group_scores(events, exposure, membership, design, log_rate)
-    moved = theta - np.linalg.solve(hessian, scores.T).T
-    replicates = (design.start + moved @ design.matrix.T).reshape(len(events), *shape)
-    return ClassRates(log_rate, replicates, spread, best)
+    reached, rates = [], []
+    for spread in spreads:
+        design = _design(*shape, start, spread)
+        theta, hessian = _maximise(all_events, all_exposure, membership, design)
+        reached.append(_log_evidence(all_events, all_exposure, membership, design, theta, hessian))
+        log_rate = (design.start + design.matrix @ theta).reshape(shape)
+        scores = _group_scores(events, exposure, membership, design, log_rate)
+        moved = theta - np.linalg.solve(hessian, scores.T).T
+        replicates = (design.start + moved @ design.matrix.T).reshape(len(events), *shape)
+        rates.append(np.concatenate([log_rate[None], replicates]))
+    weights = np.exp(np.array(reached) - max(reached))
+    weights /= weights.sum()
+    found = np.tensordot(weights, np.array(rates), axes=1)
+    return ClassRates(found[0], found[1:], float(weights @ np.array(spreads)))
 
 
 def _means(log_rate: Floats, membership: Floats) -> tuple[Floats, Floats]:
