@@ -20,7 +20,7 @@ def candidates_figure(plan: SendPlan, currency: str) -> Html:
     ax.hlines(at, [x.gain.low for x in shown], [x.gain.high for x in shown], color=PALETTE["accent"], linewidth=2)
     ax.plot([x.gain.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)
     ax.set_yticks(at, [grouping_name(each.name) for each in shown])
-    ax.set_xlabel(_("long-run profit per customer, less today ({currency})").format(currency=currency))
+    ax.set_xlabel(_("long-run profit per customer, compared with today ({currency})").format(currency=currency))
     title = (
         _("The plan is worth more than today’s practice")
         if plan.gains
