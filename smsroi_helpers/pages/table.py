@@ -136,7 +136,7 @@ def table(
     return Html(markup, described)
 
 
-_MANY = 7
+_MANY = 6
 """Columns from which a table is set in smaller type, so that a desktop shows it without scrolling."""
 _MOST = 8
 """Columns from which it is set still smaller and closer."""
@@ -168,7 +168,7 @@ def _is_whole(cell: str, *, beside: int) -> bool:
     """Whether a cell is never broken, not even in print: a date, `< 0.001`; among few columns a Chinese name."""
     if _WHOLE.fullmatch(cell):
         return True
-    return beside < _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
+    return beside <= _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
 
 
 _WIDEST_NAME = 10

@@ -204,12 +204,16 @@ def compact_words(value: float, low: float, high: float, currency: str = "", *, 
 
 
 def _decimals(value: float, low: float, high: float, most: int | None) -> int:
-    """The decimals of an interval by its width; fewer where `most` significant figures show the limits as different."""
+    """The decimals of an interval by its width; of `most` significant figures, if these show the limits as different.
+
+    >>> _decimals(99.9871, 99.9741, 100.0, None), _decimals(99.9871, 99.9741, 100.0, 3)
+    (3, 2)
+    """
     digits = rounded_digits(low, high)
     if most is None or not value or not np.isfinite(value):
         return digits
     fewer = most - 1 - int(np.floor(np.log10(abs(value))))
-    return min(digits, fewer) if round(low, fewer) < round(high, fewer) else digits
+    return next((each for each in range(fewer, digits) if round(low, each) < round(high, each)), digits)
 
 
 def lift_words(value: float, low: float, high: float) -> str:
