@@ -26,8 +26,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.contract import FINISHED, PAGE_MARKUP
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import stage_words, table
-from smsroi_helpers.pages.markup import NO_MATHS
+from smsroi_helpers.pages import NO_MATHS, stage_words, table
 from smsroi_helpers.runner.frame import (
     TEMPLATES,
     asset,
