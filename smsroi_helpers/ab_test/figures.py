@@ -350,8 +350,8 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
         alt=joined(*described),
         caption=_(
             "Incremental profit of texting by month: customers texted × (their profit less that of the"
-            " held-out ones), after discounts and what is known of message costs; lines are 95% intervals. Dark"
-            " months differ from zero after correction for the number of months (Holm). The first and last month may be"
-            " incomplete."
+            " held-out ones), after discounts and what is known of message costs; lines are 95% intervals. Months"
+            " in the stronger colour differ from zero after correction for the number of months (Holm). The first and"
+            " last month may be incomplete."
         ),
     )

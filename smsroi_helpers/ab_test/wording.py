@@ -16,7 +16,7 @@ from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, money, number, sentence
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, money, number, sentence, share_interval
 from smsroi_helpers.pages import arm_name, experiment_name, experiment_title, metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
@@ -289,10 +289,9 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
         else _("What a subscriber is worth is not known, so opt-outs are not priced."),
     ]  # fmt: skip
     if np.isfinite(prices.subscriber.natural_loss).all():
-        weekly = tuple(100 * x for x in prices.subscriber.natural_loss)
         parts.append(
-            _("Natural loss of response, in % a week over a year, besides opt-outs: {weekly}.").format(
-                weekly=interval(weekly[0], weekly[1], weekly[2])
+            _("Natural loss of response a week, over a year, besides opt-outs: {weekly}.").format(
+                weekly=share_interval(*prices.subscriber.natural_loss)
             )
         )
     if direct is not None and np.isfinite(direct.interval).all():

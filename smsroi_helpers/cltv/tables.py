@@ -377,12 +377,11 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     return table(shown, caption=caption, suppress=_("Customers"))
 
 
-def textbook_note(book: dict[str, float], example: float, currency: str) -> Html:
+def textbook_note(book: dict[str, float], currency: str) -> Html:
     """The textbook formula on this log, compared with the model.
 
     Args:
         book: the result of `textbook_formula.textbook`.
-        example: the result of the formula in the textbook's example.
         currency: the source's.
     """
     if np.isnan(book["model"]):
@@ -407,7 +406,4 @@ def textbook_note(book: dict[str, float], example: float, currency: str) -> Html
             " {model}."
         ).format(**facts)
     why = _("Both are revenue, before margin and discount. The formula takes everybody for a customer to the end.")
-    printed = _("(One text that teaches it prints 2,450 for its own example, 100 × 24 − 50; it is {example}.)").format(
-        example=number(example)
-    )
-    return note(joined(formula, why, printed))
+    return note(joined(formula, why))

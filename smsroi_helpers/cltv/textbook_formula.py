@@ -13,6 +13,8 @@ __all__ = ["textbook", "textbook_value"]
 def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
     """CLTV = ARPU × lifetime − CAC: revenue per customer and month, times months, less the cost of acquisition.
 
+    A text that teaches the formula prints 2,450 for this example:
+
     >>> textbook_value(100, 24, 50)
     2350
     """

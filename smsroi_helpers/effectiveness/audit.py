@@ -16,18 +16,13 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.contract import withdrawn
 from smsroi_helpers.source import Shop
-from smsroi_helpers.timing import mark_disallowed
+from smsroi_helpers.timing import OTHER_CHANNELS, mark_disallowed
 
-__all__ = ["CHECKS", "OTHER_CHANNELS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
+__all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
 
 Check = Literal["closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap"]
 CHECKS: tuple[Check, ...] = ("closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap")
 RECENT_DAYS = 28
-OTHER_CHANNELS = frozenset({
-    "app", "direct mail", "e-mail", "edm", "email", "letter", "mail", "post", "print", "push", "web", "wechat",
-    "weixin",
-})  # fmt: skip
-"""Channels to which the rules on hours and days of texts do not apply; names in lower case."""
 _FLAGS = {
     "closed_hours": "at_closed_hour", "days_off": "on_day_off", "after_opt_out": "after_opt_out",
     "without_consent": "without_consent", "above_cap": "above_cap",

@@ -27,7 +27,6 @@ from smsroi_helpers.pages import (
     compact_words,
     experiment_name,
     experiment_title,
-    lift_words,
     note,
     p_words,
     table,
@@ -269,7 +268,7 @@ def regression_table(found: Sequence[Regression | None]) -> Html:
             _("Outcome"): kpi_words("click_rate" if one.outcome == "clicked" else "conversion_rate"),
             _("Factor"): factor_words(row.factor), _("Level"): level_words(row.factor, row.level),
             _("Compared with"): level_words(row.factor, row.reference),
-            _("Difference, percentage points"): lift_words(row.estimate, row.low, row.high).removesuffix(" %"),
+            _("Difference, percentage points"): compact_words(100 * row.estimate, 100 * row.low, 100 * row.high),
             _("Adjusted p"): p_words(row.adjusted_p),
         }
         for one in fitted

@@ -26,6 +26,7 @@ from smsroi_helpers.pages import (
     compact_words,
     known_text,
     note,
+    percent_range,
     segment_name,
     stacked,
     table,
@@ -45,9 +46,11 @@ __all__ = [
 ]
 
 _MOST_CAMPAIGNS = 20
+"""The page shows the largest campaigns; the saved table has them all."""
 _MOST_KPIS = 4
 """In one table: more, with intervals, are wider than a page."""
-"""The page shows the largest campaigns; the saved table has them all."""
+_MOST_DIGITS = 3
+"""Significant figures of a KPI: its interval over hundreds of thousands of messages would show five."""
 _SHARES = ("repurchase_rate", "dau_mau")
 _MONEY = ("arpu", "cac")
 
@@ -83,7 +86,7 @@ def definitions_table(found: Effectiveness, currency: str) -> Html:
     rows = found.kpis[found.kpis["dimension"] == "all"].set_index("kpi")
     frame = pd.DataFrame([
         {
-            _("KPI"): _heading(name),
+            _("KPI"): kpi_words(name),
             _("Definition"): definition_words(name),
             _("Value"): _value(rows.loc[name], name, currency) if name in rows.index else _("not known"),
         }
@@ -131,7 +134,9 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
         name = segment_name(str(value)) if dimension == "segment" else str(value)
         if dimension == "channel":
             name = channel_name(name)
-        cells = {_heading(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown}
+        cells = {
+            kpi_words(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown
+        }
         rows.append({dimension_words(dimension): name, _("Customers"): int(each["customers"].max()), **cells})
     if not rows:
         return None
@@ -174,7 +179,7 @@ def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
     rows = []
     for row in shown.itertuples():
         cells = {
-            _heading(k): _value(kpis.loc[(row.campaign_id, k)], k) if (row.campaign_id, k) in kpis.index else "–"
+            kpi_words(k): _value(kpis.loc[(row.campaign_id, k)], k) if (row.campaign_id, k) in kpis.index else "–"
             for k in used
         }
         rows.append({
@@ -218,7 +223,7 @@ def channel_sets_table(sets: pd.DataFrame | None, currency: str) -> Html | None:
             _("Reached by"): " + ".join(map(channel_name, row.channels.split(" + "))),
             _("Customers"): int(row.customers),
             _("Messages per customer"): number(row.messages_per_customer, 1),
-            _("Share who bought, %"): _compact(100 * row.buyers_rate, 100 * row.buyers_low, 100 * row.buyers_high),
+            _("Share who bought"): _share(row.buyers_rate, row.buyers_low, row.buyers_high),
             _("Revenue per customer"): _compact(row.revenue, row.revenue_low, row.revenue_high, currency),
         }
         for row in sets.itertuples()
@@ -247,7 +252,7 @@ def nps_table(answers: pd.DataFrame | None) -> Html:
         for row in answers.itertuples()
     ])  # fmt: skip
     caption = _(
-        "NPS by messages in the four weeks before the answer, 95% intervals. Who is sent how many is no chance."
+        "NPS by messages in the four weeks before the answer, 95% intervals. Who was sent how many was not random."
     )
     return table(frame, caption=caption, suppress=_("Answers"))
 
@@ -303,17 +308,13 @@ def goals_table(progress: Sequence[Progress], currency: str) -> Html:
     )
 
 
-def _heading(kpi: str) -> str:
-    return _("{name}, %").format(name=kpi_words(kpi)) if _is_share(kpi) else kpi_words(kpi)
-
-
 def _is_share(kpi: str) -> bool:
     return KPIS[kpi].unit == "share" if kpi in KPIS else kpi in _SHARES
 
 
 def _scale(kpi: str) -> float:
-    """Shares are shown in percent, the NPS from −100 to 100."""
-    return 100.0 if _is_share(kpi) or kpi == "nps" else 1.0
+    """The NPS is shown from −100 to 100."""
+    return 100.0 if kpi == "nps" else 1.0
 
 
 def _unit(kpi: str, currency: str) -> str:
@@ -326,13 +327,26 @@ def _value(row: "pd.Series[float]", kpi: str, currency: str = "") -> str:
 
 
 def _scaled(estimate: float, low: float, high: float, kpi: str, currency: str = "") -> str:
+    if _is_share(kpi):
+        return _share(estimate, low, high)
     scale = _scale(kpi)
     return _compact(scale * estimate, scale * low, scale * high, _unit(kpi, currency))
 
 
 def _plain(value: float, kpi: str, currency: str) -> str:
     unit = _unit(kpi, currency)
+    if _is_share(kpi):
+        return percent(value, 2)
     return money(value, unit) if unit else number(_scale(kpi) * value, 2)
+
+
+def _share(estimate: float, low: float, high: float) -> str:
+    """A share with its interval; alone where it has none; a dash where there is none."""
+    if not np.isfinite(estimate):
+        return "–"
+    if not np.isfinite([low, high]).all() or low == high:
+        return percent(estimate, 2)
+    return percent_range(estimate, low, high, most_digits=_MOST_DIGITS)
 
 
 def _compact(estimate: float, low: float, high: float, currency: str = "") -> str:
@@ -341,4 +355,4 @@ def _compact(estimate: float, low: float, high: float, currency: str = "") -> st
         return "–"
     if not np.isfinite([low, high]).all() or low == high:
         return money(estimate, currency) if currency else number(estimate, 2)
-    return compact_words(estimate, low, high, currency)
+    return compact_words(estimate, low, high, currency, most_digits=_MOST_DIGITS)

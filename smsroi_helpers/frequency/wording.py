@@ -18,7 +18,7 @@ from smsroi_helpers.frequency.decision import (
 from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM
 from smsroi_helpers.frequency.policy import GATE, NOT_KNOWN, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, share_interval
 from smsroi_helpers.pages import (
     compact_words,
     cost_unknown_words,
@@ -309,17 +309,17 @@ def loss_sentence(study: Study) -> str:
             "Too few customers bought again for a purchase model. How fast subscribers stop answering for other reasons"
             " than texts is taken to lie between {low} and {high} a week."
         ).format(low=percent(loss.weekly[1], 2), high=percent(loss.weekly[2], 2))
-    weekly, ended = (tuple(100 * x for x in limits) for limits in (loss.weekly, loss.ended))
+    weekly, ended = (share_interval(*limits) for limits in (loss.weekly, loss.ended))
     if loss.status == "clicks":
         return _(
-            "Natural loss of response, in % a week over a year, besides opt-outs: {weekly}. It is seen in the clicks of"
+            "Natural loss of response a week, over a year, besides opt-outs: {weekly}. It is seen in the clicks of"
             " today’s subscribers: of those who clicked earlier, the longer ago the fewer click today."
-        ).format(weekly=interval(weekly[0], weekly[1], weekly[2]))
+        ).format(weekly=weekly)
     found = _(
-        "Natural loss of response, in % a week over a year, besides opt-outs: {weekly}. Customers stop buying (MBG/NBD"
-        " and Pareto/NBD). Share of the response that ends with that, in %, by the clicks of members silent for longer"
-        " or shorter: {ended}."
-    ).format(weekly=interval(weekly[0], weekly[1], weekly[2]), ended=interval(ended[0], ended[1], ended[2]))
+        "Natural loss of response a week, over a year, besides opt-outs: {weekly}. Customers stop buying (MBG/NBD and"
+        " Pareto/NBD). Share of the response that ends with that, by the clicks of members silent for longer or"
+        " shorter: {ended}."
+    ).format(weekly=weekly, ended=ended)
     if loss.status == "not_identified":
         return joined(found, _("The purchase log hardly shows drop-out, so this rests largely on the prior."))
     return found

@@ -45,6 +45,7 @@ __all__ = [
     "percent",
     "rounded_digits",
     "sentence",
+    "share_interval",
     "translate_markdown",
     "translated",
     "use_language",
@@ -397,6 +398,20 @@ def interval(value: float, low: float, high: float, currency: str | None = None)
     def show(x: float) -> str:
         shown = round(x, digits) if math.isfinite(x) else x
         return money(shown, currency, max(digits, 0)) if currency else number(shown, max(digits, 0))
+
+    return _("{value} (95% interval {low} to {high})").format(value=show(value), low=show(low), high=show(high))
+
+
+def share_interval(value: float, low: float, high: float) -> str:
+    """Format a share (0–1) as `interval` formats a number.
+
+    >>> share_interval(0.0761, 0.0609, 0.0944)
+    '7.6% (95% interval 6.1% to 9.4%)'
+    """
+    digits = rounded_digits(100 * low, 100 * high)
+
+    def show(share: float) -> str:
+        return percent(round(100 * share, digits) / 100, max(digits, 0))
 
     return _("{value} (95% interval {low} to {high})").format(value=show(value), low=show(low), high=show(high))
 

@@ -13,7 +13,7 @@ from smsroi_helpers.pages.answer_box import (
     evidence_words,
     outcome_label,
 )
-from smsroi_helpers.pages.markup import Html, note, stacked
+from smsroi_helpers.pages.markup import NO_MATHS, Html, note, stacked
 from smsroi_helpers.pages.names import (
     arm_name,
     attribute_words,
@@ -52,6 +52,7 @@ from smsroi_helpers.pages.vocabulary import (
 
 __all__ = [
     "FEWEST_SHOWN",
+    "NO_MATHS",
     "PALETTE",
     "Amount",
     "Chart",

@@ -15,6 +15,7 @@ from smsroi_helpers.errors import redact
 
 __all__ = [
     "EMPTY",
+    "NO_MATHS",
     "Html",
     "as_text",
     "as_words",
@@ -25,6 +26,8 @@ __all__ = [
 
 EMPTY = "–"
 """Placeholder for a missing value."""
+NO_MATHS = ('<div class="tex2jax_ignore mathjax_ignore">', "</div>")
+"""Around markup in a notebook: without it JupyterLab typesets what lies between two dollar signs as a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Html:
         return self.markup
 
     def _repr_mimebundle_(self, **_asked_for: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"text/html": self._repr_html_(), "text/plain": self.text}, {"text/html": {"smsroi": True}}
+        shown = self._repr_html_().join(NO_MATHS)
+        return {"text/html": shown, "text/plain": self.text}, {"text/html": {"smsroi": True}}
 
     def __repr__(self) -> str:
         return self.text

@@ -30,7 +30,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.contract import PAGE_MARKUP
 from smsroi_helpers.errors import PageError
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages.markup import Html, as_text, as_words
+from smsroi_helpers.pages.markup import NO_MATHS, Html, as_text, as_words
 
 __all__ = [
     "PALETTE",
@@ -192,7 +192,7 @@ class Chart(Html):
             f'<figure><img src="data:image/png;base64,{picture}" width="{width}" height="{height}"'
             f' alt="{as_text(self.alt)}"><figcaption>{as_text(self.caption)}</figcaption></figure>'
         )
-        data = {PAGE_MARKUP: page, "text/html": shown, "image/png": picture, "text/plain": self.text}
+        data = {PAGE_MARKUP: page, "text/html": shown.join(NO_MATHS), "image/png": picture, "text/plain": self.text}
         return data, {"text/html": {"smsroi": True}, "image/png": {"width": width, "height": height}}
 
     def _render(self) -> str:

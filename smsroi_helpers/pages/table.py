@@ -112,7 +112,8 @@ def table(
             tag = 'th scope="row"' if i < headings else "td"
             text = as_text(content)
             whole = _is_whole(text, beside=sum(filled))
-            css = _class(aligned[i], short=_is_short(text), long=len(text) > _LONG, whole=whole)
+            long, prose = len(text) > _LONG, _width(text) > _PROSE
+            css = _class(aligned[i], short=_is_short(text), long=long, whole=whole, prose=prose)
             cells.append(f"<{tag}{css}{sort}>{_unbroken(text)}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
@@ -135,7 +136,7 @@ def table(
     return Html(markup, described)
 
 
-_MANY = 7
+_MANY = 6
 """Columns from which a table is set in smaller type, so that a desktop shows it without scrolling."""
 _MOST = 8
 """Columns from which it is set still smaller and closer."""
@@ -144,6 +145,8 @@ _LONG_HEADING = 22
 _SHORT = 20
 _LONG = 40
 """Characters from which a cell is a sentence, which needs a wider column."""
+_PROSE = 90
+"""Width of a cell, in letters, that would be taller than wide in such a column on a phone."""
 _TWO_NUMBERS = re.compile(r"\d\D* \D*\d")
 _RANGE = re.compile(r"\([^()]{1,40}\)|（[^（）]{1,40}）")
 
@@ -165,7 +168,7 @@ def _is_whole(cell: str, *, beside: int) -> bool:
     """Whether a cell is never broken, not even in print: a date, `< 0.001`; among few columns a Chinese name."""
     if _WHOLE.fullmatch(cell):
         return True
-    return beside < _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
+    return beside <= _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
 
 
 _WIDEST_NAME = 10
@@ -181,9 +184,12 @@ def _width(text: str) -> int:
     return sum(2 if character >= "\u2e80" else 1 for character in text)
 
 
-def _class(is_number: bool, *, short: bool = False, long: bool = False, whole: bool = False) -> str:
+def _class(
+    is_number: bool, *, short: bool = False, long: bool = False, whole: bool = False, prose: bool = False
+) -> str:
     short = short and not is_number and not whole
-    names = [("n", is_number), ("range", short), ("words", long and not short), ("whole", whole)]
+    long = long and not short
+    names = [("n", is_number), ("range", short), ("words", long), ("prose", long and prose), ("whole", whole)]
     found = " ".join(name for name, holds in names if holds)
     return f' class="{found}"' if found else ""
 

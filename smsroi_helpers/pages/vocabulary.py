@@ -181,19 +181,39 @@ def sentence_case(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def compact_words(value: float, low: float, high: float, currency: str = "") -> str:
+def compact_words(value: float, low: float, high: float, currency: str = "", *, most_digits: int | None = None) -> str:
     """Format an estimate and its interval compactly, rounded by the width of the interval.
 
-    >>> compact_words(4.347, 0.863, 7.834, "USD")
-    '$4.35 ($0.86 to $7.83)'
+    Args:
+        value: the estimate.
+        low: lower limit.
+        high: upper limit.
+        currency: of amounts of money.
+        most_digits: significant figures of the estimate at most, if the limits then still differ; None: no such limit.
+
+    >>> compact_words(4.347, 0.863, 7.834, "USD"), compact_words(114.28, 109.92, 118.71, most_digits=3)
+    ('$4.35 ($0.86 to $7.83)', '114 (110 to 119)')
     """
-    digits = rounded_digits(low, high)
+    digits = _decimals(value, low, high, most_digits)
 
     def show(x: float) -> str:
         return number(round(x, digits), max(digits, 0))
 
     shown = money_range(value, low, high, currency, digits) if currency else (show(value), show(low), show(high))
     return _("{value} ({low} to {high})").format(**dict(zip(("value", "low", "high"), shown, strict=True)))
+
+
+def _decimals(value: float, low: float, high: float, most: int | None) -> int:
+    """The decimals of an interval by its width; of `most` significant figures, if these show the limits as different.
+
+    >>> _decimals(99.9871, 99.9741, 100.0, None), _decimals(99.9871, 99.9741, 100.0, 3)
+    (3, 2)
+    """
+    digits = rounded_digits(low, high)
+    if most is None or not value or not np.isfinite(value):
+        return digits
+    fewer = most - 1 - int(np.floor(np.log10(abs(value))))
+    return next((each for each in range(fewer, digits) if round(low, each) < round(high, each)), digits)
 
 
 def lift_words(value: float, low: float, high: float) -> str:
@@ -203,17 +223,16 @@ def lift_words(value: float, low: float, high: float) -> str:
     return percent_range(value, low, high)
 
 
-def percent_range(value: float, low: float, high: float) -> str:
-    """Format a share (0–1) and its interval compactly, rounded by the width of the interval.
+def percent_range(value: float, low: float, high: float, *, most_digits: int | None = None) -> str:
+    """Format a share (0–1) and its interval compactly, as `compact_words` does.
 
-    >>> percent_range(0.0761, 0.0609, 0.0944)
-    '7.6% (6.1 to 9.4)'
+    >>> percent_range(0.0761, 0.0609, 0.0944), percent_range(0.99004, 0.98867, 0.99118, most_digits=3)
+    ('7.6% (6.1% to 9.4%)', '99.0% (98.9% to 99.1%)')
     """
-    digits = rounded_digits(100 * low, 100 * high)
+    digits = _decimals(100 * value, 100 * low, 100 * high, most_digits)
     shown = {
-        "value": percent(round(100 * value, digits) / 100, max(digits, 0)),
-        "low": number(round(100 * low, digits), max(digits, 0)),
-        "high": number(round(100 * high, digits), max(digits, 0)),
+        name: percent(round(100 * share, digits) / 100, max(digits, 0))
+        for name, share in (("value", value), ("low", low), ("high", high))
     }
     return _("{value} ({low} to {high})").format(**shown)
 

@@ -1,8 +1,9 @@
 """The lists of customers that belong to the answers of the index: whom an action is for, why, and what they are worth.
 
 A list is a CSV file for spreadsheets with the columns customer_id, action, reason and value (money; empty where the
-action has none). Its rows come from the run's tables through the engine. The send plan's list is written by `smsroi
-list`, because opt-outs are applied when it is handed over.
+action has none). Its rows come from the run's tables through the engine. Lists of texts have nobody whom a running
+experiment leaves without texts. The send plan's list is written by `smsroi list`, because opt-outs are applied when it
+is handed over.
 """
 
 import tempfile
@@ -33,6 +34,8 @@ _WIN_BACK = "win_back"
 """Of the list of customers to win back, which is the stage retention’s second."""
 _RECIPIENTS = "recipients"
 """The table of the stage `send_plan` where it has no plan of texts. The list of a plan is written by `smsroi list`."""
+_OF_TEXTS = ("segmentation", "timing", "frequency", "retention")
+"""Lists without those in the table `left_without_texts`. Who is to be won back is chosen without them already."""
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
 
 _EVERY_DAY = "0 1 2 3 4 5 6"
@@ -59,7 +62,12 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
                 own = _asking(name, decisions)
                 if not own or not file.is_file():
                     continue
-                rows = make(con.read_parquet(file, table_name=name), own)
+                table = con.read_parquet(file, table_name=name)
+                alone = run_dir / "tables" / "left_without_texts"
+                if name in _OF_TEXTS and alone.is_dir():
+                    kept = con.read_parquet(alone / "*.parquet", table_name="left_without_texts")
+                    table = table.anti_join(kept, "customer_id")
+                rows = make(table, own)
                 if rows is None:
                     continue
                 texts = {one: guard_formula(rows[one].cast("string")) for one in ("customer_id", "action", "reason")}

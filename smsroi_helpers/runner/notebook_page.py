@@ -26,7 +26,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.contract import FINISHED, PAGE_MARKUP
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import stage_words, table
+from smsroi_helpers.pages import NO_MATHS, stage_words, table
 from smsroi_helpers.runner.frame import (
     TEMPLATES,
     asset,
@@ -207,7 +207,8 @@ def _code_cell(cell: NotebookNode, name: str, number: int) -> NotebookNode:
             data = {}
             if "text/html" in output.data and output.metadata.get("text/html", {}).get("smsroi"):
                 # Of a figure the page shows the SVG, not the PNG meant for JupyterLab.
-                data["text/html"] = output.data.get(PAGE_MARKUP, output.data["text/html"])
+                own = "".join(output.data["text/html"]).removeprefix(NO_MATHS[0]).removesuffix(NO_MATHS[1])
+                data["text/html"] = output.data.get(PAGE_MARKUP, own)
             elif any(kind.startswith("image/") for kind in output.data):
                 raise PageError(
                     f"{name}: cell {number} shows a picture without a description; "

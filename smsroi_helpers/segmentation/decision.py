@@ -1,6 +1,7 @@
 """Which grouping to plan by, or none."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -34,6 +35,8 @@ class Findings:
     """The result of `rfm.score_table`."""
     period_days: int
     """How long the next period was."""
+    today: Mapping[str, int] = field(default_factory=dict)
+    """Segment → customers on the last day observed, of `membership.count_members`."""
 
 
 @dataclass(frozen=True)

@@ -417,8 +417,8 @@ def _funnel_title(steps: pd.DataFrame) -> str:
     if known.empty:
         return _("The steps after acquisition are not known")
     worst = known.loc[known["share"].idxmin()]
-    short = _("Short of referral, most are lost at {step}: {share} take it")
-    return (_("Most are lost at {step}: {share} take it") if "referral" in set(known["step"]) else short).format(
+    short = _("Apart from referral, most are lost at {step}: {share} take this step")
+    return (_("Most are lost at {step}: {share} take this step") if "referral" in set(known["step"]) else short).format(
         step=step_name(str(worst["step"])), share=percent(worst["share"])
     )
 

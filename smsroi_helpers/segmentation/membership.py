@@ -56,6 +56,7 @@ __all__ = [
     "check_buyers",
     "check_segment_by",
     "column_value",
+    "count_members",
     "customer_segments",
     "find_clusters",
     "find_grouping",
@@ -348,6 +349,17 @@ def segments(
 ) -> ir.Table:
     """customer_id and segment of everybody known by a day: `resolve`, then `Segmentation.at`."""
     return resolve(shop, segment_by, cuts=cuts, clusters=clusters).at(at)
+
+
+def count_members(shop: Shop, rows: ir.Table) -> dict[str, int]:
+    """How many customers each segment has.
+
+    Args:
+        shop: the company.
+        rows: customer_id and segment, of `segments`.
+    """
+    counted = shop.count(rows.group_by("segment").aggregate(customers=rows.count()).order_by("segment"))
+    return {str(row.segment): int(row.customers) for row in counted.itertuples()}
 
 
 def outcome_column(segment_by: str) -> str:

@@ -201,7 +201,7 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
             }
         )
     caption = _(
-        "Clusters and what sets each apart most, with everybody’s value in brackets; counted in the hashed sample"
+        "Clusters and what sets each apart most, with everybody’s value in brackets; counted in a random sample"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 

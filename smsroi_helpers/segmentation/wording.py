@@ -72,8 +72,12 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
             evidence="descriptive",
             outcome="do",
             action=what.get(one.segment, _("A segment of its own: see its portrait")),
-            text=_("Share of the spend that followed; customers as of the beginning of that period."),
-            customers=one.customers,
+            text=_(
+                "Share of the spend that followed, of those in the segment when that period began; customers as of the"
+                " last day observed."
+            ),
+            customers=findings.today.get(one.segment, one.customers),
+            evidence_customers=one.customers,
             value=one.value,
             low=one.low,
             high=one.high,

@@ -23,7 +23,7 @@ def candidates_figure(plan: SendPlan, currency: str) -> Html:
     ax.hlines(at, [x.low for x in shown], [x.high for x in shown], color=PALETTE["accent"], linewidth=2)
     ax.plot([x.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)
     ax.set_yticks(at, [grouping_name(name) for name in names])
-    ax.set_xlabel(_("long-run profit per customer, less today ({currency})").format(currency=currency))
+    ax.set_xlabel(_("long-run profit per customer, compared with today ({currency})").format(currency=currency))
     title = (
         _("The plan is worth more than today’s practice")
         if plan.gains

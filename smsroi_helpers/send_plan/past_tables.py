@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, money, number
-from smsroi_helpers.pages import Html, arm_name, compact_words, lift_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, note, p_words, table
 from smsroi_helpers.send_plan.past_comparison import Comparison, Estimate
 from smsroi_helpers.send_plan.past_wording import (
     caveats,
@@ -181,4 +181,4 @@ def _number(found: Estimate) -> str:
 
 def _points(found: Estimate) -> str:
     """A difference of shares, in percentage points."""
-    return lift_words(found.value, found.low, found.high).removesuffix(" %")
+    return compact_words(100 * found.value, 100 * found.low, 100 * found.high) if found.known else "–"

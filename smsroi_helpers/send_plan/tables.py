@@ -127,7 +127,7 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
             _("Customers treated by"): grouping_name(each.name),
             _("Groups"): each.cells.grouping.parameters,
             _("Long-run value"): _amount(found.value, found.low, found.high, currency),
-            _("Less today"): _amount(gain.value, gain.low, gain.high, currency),
+            _("Compared with today"): _amount(gain.value, gain.low, gain.high, currency),
             _("Chosen"): each.name == plan.chosen.name,
         })  # fmt: skip
     caption = _(

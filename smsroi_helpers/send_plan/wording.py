@@ -26,7 +26,7 @@ def policy_name(policy: str) -> str:
     return {
         "plan": _("The plan"),
         "today": _("As today"),
-        "plan_minus_today": _("The plan less today"),
+        "plan_minus_today": _("The plan compared with today"),
         "nothing": _("No texts"),
     }.get(policy, policy)
 

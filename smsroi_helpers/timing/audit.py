@@ -10,19 +10,21 @@ import pandas as pd
 from smsroi_helpers.measures import allowed, days_off, rule_of, with_place
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends
+from smsroi_helpers.timing.places import OTHER_CHANNELS
 
 __all__ = ["COLUMNS", "audit_sends", "mark_disallowed"]
 
 COLUMNS = ("rules", "texts", "on_days_off", "at_closed_hours")
 
 
-def audit_sends(shop: Shop, sends: Sends, weeks: int = 26) -> pd.DataFrame:
+def audit_sends(shop: Shop, sends: Sends, weeks: int = 26, channel: str = "sms") -> pd.DataFrame:
     """Count the texts of the last weeks by the recipients' rules, whatever planned them.
 
     Args:
         shop: the company.
         sends: of `counts.collect_sends`.
         weeks: how many weeks, up to the last day observed.
+        channel: of the texts; no rule applies to `OTHER_CHANNELS`.
 
     Returns:
         rules (names, separated by blanks), texts; on_days_off (on a public holiday on which these rules allow no
@@ -30,7 +32,7 @@ def audit_sends(shop: Shop, sends: Sends, weeks: int = 26) -> pd.DataFrame:
     """
     first = shop.as_of - dt.timedelta(days=7 * weeks - 1)
     rows = mark_disallowed(shop, sends.rows.filter(sends.rows.local_date >= ibis.literal(first)), first)
-    if rows is None:
+    if rows is None or channel in OTHER_CHANNELS:
         return pd.DataFrame(columns=list(COLUMNS))
     found = rows.group_by("rules").aggregate(
         texts=rows.count(), on_days_off=rows.on_day_off.sum(), at_closed_hours=rows.at_closed_hour.sum()

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from smsroi_helpers.experiments import ClickValue, find_click_value
-from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, find_practice, parse_rule, share_allowed
+from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, parse_rule
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set, product_interval, uncovered_factor
+from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
+from smsroi_helpers.timing import places as by_place
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
-from smsroi_helpers.timing.places import Schedule, gains_of_places, read_practice, send_policies
+from smsroi_helpers.timing.places import Schedule, gains_of_places, read_practice, send_policies, with_uncovered
 from smsroi_helpers.timing.response import (
     ALL,
     DF,
@@ -76,6 +77,13 @@ class Timing:
     """The response in an experiment that assigns weekdays; None without one."""
     knows_orders: bool = True
     """Whether the source has orders."""
+    channel: str = "sms"
+    """Of the messages counted."""
+
+    @property
+    def ruled(self) -> bool:
+        """Whether the rules on hours, which are on texts and calls, apply to the channel."""
+        return self.channel not in by_place.OTHER_CHANNELS
 
     @property
     def test(self) -> TimingTest | None:
@@ -123,6 +131,7 @@ def analyse(
     """
     sends = collect_sends(shop, window_hours, channel)
     today = find_practice(shop, practice_weeks, channel)
+    chosen, own = choose_channel(shop, channel), parse_rule(own_hours)
     tests = find_tests(shop)
     sound = tests[0] if tests and tests[0].sound else None
     return Timing(
@@ -133,12 +142,13 @@ def analyse(
         count_practice(shop, today, segment_by),
         count_volume(shop, today, segment_by),
         find_click_value(shop),
-        share_allowed(shop, parse_rule(own_hours)),
+        by_place.hours_open(shop, own, chosen),
         (shop.settings.jurisdiction, shop.settings.timezone),
-        parse_rule(own_hours),
+        own,
         today,
         estimate_from_weekday_test(shop, sends, segment_by, channel),
         shop.has("orders"),
+        chosen,
     )
 
 
@@ -328,20 +338,6 @@ def _answer(
     )
 
 
-def with_uncovered(gains: pd.DataFrame, overlap: float) -> pd.DataFrame:
-    """The gains with the error for the level of those whom the test does not cover, by which they are multiplied.
-
-    Args:
-        gains: gain, gain_low, gain_high, and other columns.
-        overlap: share (0–1) of today's subscribers whom the test's members cover.
-    """
-    if not overlap < 1:
-        return gains
-    columns = ["gain", "gain_low", "gain_high"]
-    found = [product_interval(tuple(row), uncovered_factor(overlap)) for row in gains[columns].to_numpy(float)]
-    return gains.assign(**dict(zip(columns, np.array(found).reshape(-1, 3).T, strict=True)))
-
-
 def practice_of(timing: Timing, segment: str, windows: pd.DataFrame) -> Schedule:
     """Today's sends of a segment by place.
 
@@ -351,7 +347,7 @@ def practice_of(timing: Timing, segment: str, windows: pd.DataFrame) -> Schedule
         windows: hour, until; those tried.
     """
     sent = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
-    return read_practice(sent, windows, *timing.home, timing.own_hours, timing.allowed)
+    return read_practice(sent, windows, *timing.home, timing.own_hours, timing.allowed, timing.ruled)
 
 
 def _alpha_of_differing(response: HourResponse, everybody: Answer | None) -> float:

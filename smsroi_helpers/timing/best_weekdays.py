@@ -18,8 +18,8 @@ from scipy.special import expit
 from smsroi_helpers.contract import worked_out
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, weekday_basis
-from smsroi_helpers.timing.best_hours import Timing, adjust_in_sequence, compare_with_today, practice_of, with_uncovered
-from smsroi_helpers.timing.places import Schedule, send_policies, share_of_places
+from smsroi_helpers.timing.best_hours import Timing, adjust_in_sequence, compare_with_today, practice_of
+from smsroi_helpers.timing.places import Schedule, send_policies, share_of_places, with_uncovered
 from smsroi_helpers.timing.response import (
     ALL,
     DF,

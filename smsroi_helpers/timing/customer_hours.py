@@ -50,7 +50,7 @@ def share_moved(personal: PersonalHours) -> float:
 
 def _candidates(
     shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, bins: Sequence[int],
-    weekdays: Sequence[WeekdayAnswer] = (),
+    weekdays: Sequence[WeekdayAnswer] = (), ruled: bool = True,
 ) -> pd.DataFrame:  # fmt: skip
     """The best allowed window by place, segment and shift δ, and the weekday on which it is best sent.
 
@@ -60,7 +60,8 @@ def _candidates(
     own = parse_rule(own_hours)
     shifted_rates = {segment: _shifted(curve) for segment, curve in curves.items()}
     rows = []
-    for place in count_places(shop).itertuples():
+    places = count_places(shop)
+    for place in (places if ruled else places.assign(rules="")).itertuples():
         week = allowed(place.rules.split(), own)
         for segment, curve in curves.items():
             # 7 weekdays × windows
@@ -104,7 +105,7 @@ def _weekday_at(is_allowed: NDArray[np.bool_], answer: WeekdayAnswer | None) -> 
 
 def customer_send_hours(
     shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "",
-    weekdays: Sequence[WeekdayAnswer] = (), decisions: Sequence[Decision] = (),
+    weekdays: Sequence[WeekdayAnswer] = (), decisions: Sequence[Decision] = (), ruled: bool = True,
 ) -> ir.Table:  # fmt: skip
     """The table `customer_send_hour`, for the engine to write.
 
@@ -124,6 +125,7 @@ def customer_send_hours(
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
         weekdays: of `find_best_weekdays`.
         decisions: on hours, of `wording.decide`.
+        ruled: whether the rules on hours apply to the channel, of `Timing`.
 
     Returns:
         customer_id, hour (local), weekday (null: any of `weekdays`), basis (of the hour: `personal`, `segment`);
@@ -132,7 +134,7 @@ def customer_send_hours(
         (`none` where the weekday is null), rules (those of `measures.days_off`, which has the public holidays to skip).
         Customers for whom no tested hour is allowed have no row.
     """
-    best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0], weekdays)
+    best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0], weekdays, ruled)
     table = ibis.memtable(best.astype({"weekday": "Int64"}), schema=_CANDIDATES)
     people = segments(shop, segment_by, shop.as_of)
     known = sorted(set(best["of"]))

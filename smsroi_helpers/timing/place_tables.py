@@ -8,9 +8,10 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent, translated
 from smsroi_helpers.measures import RULES, Rule, allowed, days_off, state_unknown
-from smsroi_helpers.pages import Html, evidence_label, note, table
+from smsroi_helpers.pages import Html, channel_name, evidence_label, note, table
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.decision import gain_per_week, gains_by_place
+from smsroi_helpers.timing.places import OTHER_CHANNELS
 from smsroi_helpers.timing.response import ALL
 from smsroi_helpers.timing.wording import clicks_words, rules_words, weekdays_words, window_words
 
@@ -24,12 +25,20 @@ _WEEKS_AHEAD = 8
 """How far ahead public holidays are listed."""
 
 
-def allowed_table(places: pd.DataFrame) -> Html:
+def allowed_table(places: pd.DataFrame, channel: str = "sms") -> Html:
     """Which rules apply to the customers, the hours they allow, and whether they were verified.
 
     Args:
         places: of `measures.count_places`.
+        channel: of the texts; no rule applies to `OTHER_CHANNELS`.
     """
+    if channel in OTHER_CHANNELS:
+        return note(
+            _(
+                "These are rules on texts and calls, not on channel {channel}: every hour and weekday can be advised."
+                " own_hours limits the advice to hours of your own."
+            ).format(channel=channel_name(channel))
+        )
     sums = places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)
     rows = []
     for rules, customers in sums.items():
@@ -78,14 +87,17 @@ def _verified(rules: list[Rule]) -> str:
     return words.format(month=min(months))
 
 
-def days_off_table(places: pd.DataFrame, audit: pd.DataFrame, as_of: dt.date) -> Html:
-    """Public holidays to skip in the next weeks, and past texts that were not allowed.
+def days_off_table(places: pd.DataFrame, audit: pd.DataFrame, as_of: dt.date, channel: str = "sms") -> Html | None:
+    """Public holidays to skip in the next weeks, and past texts that were not allowed; None for `OTHER_CHANNELS`.
 
     Args:
         places: of `measures.count_places`.
         audit: of `audit.audit_sends`.
         as_of: the last day observed.
+        channel: of the texts.
     """
+    if channel in OTHER_CHANNELS:
+        return None
     customers = places.groupby("rules")["customers"].sum()
     past = audit.set_index("rules") if len(audit) else pd.DataFrame(columns=["texts", "on_days_off", "at_closed_hours"])
     first, last = as_of + dt.timedelta(days=1), as_of + dt.timedelta(weeks=_WEEKS_AHEAD)

@@ -11,10 +11,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smsroi_helpers.measures import allowed, rule_of
-from smsroi_helpers.statistics import Floats
+from smsroi_helpers.measures import allowed, rule_of, share_allowed
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats, product_interval, uncovered_factor
 
-__all__ = ["Schedule", "gains_of_places", "read_practice", "send_policies"]
+__all__ = [
+    "OTHER_CHANNELS",
+    "Schedule",
+    "gains_of_places",
+    "hours_open",
+    "read_practice",
+    "send_policies",
+    "with_uncovered",
+]
+
+OTHER_CHANNELS = frozenset({
+    "app", "direct mail", "e-mail", "edm", "email", "letter", "mail", "post", "print", "push", "web", "wechat",
+    "weixin",
+})  # fmt: skip
+"""Channels to which the rules on hours and days of texts and calls do not apply; names in lower case."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,19 @@ class Schedule:
         return share_of_places(self.masks, self.messages)
 
 
+def hours_open(shop: Shop, own_hours: tuple[int, int] | None, channel: str) -> Floats:
+    """(24,): the share of customers (0–1) who may be sent messages of a channel at each local hour.
+
+    Args:
+        shop: the company.
+        own_hours: the sender's own.
+        channel: of the messages; no rule applies to `OTHER_CHANNELS`.
+    """
+    if channel in OTHER_CHANNELS:
+        return np.asarray(allowed((), own_hours)[0], float)
+    return share_allowed(shop, own_hours)
+
+
 def share_of_places(masks: NDArray[np.bool_], messages: Floats) -> Floats:
     """Of each column: the share of messages to places where the mask is true; of equal places without messages."""
     weight = messages if messages.sum() else np.ones(len(messages))
@@ -65,6 +93,7 @@ def read_practice(
     clock: str,
     own_hours: tuple[int, int] | None,
     anywhere: Floats,
+    ruled: bool = True,
 ) -> Schedule:
     """Split today's sends of a segment by the rules where they arrive.
 
@@ -75,12 +104,13 @@ def read_practice(
         clock: the source's time zone.
         own_hours: the sender's own.
         anywhere: (24,), the share of customers who may be texted at each hour; used where nothing was sent.
+        ruled: whether the rules on hours apply to the channel.
     """
     cover = np.array([[row.hour <= h < row.until for h in range(24)] for row in windows.itertuples()], bool)
     by_rules: dict[str, Floats] = {}
     forbidden = 0.0
     for (zone, region), own in rows.groupby(["timezone", "region"]):
-        rules = rule_of(zone, region, jurisdiction, clock)
+        rules = rule_of(zone, region, jurisdiction, clock) if ruled else ()
         at = (own["weekday"].to_numpy(int), own["hour"].to_numpy(int))
         forbidden += float(own["messages"][~allowed(rules)[at]].sum())
         sends = by_rules.setdefault(" ".join(rules), np.zeros((7, 24)))
@@ -162,3 +192,17 @@ def gains_of_places(practice: Schedule, chosen: NDArray[np.intp], rate: Floats, 
         ],
         "gain": gain, "gain_low": gain - half_width, "gain_high": gain + half_width,
     })  # fmt: skip
+
+
+def with_uncovered(gains: pd.DataFrame, overlap: float) -> pd.DataFrame:
+    """The gains with the error for the level of those whom the test does not cover, by which they are multiplied.
+
+    Args:
+        gains: gain, gain_low, gain_high, and other columns.
+        overlap: share (0–1) of today's subscribers whom the test's members cover.
+    """
+    if not overlap < 1:
+        return gains
+    columns = ["gain", "gain_low", "gain_high"]
+    found = [product_interval(tuple(row), uncovered_factor(overlap)) for row in gains[columns].to_numpy(float)]
+    return gains.assign(**dict(zip(columns, np.array(found).reshape(-1, 3).T, strict=True)))

@@ -215,9 +215,10 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str, cash_w
             else interval(*cash, currency),
         })  # fmt: skip
     caption = _(
-        "What today’s hours lose compared with the best one: limits hold at once for all hours that may be the best, in"
-        " clicks never below 0. Money is cash: clicks times the value of a click, if as many texts are sent as today."
-        " There is no long-run value: what the hour does to opt-outs is not priced"
+        "What today’s hours lose compared with the best one, whichever that is: limits hold at once for all hours that"
+        " may be the best, in clicks never below 0. The last column is what the hour advised brings, as in the answer."
+        " Money is cash: clicks times the value of a click, if as many texts are sent as today. There is no long-run"
+        " value: what the hour does to opt-outs is not priced"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 

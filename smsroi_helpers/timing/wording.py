@@ -89,8 +89,10 @@ def weekdays_words(weekdays: Iterable[int]) -> str:
 
 
 def rules_words(rules: str) -> str:
-    """Rules of `Answer.places` in words: their names, or the first and how many more."""
+    """Rules of `Answer.places` in words: their names, or the first and how many more; all places where none applies."""
     names = rules.split()
+    if not names:
+        return _("All places")
     if state_unknown(names):
         return _("US, state not known ({n} rules)").format(n=number(len(names)))
     return ", ".join(names)

@@ -30,7 +30,9 @@ def _write_notebook(file: Path) -> None:
     ax.plot([1, 2, 3], [4, 2, 3])
     data, metadata = pages.figure(ax, alt="Orders fall, then rise", caption="Orders by week.")._repr_mimebundle_()
     bare = {"text/html": data[PAGE_MARKUP], "text/plain": "the page's markup"}
-    outputs = [nbformat.v4.new_output("display_data", one, metadata=metadata) for one in (data, bare)]
+    amounts, of_amounts = pages.note("From $12 to $34 a week.")._repr_mimebundle_()
+    shown = [(data, metadata), (bare, metadata), (amounts, of_amounts)]
+    outputs = [nbformat.v4.new_output("display_data", one, metadata=its) for one, its in shown]
     cells = [nbformat.v4.new_code_cell("shown", outputs=[output], execution_count=1) for output in outputs]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), file)
@@ -98,3 +100,12 @@ def test_a_figure_shows_in_a_notebook_that_is_not_trusted(opened: Page) -> None:
     # The same notebook shows that it is not trusted: there the page's own markup loses its drawing.
     assert "Orders by week." in second.inner_text()
     assert second.locator(".jp-OutputArea-output svg").count() == 0
+
+
+def test_amounts_of_money_are_no_formulas(opened: Page) -> None:
+    third = opened.locator(".jp-CodeCell").nth(2)
+    third.scroll_into_view_if_needed()
+    third.get_by_text("From $12 to $34 a week.", exact=True).wait_for(timeout=30_000)
+    opened.wait_for_timeout(2_000)  # until JupyterLab has loaded what typesets formulas
+    assert third.locator("mjx-container, .MathJax").count() == 0
+    assert third.locator(".jp-OutputArea-output").inner_text().strip() == "From $12 to $34 a week."

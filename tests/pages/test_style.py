@@ -400,7 +400,8 @@ def test_answer_without_decision_is_refused() -> None:
 def test_note_is_text_and_html_is_marked_as_ours() -> None:
     note = pages.note(HOSTILE)
     data, metadata = note._repr_mimebundle_()
-    assert data["text/html"] == note.markup == '<p class="note">&lt;script&gt;alert(1)&lt;/script&gt;</p>'
+    assert note.markup == '<p class="note">&lt;script&gt;alert(1)&lt;/script&gt;</p>'
+    assert data["text/html"] == f'<div class="tex2jax_ignore mathjax_ignore">{note.markup}</div>'
     assert metadata == {"text/html": {"smsroi": True}}
 
 

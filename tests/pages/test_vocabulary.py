@@ -6,7 +6,14 @@ import pytest
 
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.experiments import Problem, ProblemKind
-from smsroi_helpers.pages import cash_words, evidence_label, evidence_meaning, problem_words
+from smsroi_helpers.pages import (
+    cash_words,
+    compact_words,
+    evidence_label,
+    evidence_meaning,
+    percent_range,
+    problem_words,
+)
 
 PROBLEMS = [
     (Problem("empty_arms", breaks=True, arms=("c",)), "nobody is in c"),
@@ -92,3 +99,11 @@ def test_cash_is_said_with_its_weeks_and_how_it_is_known():
         "Cash in the next 6 weeks, modelled from a randomised test: +$220 ($110 to $320)."
     )
     assert cash_words(row | {"money": "cash", "value": -217.0}, "USD") == ""  # the value is that cash
+
+
+def test_kpis_have_three_figures_while_their_limits_differ():
+    words = percent_range(0.99987, 0.99974, 1.0, most_digits=3)
+    assert words == "99.99% (99.97% to 100.00%)"
+    assert percent_range(0.0407, 0.03991, 0.04148, most_digits=3) == "4.07% (3.99% to 4.15%)"
+    assert compact_words(0.3, 0.1, 0.5, most_digits=3) == "0.30 (0.10 to 0.50)", "an interval decides first"
+    assert compact_words(0.0, -5.1, 5.2, most_digits=3) == compact_words(0.0, -5.1, 5.2)

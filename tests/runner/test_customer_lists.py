@@ -21,8 +21,9 @@ def decided(stage, segment="all", outcome="do", action="Do it"):
 
 
 def save(run_dir, name, **columns):
-    (run_dir / "tables").mkdir(exist_ok=True)
-    pd.DataFrame(columns).to_parquet(run_dir / "tables" / f"{name}.parquet")
+    file = run_dir / "tables" / f"{name}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(columns).to_parquet(file)
 
 
 def read(file):
@@ -85,6 +86,27 @@ def test_the_hour_of_each_customer_who_has_one(tmp_path):
     row = {"stage": "timing", "question": "When should a text go out?", "outcome": "do"}
     assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer-list-timing.csv"
     assert find_list(tmp_path, row | {"question": "On which weekday should a text go out?"}, "shop/run") is None
+
+
+@pytest.mark.parametrize(("stage", "table", "columns"), [
+    ("timing", "customer_send_hour",
+     {"hour": [9.0] * 3, "basis": ["all"] * 3, "outcome": ["do"] * 3, "weekdays": ["0 1 2 3 4 5 6"] * 3}),
+    ("frequency", "customer_segments", {"rfm_group": ["gold"] * 3, "cluster": [None] * 3}),
+    ("retention", "churn_warnings", {"silent_weeks": [7.0] * 3, "value_at_risk": [1.0] * 3}),
+])  # fmt: skip
+def test_whom_a_running_test_leaves_without_texts_is_on_no_list_of_texts(tmp_path, stage, table, columns):
+    save(tmp_path, table, customer_id=["a", "b", "c"], **columns)
+    for part, customers in (("04_frequency", ["b"]), ("07_retention", ["b", "z"])):
+        save(tmp_path, f"left_without_texts/{part}", customer_id=customers)
+    (file,) = write_lists(tmp_path, [decided(stage), decided(stage, "gold")])
+    assert [row["customer_id"] for row in read(file)] == ["a", "c"]
+
+
+def test_the_most_valuable_are_listed_with_or_without_texts(tmp_path):
+    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
+    save(tmp_path, "left_without_texts/07_retention", customer_id=["a"])
+    (file,) = write_lists(tmp_path, [decided("cltv")])
+    assert [row["customer_id"] for row in read(file)] == ["a"]
 
 
 def test_who_gets_the_mailing(tmp_path):

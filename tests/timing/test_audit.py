@@ -63,3 +63,13 @@ def test_the_page_names_the_days_to_skip_and_why_a_state_matters(make_source, op
     assert "2026-11, secondary guides only" in rules
     alone = place_tables.allowed_table(places[places["rules"] == "FR"]).markup
     assert "A known state widens the hours" not in alone
+
+
+def test_the_rules_on_texts_are_not_those_of_e_mail(make_source, open_source):
+    shop = source_of(make_source, open_source)
+    places, sends = count_places(shop).assign(customers=20), collect_sends(shop)
+    assert audit.audit_sends(shop, sends, channel="email").empty
+    assert place_tables.days_off_table(places, audit.audit_sends(shop, sends), dt.date(2026, 7, 1), "email") is None
+    words = place_tables.allowed_table(places, "email").markup
+    assert "These are rules on texts and calls, not on channel email" in words
+    assert "<table" not in words

@@ -10,7 +10,7 @@ from scipy import stats
 
 from smsroi_helpers import timing
 from smsroi_helpers.segmentation import segments
-from smsroi_helpers.timing import best_hours
+from smsroi_helpers.timing import best_hours, places
 from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
 from tests.machine import PUBLIC_DATA
@@ -22,14 +22,14 @@ ROOT = Path(__file__).parents[2]
 def test_customers_unlike_the_tests_make_a_gain_less_certain_and_never_a_loss():
     gains = pd.DataFrame({"hour": [9, 10, 11], "gain": [6.0, -6.0, 0.0], "gain_low": [2.0, -10.0, -4.0],
                           "gain_high": [10.0, -2.0, 4.0]})  # fmt: skip
-    found = best_hours.with_uncovered(gains, 0.6)
+    found = places.with_uncovered(gains, 0.6)
     assert found["gain"].tolist() == gains["gain"].tolist()
     widths = found["gain_high"] - found["gain_low"]
     assert (widths > 8).all()
     assert 0 < found.loc[0, "gain_low"] < 2
     assert -2 < found.loc[1, "gain_high"] < 0
     assert found.loc[2, "gain_low"] == -found.loc[2, "gain_high"]
-    assert best_hours.with_uncovered(gains, 1.0).equals(gains)
+    assert places.with_uncovered(gains, 1.0).equals(gains)
 
 
 def test_equal_rates_are_flat_and_few_data_are_open():

@@ -54,6 +54,9 @@ def test_hours_are_allowed_in_every_zone(make_source, open_source, tmp_path):
         assert days
         assert quiet_hours.allowed(rules)[days, row["hour"]].all(), zone
         assert row["rules"] == " ".join(rules)
+    free = customer_send_hours(shop, personal, "rfm_group", ruled=False).execute()
+    assert set(free["hour"]) == {0}, "of another channel the best hour may be at night"
+    assert set(free["rules"]) == {""}
 
 
 def test_the_decision_for_the_customers_segment_stands_beside_the_hour(make_source, open_source):

@@ -169,6 +169,24 @@ def test_a_window_is_a_candidate_if_it_is_allowed_on_some_weekday():
     assert (found.untried, found.forbidden) == pytest.approx((0.3, 0.3))
 
 
+def test_e_mail_may_go_out_at_any_hour(evening):
+    """The rules are on texts and calls: what counts as not allowed for texts is allowed for another channel."""
+    windows = pd.DataFrame({"hour": [12, 22], "until": [13, 23]})
+    sends = sent((RHODE_ISLAND, 0, 22, 60), (CALIFORNIA, 6, 12, 40))
+    found = places.read_practice(sends, windows, "", "", None, np.ones(24), ruled=False)
+    assert (found.rules, found.untried, found.forbidden) == ([""], 0.0, 0.0)
+    assert found.weeks.all()
+    assert found.shares == pytest.approx(np.array([[0.4, 0.6]]))
+    own = places.read_practice(sends, windows, "", "", (9, 18), np.ones(24), ruled=False)
+    assert (own.untried, own.forbidden) == (pytest.approx(0.6), 0.0), "own hours hold for every channel"
+    night = sent((RHODE_ISLAND, 0, 22, 100))
+    texts, letters = (dataclasses.replace(evening, practice=night, channel=channel) for channel in ("sms", "email"))
+    for seen, share in ((texts, 1.0), (letters, 0.0)):
+        answers = answered(seen)
+        assert {answer.forbidden_share for answer in answers} == {share}
+        assert ("hours that are not allowed" in timing_wording.decide(seen, answers)[0].text) is bool(share)
+
+
 @pytest.mark.parametrize("priced", [True, False])
 def test_messages_clicks_and_money_of_the_places_add_up_to_the_total(evening, priced):
     seen = dataclasses.replace(evening, click=PRICE) if priced else evening
