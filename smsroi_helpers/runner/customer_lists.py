@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import connect, copy_to_csv, guard_formula
-from smsroi_helpers.locale import _
+from smsroi_helpers.locale import _, number
 from smsroi_helpers.pages import segment_name
 
 __all__ = ["find_list", "write_lists"]
@@ -36,6 +36,7 @@ _RECIPIENTS = "recipients"
 """The table of the stage `send_plan` where it has no plan of texts. The list of a plan is written by `smsroi list`."""
 _OF_TEXTS = ("segmentation", "timing", "frequency", "retention")
 """Lists without those in the table `left_without_texts`. Who is to be won back is chosen without them already."""
+_ALONE = "left_without_texts"
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
 
 _EVERY_DAY = "0 1 2 3 4 5 6"
@@ -63,9 +64,9 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
                 if not own or not file.is_file():
                     continue
                 table = con.read_parquet(file, table_name=name)
-                alone = run_dir / "tables" / "left_without_texts"
+                alone = run_dir / "tables" / _ALONE
                 if name in _OF_TEXTS and alone.is_dir():
-                    kept = con.read_parquet(alone / "*.parquet", table_name="left_without_texts")
+                    kept = con.read_parquet(alone / "*.parquet", table_name=_ALONE)
                     table = table.anti_join(kept, "customer_id")
                 rows = make(table, own)
                 if rows is None:
@@ -201,7 +202,7 @@ _MAKERS: dict[str, Callable[[ir.Table, Decisions], ir.Table | None]] = {
 
 
 def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str] | None:
-    """Return the link to the list of an answer, and the command that writes the send plan's for a gateway.
+    """Return the link to the list of an answer, a note, and the command that writes the send plan's for a gateway.
 
     An answer that recommends nothing has no list, but that of a test has; the send plan always has one, because it
     explores where it does not recommend.
@@ -214,15 +215,12 @@ def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str]
     stage = row["stage"]
     if stage == "retention" and row["question"] == _win_back_question():
         csv = _csv(run_dir, _WIN_BACK)
-        label = _("Customer list (CSV)")
-        if row["outcome"] not in ("do", "dont"):
-            label = _("Customer list of the test (CSV)")
-        return {"href": f"tables/{csv.name}", "label": label, "command": ""} if csv.is_file() else None
+        tested = row["outcome"] not in ("do", "dont")
+        return _link(run_dir, csv, stage, tested=tested) if csv.is_file() else None
     if stage == "frequency":
         csv = _csv(run_dir, stage)
         recommended = row["outcome"] == "do" or row.get("only_segments")
-        shown = {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": ""}
-        return shown if recommended and csv.is_file() else None
+        return _link(run_dir, csv, stage) if recommended and csv.is_file() else None
     mailing = stage == "send_plan" and (run_dir / f"tables/{_RECIPIENTS}.parquet").is_file()
     table = f"tables/{_RECIPIENTS if mailing else _TABLES.get(stage, '')}.parquet"
     if not (row["outcome"] == "do" or (stage == "send_plan" and not mailing)) or not (run_dir / table).is_file():
@@ -234,5 +232,15 @@ def find_list(run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, str]
     command = f"smsroi list {run} --to FOLDER" if stage == "send_plan" and not mailing else ""
     csv = _csv(run_dir, stage)
     if csv.is_file():
-        return {"href": f"tables/{csv.name}", "label": _("Customer list (CSV)"), "command": command}
-    return {"href": table, "label": _("Customer list (Parquet)"), "command": command}
+        return _link(run_dir, csv, stage) | {"command": command}
+    return {"href": table, "label": _("Customer list (Parquet)"), "note": "", "command": command}
+
+
+def _link(run_dir: Path, csv: Path, stage: str, *, tested: bool = False) -> dict[str, str]:
+    """The link to a written list, with its length, and a note where customers of its answer are not on it."""
+    with csv.open("rb") as file:
+        rows = sum(1 for _line in file) - 1  # without the header
+    words = _("Customer list of the test (CSV; customers: {n})") if tested else _("Customer list (CSV; customers: {n})")
+    shorter = stage in _OF_TEXTS and (run_dir / "tables" / _ALONE).is_dir()
+    note = _("without those whom a running experiment leaves without texts") if shorter else ""
+    return {"href": f"tables/{csv.name}", "label": words.format(n=number(rows)), "note": note, "command": ""}

@@ -100,6 +100,12 @@ def test_whom_a_running_test_leaves_without_texts_is_on_no_list_of_texts(tmp_pat
         save(tmp_path, f"left_without_texts/{part}", customer_id=customers)
     (file,) = write_lists(tmp_path, [decided(stage), decided(stage, "gold")])
     assert [row["customer_id"] for row in read(file)] == ["a", "c"]
+    question = {
+        "timing": "When should a text go out?", "frequency": "How often?", "retention": "Can we see early who is leaving?"
+    }[stage]  # fmt: skip
+    found = find_list(tmp_path, decided(stage) | {"question": question}, "shop/run")
+    assert found["label"] == "Customer list (CSV; customers: 2)"
+    assert found["note"] == "without those whom a running experiment leaves without texts"
 
 
 def test_the_most_valuable_are_listed_with_or_without_texts(tmp_path):
@@ -107,6 +113,7 @@ def test_the_most_valuable_are_listed_with_or_without_texts(tmp_path):
     save(tmp_path, "left_without_texts/07_retention", customer_id=["a"])
     (file,) = write_lists(tmp_path, [decided("cltv")])
     assert [row["customer_id"] for row in read(file)] == ["a"]
+    assert find_list(tmp_path, decided("cltv") | {"question": "What?"}, "shop/run")["note"] == ""
 
 
 def test_who_gets_the_mailing(tmp_path):
@@ -129,7 +136,7 @@ def test_an_answer_links_its_csv_else_its_table(tmp_path):
     assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer_value.parquet"
     write_lists(tmp_path, [decided("cltv")])
     found = find_list(tmp_path, row, "shop/run")
-    assert (found["href"], found["label"]) == ("tables/customer-list-cltv.csv", "Customer list (CSV)")
+    assert (found["href"], found["label"]) == ("tables/customer-list-cltv.csv", "Customer list (CSV; customers: 1)")
     assert find_list(tmp_path, row | {"outcome": "dont"}, "shop/run") is None
 
 
@@ -171,7 +178,7 @@ def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
     found = find_list(tmp_path, row, "shop/run")
     assert (found["href"], found["label"]) == (
         "tables/customer-list-win_back.csv",
-        "Customer list of the test (CSV)",
+        "Customer list of the test (CSV; customers: 2)",
     )
 
 
