@@ -16,7 +16,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.contract import withdrawn
 from smsroi_helpers.source import Shop
-from smsroi_helpers.timing import OTHER_CHANNELS, mark_disallowed
+from smsroi_helpers.timing import mark_disallowed
 
 __all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
 
@@ -45,8 +45,8 @@ class Audit:
     campaigns: pd.DataFrame
     """check, campaign_id, texts, customers, first, last; most texts first."""
     unchecked: dict[Check, str]
-    """Check → why it was not made: `other_channel` (of `OTHER_CHANNELS`), `no_times`, `no_opt_outs`, `no_opt_ins`,
-    `no_cap`."""
+    """Check → why it was not made: `other_channel` (`measures.OTHER_CHANNELS`), `no_times`, `no_opt_outs`,
+    `no_opt_ins`, `no_cap`."""
     unknown_consent: int
     """Texts to recipients of whom the source does not record whether they consented."""
     weekly_cap: int
@@ -89,7 +89,7 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
         rows.select("customer_id", "campaign_id", "rules", "local_date", "consent_unknown", *_FLAGS.values())
     )  # fmt: skip
     unchecked: dict[Check, str] = {}
-    if chosen in OTHER_CHANNELS:
+    if chosen in measures.OTHER_CHANNELS:
         unchecked |= {"closed_hours": "other_channel", "days_off": "other_channel"}
     elif measures.mostly_dates(shop, "messages", "sent_at"):
         unchecked["closed_hours"] = "no_times"

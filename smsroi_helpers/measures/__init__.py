@@ -40,6 +40,7 @@ from smsroi_helpers.measures.practice import (
 from smsroi_helpers.measures.profit import ProfitShare, knows_profit, order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
+    OTHER_CHANNELS,
     allowed,
     allowed_on,
     count_places,
@@ -58,6 +59,7 @@ __all__ = [
     "CLUSTER",
     "CONSENT_SOURCES",
     "EU_MEMBERS",
+    "OTHER_CHANNELS",
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",

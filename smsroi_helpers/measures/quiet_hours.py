@@ -27,6 +27,7 @@ from smsroi_helpers.source import Shop, canonical_zone, country_of_zone
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
+    "OTHER_CHANNELS",
     "allowed",
     "allowed_on",
     "count_places",
@@ -39,6 +40,12 @@ __all__ = [
     "territory_of",
     "with_place",
 ]
+
+OTHER_CHANNELS = frozenset({
+    "app", "direct mail", "e-mail", "edm", "email", "letter", "mail", "post", "print", "push", "web", "wechat",
+    "weixin",
+})  # fmt: skip
+"""Channels to which the rules on hours and days of texts and calls do not apply; names in lower case."""
 
 _US_ZONES = {
     "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis"),

@@ -114,7 +114,8 @@ def find_audience(
     rows = rows.mutate(zone=rows.zone.fill_null(""), area=rows.area.fill_null(""))
     rows = shop.keep(rows)
     nameless = rows.aggregate(n=rows.count(where=(rows.zone == "") & (rows.area == "")))
-    places, masks = _allowed_sets(shop, own_hours, bool(shop.count(nameless)["n"].iloc[0]))
+    ruled = evidence.channel not in measures.OTHER_CHANNELS
+    places, masks = _allowed_sets(shop, own_hours, bool(shop.count(nameless)["n"].iloc[0]), ruled=ruled)
     closed = [(row.timezone, row.region) for row in places.itertuples() if not masks[row.mask].any()]
     nowhere = ibis.or_(ibis.literal(False), *((rows.zone == z) & (rows.area == a) for z, a in closed))
     never = (rows.sent >= _UNDELIVERED) & (rows.arrived == 0)
@@ -151,18 +152,23 @@ def _running(evidence: Evidence) -> ir.Table | None:
     return rows.select(tested="customer_id").distinct()
 
 
-def _allowed_sets(shop: Shop, own_hours: str, nameless: bool) -> tuple[pd.DataFrame, list[np.ndarray]]:
+def _allowed_sets(
+    shop: Shop, own_hours: str, nameless: bool, *, ruled: bool
+) -> tuple[pd.DataFrame, list[np.ndarray]]:  # fmt: skip
     """The places of customers with the number of their set of allowed hours, and the sets.
 
     Args:
         shop: the company.
         own_hours: the sender's own.
         nameless: whether there are customers of unknown place; who is not in the table customers has none.
+        ruled: whether the rules on hours and days of texts apply to the channel.
     """
     places = measures.count_places(shop)
     if nameless and not ((places["timezone"] == "") & (places["region"] == "")).any():
         rules = " ".join(measures.rule_of("", "", shop.settings.jurisdiction, shop.settings.timezone))
         places.loc[len(places)] = {"timezone": "", "region": "", "rules": rules, "customers": 0}
+    if not ruled:
+        places["rules"] = ""
     own = measures.parse_rule(own_hours)
     masks: list[np.ndarray] = []
     numbers = []

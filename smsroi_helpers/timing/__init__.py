@@ -22,7 +22,6 @@ from smsroi_helpers.timing.decision import place_rows
 from smsroi_helpers.timing.holidays import analyse_days
 from smsroi_helpers.timing.outputs import response_rows
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
-from smsroi_helpers.timing.places import OTHER_CHANNELS
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
 from smsroi_helpers.timing.weekday_wording import decide_weekdays
@@ -30,7 +29,6 @@ from smsroi_helpers.timing.wording import decide
 
 __all__ = [
     "NEEDS",
-    "OTHER_CHANNELS",
     "PARAMETERS",
     "analyse",
     "analyse_days",

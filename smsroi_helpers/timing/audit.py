@@ -7,10 +7,9 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.measures import allowed, days_off, rule_of, with_place
+from smsroi_helpers.measures import OTHER_CHANNELS, allowed, days_off, rule_of, with_place
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends
-from smsroi_helpers.timing.places import OTHER_CHANNELS
 
 __all__ = ["COLUMNS", "audit_sends", "mark_disallowed"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from smsroi_helpers.experiments import ClickValue, find_click_value
-from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, parse_rule
+from smsroi_helpers.measures import OTHER_CHANNELS, PRACTICE_WEEKS, Practice, choose_channel, find_practice, parse_rule
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing import places as by_place
@@ -83,7 +83,7 @@ class Timing:
     @property
     def ruled(self) -> bool:
         """Whether the rules on hours, which are on texts and calls, apply to the channel."""
-        return self.channel not in by_place.OTHER_CHANNELS
+        return self.channel not in OTHER_CHANNELS
 
     @property
     def test(self) -> TimingTest | None:

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent, translated
-from smsroi_helpers.measures import RULES, Rule, allowed, days_off, state_unknown
+from smsroi_helpers.measures import OTHER_CHANNELS, RULES, Rule, allowed, days_off, state_unknown
 from smsroi_helpers.pages import Html, channel_name, evidence_label, note, table
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.decision import gain_per_week, gains_by_place
-from smsroi_helpers.timing.places import OTHER_CHANNELS
 from smsroi_helpers.timing.response import ALL
 from smsroi_helpers.timing.wording import clicks_words, rules_words, weekdays_words, window_words
 

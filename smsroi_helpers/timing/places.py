@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smsroi_helpers.measures import allowed, rule_of, share_allowed
+from smsroi_helpers.measures import OTHER_CHANNELS, allowed, rule_of, share_allowed
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats, product_interval, uncovered_factor
 
 __all__ = [
-    "OTHER_CHANNELS",
     "Schedule",
     "gains_of_places",
     "hours_open",
@@ -24,12 +23,6 @@ __all__ = [
     "send_policies",
     "with_uncovered",
 ]
-
-OTHER_CHANNELS = frozenset({
-    "app", "direct mail", "e-mail", "edm", "email", "letter", "mail", "post", "print", "push", "web", "wechat",
-    "weixin",
-})  # fmt: skip
-"""Channels to which the rules on hours and days of texts and calls do not apply; names in lower case."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ def test_whom_a_running_test_leaves_without_texts_is_on_no_list_of_texts(tmp_pat
     (file,) = write_lists(tmp_path, [decided(stage), decided(stage, "gold")])
     assert [row["customer_id"] for row in read(file)] == ["a", "c"]
     question = {
-        "timing": "When should a text go out?", "frequency": "How often?", "retention": "Can we see early who is leaving?"
+        "timing": "When should a text go out?", "frequency": "How often?",
+        "retention": "Can we see early who is leaving?",
     }[stage]  # fmt: skip
     found = find_list(tmp_path, decided(stage) | {"question": question}, "shop/run")
     assert found["label"] == "Customer list (CSV; customers: 2)"

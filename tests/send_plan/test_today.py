@@ -1,12 +1,14 @@
 """Today's practice by profile: nobody is lost on the way from the log to the cells."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from smsroi_helpers import measures
 from smsroi_helpers.segmentation import known_people
+from smsroi_helpers.send_plan.today import find_audience
 
 
 @pytest.fixture(params=["own_plan", "second_plan"])
@@ -48,3 +50,14 @@ def test_shares_sum_to_one_and_customers_to_the_audience(plan):
         assert today.customers.sum() == in_plan
         for name in ("doses", "hours", "texts", "recent_doses", "recent_hours", "recent_creatives"):
             assert np.allclose(getattr(today, name).sum(axis=1), 1.0), name
+
+
+def test_rules_on_hours_of_texts_do_not_bind_emails(second_plan):
+    plan = second_plan.plan
+    by_email = replace(plan.evidence, channel="email")
+    assert not all(mask.all() for mask in plan.audience.masks)
+    free = find_audience(by_email, plan.types, plan.audience.practice)
+    assert [bool(mask.all()) for mask in free.masks] == [True]
+    assert set(free.places["rules"]) == {""}
+    (own,) = find_audience(by_email, plan.types, plan.audience.practice, "9-18").masks
+    assert (own[:, 9:18].all(), own[:, :9].any(), own[:, 18:].any()) == (True, False, False)
