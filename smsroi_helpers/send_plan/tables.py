@@ -5,7 +5,7 @@ import pandas as pd
 
 from smsroi_helpers import pages
 from smsroi_helpers.locale import _, joined, money, number, percent
-from smsroi_helpers.pages import Html, arm_name, compact_words, note, segment_name, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, note, segment_name, stacked, table
 from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -132,15 +132,19 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
         })  # fmt: skip
     caption = _(
         "What a plan by each grouping is worth per customer, with 95% intervals, all valued by the same model"
-        " ({judge}); of those within one standard error of the best, latent classes are chosen, else the simplest"
+        " ({judge}). Latent classes are chosen unless another plan is shown to be worth more; without them the simplest"
+        " within one standard error of the best"
     )
     if plan.limits.budget:
         caption = _(
             "What a plan by each grouping is worth per customer within the budget, all valued by the same model"
             " ({judge}); chosen without a budget"
         )
-    caption = caption.format(judge=grouping_name(compared.judge))
-    return table(pd.DataFrame(rows), caption=caption)
+    shown = table(pd.DataFrame(rows), caption=caption.format(judge=grouping_name(compared.judge)))
+    if plan.chosen.name == compared.judge:
+        return shown
+    words = _("The plan’s own value above is by the model of its own grouping ({grouping}), which differs.")
+    return stacked(shown, note(words.format(grouping=grouping_name(plan.chosen.name))))
 
 
 def actions_table(plan: SendPlan) -> Html:

@@ -98,30 +98,37 @@ def test_the_same_texts_are_worth_the_same_by_whichever_grouping(candidates):
 # --- which one is chosen ---
 
 
-def test_the_simplest_plan_within_one_standard_error_is_chosen_but_latent_classes_before_it():
+def replicates(value, error):
+    """An estimate with a jackknife standard error."""
+    moved = np.random.default_rng(round(1e4 * error)).standard_normal(64)
+    moved = (moved - moved.mean()) / moved.std()
+    return np.append(value, value + error * moved / np.sqrt(63))[:, None]
+
+
+BEST = np.full((65, 1), 1.0)
+
+
+def chosen(**worth):
+    """Name → (groups, V)."""
+    compared = Compared("x", {name: value for name, (_groups, value) in worth.items()}, np.zeros((65, 1)))
+    return choose_candidate([named(name, groups) for name, (groups, _value) in worth.items()], compared).name
+
+
+def test_without_latent_classes_the_simplest_plan_within_one_standard_error_is_chosen():
     """The best is .1 ahead; its distance has a standard error of .2 to one rival and of .05 to the other."""
-    rng = np.random.default_rng(1)
+    near, far = (3, replicates(0.9, 0.2)), (1, replicates(0.9, 0.05))
+    assert chosen(attr_city=(5, BEST), rfm_group=near) == "rfm_group"
+    assert chosen(attr_city=(5, BEST), all=far) == "attr_city"
 
-    def replicates(value, error):
-        moved = rng.standard_normal(64)
-        moved = (moved - moved.mean()) / moved.std()
-        return np.append(value, value + error * moved / np.sqrt(63))[:, None]
 
-    values = {
-        "attr_city": (5, np.full((65, 1), 1.0)), "rfm_group": (3, replicates(0.9, 0.2)),
-        "all": (1, replicates(0.9, 0.05)), "latent_classes": (4, replicates(0.95, 0.2)),
-    }  # fmt: skip
-
-    def chosen(*names, **other):
-        worth = values | {name: (4, value) for name, value in other.items()}
-        compared = Compared("x", {name: worth[name][1] for name in names}, np.zeros((65, 1)))
-        return choose_candidate([named(name, worth[name][0]) for name in names], compared).name
-
-    assert chosen("attr_city", "rfm_group") == "rfm_group"
-    assert chosen("attr_city", "all") == "attr_city"
-    assert chosen("attr_city", "rfm_group", "latent_classes") == "latent_classes"
-    behind = replicates(0.9, 0.05)
-    assert chosen("attr_city", "rfm_group", "latent_classes", latent_classes=behind) == "rfm_group"
+def test_latent_classes_are_chosen_unless_another_plan_is_shown_to_be_worth_more():
+    """They are .1 behind. With 63 degrees of freedom 2.0 standard errors show it of one rival, 2.3 of two."""
+    others = {"attr_city": (5, BEST)}
+    assert chosen(**others, latent_classes=(4, replicates(0.9, 0.1 / 1.9))) == "latent_classes"
+    assert chosen(**others, latent_classes=(4, replicates(0.9, 0.1 / 2.1))) == "attr_city"
+    others["rfm_group"] = (3, replicates(0.9, 0.01))
+    assert chosen(**others, latent_classes=(4, replicates(0.9, 0.1 / 2.1))) == "latent_classes"
+    assert chosen(**others, latent_classes=(4, replicates(0.9, 0.1 / 2.5))) == "attr_city"
 
 
 def named(name, classes):
