@@ -13,7 +13,9 @@ from benchmarks.load import Measurement, measure
 
 __all__ = ["STAGES", "measure_all"]
 
-STAGES = ("segmentation", "cltv", "timing", "frequency")
+STAGES = (
+    "quality", "segmentation", "cltv", "timing", "frequency", "ab_test", "content", "retention", "effectiveness",
+)  # fmt: skip
 """Stages with a peer."""
 
 

@@ -41,7 +41,9 @@ def tables(folder: str) -> dict[str, pd.DataFrame]:
     columns = ["message_id", "channel", "variant", "cost", "opted_out_at"]
     rows = company.read_messages(folder, columns)
     end, window = company.midnight_after(orders["ordered_at"], rows["sent_at"]), pd.Timedelta(hours=HOURS)
-    credited = company.touches(orders[orders["amount"] >= 0], rows[["message_id", "customer_id", "delivered_at"]], HOURS)
+    credited = company.touches(
+        orders[orders["amount"] >= 0], rows[["message_id", "customer_id", "delivered_at"]], HOURS
+    )
     credited = credited.groupby("message_id").agg(orders=("gain", "size"), gain=("gain", "sum"))
     texts["segments"] = texts["text"].map(segments)
     wording = texts.drop_duplicates("text")[["text", "variant", "content_type", "segments"]].reset_index(drop=True)

@@ -57,7 +57,7 @@ def tables(folder: str) -> dict[str, pd.DataFrame]:
     days = bought[["customer_id", "day"]].drop_duplicates().sort_values(["customer_id", "day"])
     days["first"] = days.groupby("customer_id")["day"].transform("min")
     found = {"orders": triangle(number(days["first"]), number(days["day"]), days["customer_id"])}
-    days["silence"] = (days.groupby("customer_id")["day"].shift(-1).fillna(today + pd.Timedelta(days=1)) - days["day"])
+    days["silence"] = days.groupby("customer_id")["day"].shift(-1).fillna(today + pd.Timedelta(days=1)) - days["day"]
     over = days[days["silence"].dt.days > GONE].groupby("customer_id")["day"].min()
     custom = days.groupby("customer_id").agg(first=("day", "min"), last=("day", "max"))
     custom["event"] = custom.index.isin(over.index)
@@ -68,7 +68,9 @@ def tables(folder: str) -> dict[str, pd.DataFrame]:
     campaign = sms.set_index("customer_id")["campaign_id"]
     campaign = campaign.where(campaign.isin(campaign.value_counts().index[:8]), "all others")
     group = company.rfm(bought, bought["day"].min() + pd.Timedelta(days=91))["group"]
-    labels = people.set_index("customer_id")[["acquisition_channel"]].assign(campaign=campaign, segment=group, all="all")
+    labels = people.set_index("customer_id")[["acquisition_channel"]].assign(
+        campaign=campaign, segment=group, all="all"
+    )
     left = pd.concat([people[["customer_id", "opted_out_at"]], rows[["customer_id", "opted_out_at"]]]).dropna()
     left = left.merge(people[["customer_id", "opted_in_at"]].dropna(), on="customer_id")
     left = left[left["opted_out_at"] >= left["opted_in_at"]].groupby("customer_id")["opted_out_at"].min()
@@ -81,10 +83,13 @@ def tables(folder: str) -> dict[str, pd.DataFrame]:
     cohort = number(new["began"])
     gone = pd.crosstab(cohort, number(new["ended"]) - cohort).reindex(columns=range(13), fill_value=0)
     found["consent"] = -gone.cumsum(axis=1).sub(cohort.value_counts().sort_index(), axis=0)
-    for kind, table in (("custom", custom[["days", "event", "entry"]]), ("consent", consent[consent["days"] > consent["entry"]])):
+    for kind, table in (
+        ("custom", custom[["days", "event", "entry"]]),
+        ("consent", consent[consent["days"] > consent["entry"]]),
+    ):
         for by in ("all", "acquisition_channel", "segment", "campaign"):
             found[f"{kind} by {by}"] = curves(table.join(labels), by)
-    return found | audit(orders, bought, today) | warn(bought, rows, end, today) | tested(folder, orders, rows, labels)
+    return found | audit(orders, bought, today) | warn(bought, rows, end, today) | tested(folder, orders, labels)
 
 
 def audit(orders: pd.DataFrame, bought: pd.DataFrame, today: pd.Timestamp) -> dict[str, pd.DataFrame]:
@@ -140,11 +145,13 @@ def warn(bought: pd.DataFrame, rows: pd.DataFrame, end: pd.Timestamp, today: pd.
         "precision": own.loc[own["warned"], "away"].mean(), "recall": own.loc[own["away"], "warned"].mean(),
     } for name, own in (("alive", warned), ("no_purchase", fading))})  # fmt: skip
     scores.loc["ranking", "alive"] = roc_auc_score(early["away"], -early["alive"])
-    calibration = early.groupby(pd.qcut(early["alive"], 10, duplicates="drop"), observed=True)["away"].agg(["size", "mean"])
+    calibration = early.groupby(pd.qcut(early["alive"], 10, duplicates="drop"), observed=True)["away"].agg(
+        ["size", "mean"]
+    )
     return {"warnings": scores, "alive": calibration, "log": fitted.params.to_frame("effect")}
 
 
-def tested(folder: str, orders: pd.DataFrame, rows: pd.DataFrame, labels: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def tested(folder: str, orders: pd.DataFrame, labels: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Who bought at the end of each test with an arm without texts, who still consented, and who was won back."""
     tests, arms = (pd.read_parquet(f"{folder}/{name}.parquet") for name in ("experiments", "arms"))
     people = pd.read_parquet(f"{folder}/assignments").merge(tests, on="experiment_id").merge(
@@ -154,15 +161,24 @@ def tested(folder: str, orders: pd.DataFrame, rows: pd.DataFrame, labels: pd.Dat
     until = people["outcome_until"].fillna(people["ended_at"]).fillna(orders["ordered_at"].max())
     last = orders[orders["amount"] >= 0].merge(people[["experiment_id", "customer_id", "assigned_at"]].assign(
         until=until), on="customer_id")  # fmt: skip
-    before = last[last["ordered_at"] < last["assigned_at"]].groupby(["experiment_id", "customer_id"])["ordered_at"].max()
+    before = (
+        last[last["ordered_at"] < last["assigned_at"]].groupby(["experiment_id", "customer_id"])["ordered_at"].max()
+    )
     inside = last[(last["ordered_at"] >= last["assigned_at"]) & (last["ordered_at"] < last["until"])]
     active = inside[inside["ordered_at"] >= inside["until"] - pd.Timedelta(days=GONE // 2)]
     gained = inside.groupby(["experiment_id", "customer_id"])["gain"].sum().rename("gain")
-    people = people.join(gained, on=["experiment_id", "customer_id"]).join(before.rename("before"), on=["experiment_id", "customer_id"])
+    people = people.join(gained, on=["experiment_id", "customer_id"]).join(
+        before.rename("before"), on=["experiment_id", "customer_id"]
+    )
     keys = pd.MultiIndex.from_frame(people[["experiment_id", "customer_id"]])
     people["bought"] = keys.isin(pd.MultiIndex.from_frame(active[["experiment_id", "customer_id"]]))
     inactive = people[(people["assigned_at"] - people["before"]).dt.days > GONE // 2]
-    sums = {"customers": ("bought", "size"), "bought": ("bought", "sum"), "mean": ("gain", "mean"), "var": ("gain", "var")}
+    sums = {
+        "customers": ("bought", "size"),
+        "bought": ("bought", "sum"),
+        "mean": ("gain", "mean"),
+        "var": ("gain", "var"),
+    }
     return {name: own.fillna({"gain": 0.0}).groupby(["experiment_id", "none"]).agg(**sums)
             for name, own in (("retained", people), ("won back", inactive))}  # fmt: skip
 
