@@ -81,8 +81,10 @@ def tables(folder: str) -> dict[str, pd.DataFrame]:
                             "entry": (log - began).dt.days.clip(lower=0), "began": began, "ended": ended})  # fmt: skip
     new = consent[consent["entry"] == 0]
     cohort = number(new["began"])
-    gone = pd.crosstab(cohort, number(new["ended"]) - cohort).reindex(columns=range(13), fill_value=0)
-    found["consent"] = -gone.cumsum(axis=1).sub(cohort.value_counts().sort_index(), axis=0)
+    sizes = cohort.value_counts().sort_index()
+    gone = pd.crosstab(cohort, number(new["ended"]) - cohort)
+    gone = gone.reindex(index=sizes.index, columns=range(13), fill_value=0)
+    found["consent"] = -gone.cumsum(axis=1).sub(sizes, axis=0)
     for kind, table in (
         ("custom", custom[["days", "event", "entry"]]),
         ("consent", consent[consent["days"] > consent["entry"]]),
