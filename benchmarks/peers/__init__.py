@@ -1,7 +1,7 @@
 """What a good analyst would write in pandas for the main tables of a notebook: the peers of `benchmarks.scale`.
 
-Each module is a script, `python -m benchmarks.peers.<stage> FOLDER`, over a simulated company as it is on disk. Its
-first lines say what it covers, and what of the workbook's notebook it leaves out.
+Each module but `company` is a script, `python -m benchmarks.peers.<stage> FOLDER`, over a simulated company as it is on
+disk. Its first lines say what it covers, and what of the workbook's notebook it leaves out.
 """
 
 import os
@@ -13,7 +13,9 @@ from benchmarks.load import Measurement, measure
 
 __all__ = ["STAGES", "measure_all"]
 
-STAGES = ("segmentation", "cltv", "timing", "frequency")
+STAGES = (
+    "quality", "segmentation", "cltv", "timing", "frequency", "ab_test", "content", "retention", "effectiveness",
+)  # fmt: skip
 """Stages with a peer."""
 
 

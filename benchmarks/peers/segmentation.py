@@ -16,19 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-
-def rfm(orders: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
-    """Scores and group of each customer with a purchase up to a day."""
-    by_customer = orders[orders["day"] <= at].groupby("customer_id")
-    rows = by_customer.agg(first=("day", "min"), last=("day", "max"), frequency=("amount", "size"),
-                           monetary=("amount", "sum"), days=("day", "nunique"))  # fmt: skip
-    rows["recency"] = (at - rows["last"]).dt.days + 1
-    for name, values in (("r", -rows["recency"]), ("f", rows["frequency"]), ("m", rows["monetary"])):
-        rows[name] = ((values.rank(method="min") - 1) * 5 // len(rows)).astype(int) + 1
-    often = (rows["f"] >= 4) & (rows["frequency"] >= 2)
-    rules = [rows["recency"] > 200, rows["recency"] > 90, often & (rows["m"] >= 5), often]
-    rows["group"] = np.select(rules, ["lost", "dormant", "gold", "value"], "growth")
-    return rows
+from benchmarks.peers.company import rfm
 
 
 def main(folder: str) -> None:
