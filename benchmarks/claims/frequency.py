@@ -305,18 +305,20 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
             cells = np.ix_(rows, tested)
             told.append(Interval(mean[cells], low[cells], high[cells], truth[cells], part=f"{part}, {name}"))
     policy = frequency_policy.choose_frequencies(study, rng)
-    at = [fit.grid_index(dose) for dose in policy["messages_per_week"]]
-    row = [fit.index(name) for name in policy["segment"]]
+    known = policy.dropna(subset=["messages_per_week", "gain"])  # the others have a reason in place of a frequency
+    at = [fit.grid_index(dose) for dose in known["messages_per_week"]]
+    row = [fit.index(name) for name in known["segment"]]
     now = world.value(np.arange(len(PRACTICE), dtype=float), PRACTICE)[place][row]
     weeks = world.natural_weeks()[place]
-    gain = (value[row, at] - now) / weeks[row] * policy["subscribed"].to_numpy(float)
-    told.append(_told(policy, ["gain", "gain_low", "gain_high"], gain, "gain of the advice"))
+    gain = (value[row, at] - now) / weeks[row] * known["subscribed"].to_numpy(float)
+    told.append(_told(known, ["gain", "gain_low", "gain_high"], gain, "gain of the advice"))
     cost = measure_saturation(study, policy)
     weekly = value / weeks[:, None]
     whole = [fit.grid_index(float(d)) for d in range(len(PRACTICE))]
+    dose = policy.set_index("segment")["messages_per_week"]
     lost = [
-        SUBSCRIBERS * float(PRACTICE @ (weekly[fit.index(s), fit.grid_index(d)] - weekly[fit.index(s), whole]))
-        for s, d in zip(policy["segment"][1:], policy["messages_per_week"][1:], strict=True)
+        SUBSCRIBERS * float(PRACTICE @ (weekly[fit.index(s), fit.grid_index(dose[s])] - weekly[fit.index(s), whole]))
+        for s in cost["segment"] if s != ALL
     ]
     own = cost[cost["segment"] == ALL]
     if len(own):
