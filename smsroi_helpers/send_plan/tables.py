@@ -6,7 +6,7 @@ import pandas as pd
 from smsroi_helpers import pages
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.pages import Html, arm_name, compact_words, note, segment_name, stacked, table
-from smsroi_helpers.send_plan.groupings import CLASSES
+from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.valuation import Estimate
@@ -141,10 +141,26 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
             " ({judge}); chosen without a budget"
         )
     shown = table(pd.DataFrame(rows), caption=caption.format(judge=grouping_name(compared.judge)))
-    if plan.chosen.name == compared.judge:
-        return shown
-    words = _("The plan’s own value above is by the model of its own grouping ({grouping}), which differs.")
-    return stacked(shown, note(words.format(grouping=grouping_name(plan.chosen.name))))
+    words = _grouping_words(plan, currency)
+    return stacked(shown, note(words)) if words else shown
+
+
+def _grouping_words(plan: SendPlan, currency: str) -> str:
+    """Whether the chosen groups are worth more than one plan for all; and by which model the plan's value is."""
+    chosen, compared = plan.chosen, plan.settled.compared
+    words = []
+    if chosen.name != ALL and ALL in compared.long_run:
+        found = chosen.estimate(compared.long_run[chosen.name] - compared.long_run[ALL])
+        said = _("It is not shown that the chosen groups are worth more than one plan for all: {amount} per customer.")
+        if found.low > 0:
+            said = _("The chosen groups are worth more than one plan for all: {amount} per customer.")
+        elif found.high < 0:
+            said = _("The chosen groups are worth less than one plan for all: {amount} per customer.")
+        words.append(said.format(amount=_amount(found.value, found.low, found.high, currency)))
+    if chosen.name != compared.judge:
+        differs = _("The plan’s own value above is by the model of its own grouping ({grouping}), which differs.")
+        words.append(differs.format(grouping=grouping_name(chosen.name)))
+    return joined(*words)
 
 
 def actions_table(plan: SendPlan) -> Html:

@@ -1,5 +1,6 @@
 """Candidates are compared by one response, because each one's own response sees another company."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from smsroi_helpers.send_plan.comparison import Compared, choose_candidate, compare
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.policy import Action, Policy, value_action, value_policy
+from smsroi_helpers.send_plan.tables import candidates_table
 from smsroi_helpers.send_plan.valuation import FOLD_OF_GROUP, Candidate
 from smsroi_helpers.statistics import GROUPS
 from tests.send_plan.test_policy import economics, random_response
@@ -153,3 +155,22 @@ def test_the_plan_is_worth_the_same_in_the_comparison_where_it_is_the_judge(seco
     plan = second_plan.plan
     judge = next(each for each in plan.candidates if each.name == plan.settled.compared.judge)
     assert plan.settled.compared.long_run[judge.name] == pytest.approx(judge.long_run)
+
+
+@pytest.mark.parametrize(("more", "words"), [
+    (0.0, "It is not shown that the chosen groups are worth more than one plan for all: $"),
+    (5.0, "The chosen groups are worth more than one plan for all: $"),
+    (-5.0, "The chosen groups are worth less than one plan for all: −$"),
+])  # fmt: skip
+def test_the_page_says_whether_groups_are_worth_more_than_one_plan_for_all(second_plan, more, words):
+    plan = second_plan.plan
+    grouped = next(each for each in plan.candidates if each.name == "rfm_group")
+    alike = np.ones((1 + GROUPS, len(grouped.economics.loss_rates)))
+    worth = alike + np.append(0.0, np.tile([0.1, -0.1], GROUPS // 2))[:, None]  # a standard error of about .8
+    compared = Compared("rfm_group", {"all": alike, "rfm_group": worth + more}, alike)
+    text = candidates_table(replace(plan, chosen=grouped, settled=replace(plan.settled, compared=compared)), "USD").text
+    assert words in text
+    assert "which differs" not in text
+    other = replace(compared, judge="all")
+    text = candidates_table(replace(plan, chosen=grouped, settled=replace(plan.settled, compared=other)), "USD").text
+    assert "is by the model of its own grouping (RFM group), which differs" in text
