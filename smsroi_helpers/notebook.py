@@ -14,7 +14,7 @@ from IPython.display import display
 from smsroi_helpers import contract, locale, pages, segmentation
 from smsroi_helpers.contract import FINISHED, Decision
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.experiments import left_without_texts
+from smsroi_helpers.experiments import who_may_be_texted
 from smsroi_helpers.locale import _
 from smsroi_helpers.source import Shop, load, open_shop, project_root, resolve_path
 
@@ -97,16 +97,16 @@ class Run:
     def finish(self) -> None:
         """Mark the notebook as complete, for the runner.
 
-        Where its answer has a list of customers to text, save the table `left_without_texts` for that list: whom a
-        running experiment leaves without texts.
+        Where its answer has a list of customers to text, save the table `may_be_texted` for that list.
 
         Raises:
             ValueError: the notebook has recorded no decision.
         """
         if not self._decisions:
             raise ValueError(f"notebook {self.name} has no decision; call run.decide(…) before run.finish()")
-        if self.stage in _LISTS_OF_TEXTS and (alone := left_without_texts(self.shop)) is not None:
-            self.save("left_without_texts", alone.order_by("customer_id"))
+        if self.stage in _LISTS_OF_TEXTS:
+            allowed = who_may_be_texted(self.shop, segmentation.known_people(self.shop))
+            self.save("may_be_texted", allowed.order_by("customer_id"))
         display({FINISHED: {"stage": self.stage}, "text/plain": _("Finished.")}, raw=True)
 
 

@@ -172,7 +172,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "model", "outcome", "reason", "first", "last", "change", "low", "high", "adjusted_p", "evidence", "test",
         "weeks_since",
     ),
-    "left_without_texts": ("customer_id",),
+    "may_be_texted": ("customer_id",),
     "win_back_customers": ("customer_id", "rfm_group", "silent_weeks"),
     "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
     "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),
@@ -204,7 +204,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""
 
-SHARED_OUTPUTS = ("decisions", "left_without_texts")
+SHARED_OUTPUTS = ("decisions", "may_be_texted")
 """Tables written by several notebooks: folders with one part per stage."""
 
 PAGE_MARKUP = "application/vnd.smsroi.page"

@@ -1,6 +1,11 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
-from smsroi_helpers.experiments.checked import check_experiments, find_valid_tests, left_without_texts
+from smsroi_helpers.experiments.checked import (
+    check_experiments,
+    find_valid_tests,
+    left_without_texts,
+    who_may_be_texted,
+)
 from smsroi_helpers.experiments.click_value import (
     CLICK_VALUE_GROUP,
     ClickValue,
@@ -84,4 +89,5 @@ __all__ = [
     "moments_of",
     "price_clicks",
     "replicate_click_value",
+    "who_may_be_texted",
 ]

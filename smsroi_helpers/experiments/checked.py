@@ -6,13 +6,14 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
 from smsroi_helpers.experiments.registry import Experiment, count_outcomes, list_experiments
 from smsroi_helpers.experiments.validity import Validity, arms_without_messages, check, check_overlaps
 from smsroi_helpers.source import Shop
 
-__all__ = ["check_experiments", "find_valid_tests", "left_without_texts"]
+__all__ = ["check_experiments", "find_valid_tests", "left_without_texts", "who_may_be_texted"]
 
 _CHECKED: "weakref.WeakKeyDictionary[Shop, tuple[tuple[Experiment, Validity], ...]]" = weakref.WeakKeyDictionary()
 
@@ -62,6 +63,18 @@ def left_without_texts(shop: Shop) -> ir.Table | None:
         return None
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     return rows.select("customer_id").distinct()
+
+
+def who_may_be_texted(shop: Shop, people: ir.Table) -> ir.Table:
+    """customer_id of those subscribed when the log ends, without whom a running experiment leaves without texts.
+
+    Args:
+        shop: the company.
+        people: a column customer_id, each customer once.
+    """
+    rows = measures.subscribed(shop, ibis.literal(shop.end), people)
+    alone = left_without_texts(shop)
+    return rows if alone is None else rows.anti_join(alone, "customer_id")
 
 
 def _every(shop: Shop, *tables: str) -> list[tuple[Experiment, Validity]]:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.experiments import left_without_texts
+from smsroi_helpers.experiments import who_may_be_texted
 from smsroi_helpers.retention.win_back import INACTIVE
 from smsroi_helpers.segmentation import Cuts, known_people, resolve
 from smsroi_helpers.source import Shop
@@ -178,9 +178,8 @@ def inactive_customers(shop: Shop, cuts: Cuts, *, test: bool) -> ir.Table:
     orders = measures.purchases(shop)
     last = orders.group_by(buyer="customer_id").aggregate(last=orders.day.max())
     groups = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
-    groups = groups.semi_join(_inactive(shop, cuts, shop.as_of, shop.end), "customer_id")
-    if (kept := left_without_texts(shop)) is not None:
-        groups = groups.anti_join(kept, "customer_id")
+    groups = groups.filter(groups.segment.isin(INACTIVE))
+    groups = groups.semi_join(who_may_be_texted(shop, known_people(shop)), "customer_id")
     rows = groups.inner_join(last, groups.customer_id == last.buyer)
     silent = ibis.literal(shop.as_of).delta(rows["last"], unit="day") / 7
     halves = ibis.ifelse(hash_group(rows.customer_id, "win-back-test", 2) == 0, "texted", "not_texted")

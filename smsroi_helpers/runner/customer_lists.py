@@ -1,9 +1,9 @@
 """The lists of customers that belong to the answers of the index: whom an action is for, why, and what they are worth.
 
 A list is a CSV file for spreadsheets with the columns customer_id, action, reason and value (money; empty where the
-action has none). Its rows come from the run's tables through the engine. Lists of texts have nobody whom a running
-experiment leaves without texts. The send plan's list is written by `smsroi list`, because opt-outs are applied when it
-is handed over.
+action has none). Its rows come from the run's tables through the engine. Lists of texts have nobody who is not
+subscribed on the last day, or whom a running experiment leaves without texts. The send plan's list is written by
+`smsroi list`, because opt-outs are applied when it is handed over.
 """
 
 import tempfile
@@ -35,8 +35,8 @@ _WIN_BACK = "win_back"
 _RECIPIENTS = "recipients"
 """The table of the stage `send_plan` where it has no plan of texts. The list of a plan is written by `smsroi list`."""
 _OF_TEXTS = ("segmentation", "timing", "frequency", "retention")
-"""Lists without those in the table `left_without_texts`. Who is to be won back is chosen without them already."""
-_ALONE = "left_without_texts"
+"""Lists of those in the table `may_be_texted` alone. Who is to be won back is chosen among them already."""
+_ALLOWED = "may_be_texted"
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
 
 _EVERY_DAY = "0 1 2 3 4 5 6"
@@ -64,10 +64,10 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
                 if not own or not file.is_file():
                     continue
                 table = con.read_parquet(file, table_name=name)
-                alone = run_dir / "tables" / _ALONE
-                if name in _OF_TEXTS and alone.is_dir():
-                    kept = con.read_parquet(alone / "*.parquet", table_name=_ALONE)
-                    table = table.anti_join(kept, "customer_id")
+                allowed = run_dir / "tables" / _ALLOWED
+                if name in _OF_TEXTS and allowed.is_dir():
+                    kept = con.read_parquet(allowed / "*.parquet", table_name=_ALLOWED)
+                    table = table.semi_join(kept, "customer_id")
                 rows = make(table, own)
                 if rows is None:
                     continue
@@ -241,6 +241,6 @@ def _link(run_dir: Path, csv: Path, stage: str, *, tested: bool = False) -> dict
     with csv.open("rb") as file:
         rows = sum(1 for _line in file) - 1  # without the header
     words = _("Customer list of the test (CSV; customers: {n})") if tested else _("Customer list (CSV; customers: {n})")
-    shorter = stage in _OF_TEXTS and (run_dir / "tables" / _ALONE).is_dir()
-    note = _("without those whom a running experiment leaves without texts") if shorter else ""
+    shorter = stage in _OF_TEXTS and (run_dir / "tables" / _ALLOWED).is_dir()
+    note = _("subscribers only, without those whom a running experiment leaves without texts") if shorter else ""
     return {"href": f"tables/{csv.name}", "label": words.format(n=number(rows)), "note": note, "command": ""}

@@ -94,10 +94,10 @@ def test_the_hour_of_each_customer_who_has_one(tmp_path):
     ("frequency", "customer_segments", {"rfm_group": ["gold"] * 3, "cluster": [None] * 3}),
     ("retention", "churn_warnings", {"silent_weeks": [7.0] * 3, "value_at_risk": [1.0] * 3}),
 ])  # fmt: skip
-def test_whom_a_running_test_leaves_without_texts_is_on_no_list_of_texts(tmp_path, stage, table, columns):
+def test_who_may_not_be_texted_is_on_no_list_of_texts(tmp_path, stage, table, columns):
     save(tmp_path, table, customer_id=["a", "b", "c"], **columns)
-    for part, customers in (("04_frequency", ["b"]), ("07_retention", ["b", "z"])):
-        save(tmp_path, f"left_without_texts/{part}", customer_id=customers)
+    for part in ("04_frequency", "07_retention"):
+        save(tmp_path, f"may_be_texted/{part}", customer_id=["a", "c", "z"])
     (file,) = write_lists(tmp_path, [decided(stage), decided(stage, "gold")])
     assert [row["customer_id"] for row in read(file)] == ["a", "c"]
     question = {
@@ -106,12 +106,12 @@ def test_whom_a_running_test_leaves_without_texts_is_on_no_list_of_texts(tmp_pat
     }[stage]  # fmt: skip
     found = find_list(tmp_path, decided(stage) | {"question": question}, "shop/run")
     assert found["label"] == "Customer list (CSV; customers: 2)"
-    assert found["note"] == "without those whom a running experiment leaves without texts"
+    assert found["note"] == "subscribers only, without those whom a running experiment leaves without texts"
 
 
 def test_the_most_valuable_are_listed_with_or_without_texts(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
-    save(tmp_path, "left_without_texts/07_retention", customer_id=["a"])
+    save(tmp_path, "may_be_texted/07_retention", customer_id=["b"])
     (file,) = write_lists(tmp_path, [decided("cltv")])
     assert [row["customer_id"] for row in read(file)] == ["a"]
     assert find_list(tmp_path, decided("cltv") | {"question": "What?"}, "shop/run")["note"] == ""
