@@ -11,6 +11,7 @@ from smsroi_helpers.retention.base_audit import BaseAudit
 from smsroi_helpers.retention.decision import decide_win_back
 from smsroi_helpers.retention.planning import inactive_customers
 from smsroi_helpers.retention.study import Study
+from smsroi_helpers.retention.win_back import INACTIVE
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -93,9 +94,13 @@ def warnings_table(study: Study) -> pd.DataFrame:
 def win_back_customers(shop: Shop, study: Study) -> ir.Table | pd.DataFrame:
     """The table `win_back_customers` (see `planning.inactive_customers`); without orders it has no rows.
 
-    Customers are drawn for a test where none has decided and there are enough of them for one.
+    Customers are drawn for a test where none has decided and there are enough of them for one. Where one has, they are
+    of the groups that were in it.
     """
     if study.cuts is None:
         return pd.DataFrame(columns=[*contract.OUTPUTS["win_back_customers"], "arm"], dtype="str")
-    open_ = decide_win_back(study).outcome == "not_enough_evidence"
-    return inactive_customers(shop, study.cuts, test=open_ and study.plan is not None and study.plan.proposed)
+    found = decide_win_back(study)
+    open_ = found.outcome == "not_enough_evidence"
+    groups = INACTIVE if open_ or found.row is None else found.row.groups or INACTIVE
+    test = open_ and study.plan is not None and study.plan.proposed
+    return inactive_customers(shop, study.cuts, test=test, groups=groups)

@@ -9,6 +9,7 @@ has to detect that increase, or a tenth of the share if that is more.
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -161,26 +162,29 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
     )  # fmt: skip
 
 
-def inactive_customers(shop: Shop, cuts: Cuts, *, test: bool) -> ir.Table:
+def inactive_customers(
+    shop: Shop, cuts: Cuts, *, test: bool, groups: Sequence[str] = INACTIVE
+) -> ir.Table:  # fmt: skip
     """The table `win_back_customers`: whom texts to win back are for, as an expression for the engine to write.
 
     Args:
         shop: the company, with orders.
         cuts: of `segmentation.find_cuts`.
         test: whether they are to be in a test.
+        groups: RFM groups that they are of.
 
     Returns:
         customer_id, rfm_group (`dormant`, `lost`), silent_weeks (since the last purchase), arm (of the test: `texted`
         or `not_texted`, half each, by a hash of the id, so that later runs put nobody into the other; null without a
-        test): everybody inactive on the last day observed who may be texted, by customer_id. Nobody whom a running test
-        leaves without texts is among them.
+        test): everybody of the groups on the last day observed who may be texted, by customer_id. Nobody whom a running
+        test leaves without texts is among them.
     """
     orders = measures.purchases(shop)
     last = orders.group_by(buyer="customer_id").aggregate(last=orders.day.max())
-    groups = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
-    groups = groups.filter(groups.segment.isin(INACTIVE))
-    groups = groups.semi_join(who_may_be_texted(shop, known_people(shop)), "customer_id")
-    rows = groups.inner_join(last, groups.customer_id == last.buyer)
+    people = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
+    people = people.filter(people.segment.isin(list(groups)))
+    people = people.semi_join(who_may_be_texted(shop, known_people(shop)), "customer_id")
+    rows = people.inner_join(last, people.customer_id == last.buyer)
     silent = ibis.literal(shop.as_of).delta(rows["last"], unit="day") / 7
     halves = ibis.ifelse(hash_group(rows.customer_id, "win-back-test", 2) == 0, "texted", "not_texted")
     arm = halves if test else ibis.null("string")

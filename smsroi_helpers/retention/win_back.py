@@ -4,7 +4,7 @@ A customer's group is that of the day before the assignment: a segment of a late
 Every valid test with an untreated arm counts, by intention to treat (`texting.find_holdouts`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,8 @@ class WonBack:
     """Whether an arm had fewer than `FEW_EVENTS` buyers: then no decision is taken on profit."""
     always: Interval = _UNKNOWN
     """Of a test that still runs: the profit with limits that hold however often they are read; they decide then."""
+    groups: tuple[str, ...] = INACTIVE
+    """Of the RFM groups, those with at least `FEW_EVENTS` customers in both arms: the result is about them."""
 
     @property
     def deciding(self) -> Interval:
@@ -79,20 +81,30 @@ def measure_win_back(shop: Shop, holdouts: list[tuple[Experiment, tuple[str, ...
         return []
     counted = count_by_segment(shop, resolve(shop, "rfm_group", cuts=cuts).label, ("profit", "order_rate"))
     groups: list[tuple[Experiment, str, pd.DataFrame, pd.DataFrame]] = []
+    tested: dict[str, tuple[str, ...]] = {}
     for experiment, without in holdouts:
         rates = _two_arms(moments_of(counted, experiment.name, "order_rate", ["segment"]), without)
         money = _two_arms(moments_of(counted, experiment.name, "profit", ["segment"]), without)
+        tested[experiment.name] = tuple(one for one in INACTIVE if _fewest(_of(rates, (one,))) >= FEW_EVENTS)
         whole = 0
         for segment in ("inactive", *INACTIVE):
             names = INACTIVE if segment == "inactive" else (segment,)
             own = _of(rates, names)
-            if (own.set_index("arm")["n"].reindex(["texts", "none"]).fillna(0) < 2).any():
+            if _fewest(own) < 2:
                 continue
             if segment == "inactive" or own["n"].sum() != whole:
                 groups.append((experiment, segment, own, _of(money, names)))
             whole = own["n"].sum() if segment == "inactive" else whole
     level = 1 - ALPHA / max(len(groups), 1)
-    return [_win_back(experiment, segment, rates, money, level) for experiment, segment, rates, money in groups]
+    found = [_win_back(experiment, segment, rates, money, level) for experiment, segment, rates, money in groups]
+    return [
+        replace(row, groups=tested[row.experiment] if row.segment == "inactive" else (row.segment,)) for row in found
+    ]
+
+
+def _fewest(moments: pd.DataFrame) -> int:
+    """Customers of the smaller arm."""
+    return int(moments.set_index("arm")["n"].reindex(["texts", "none"]).fillna(0).min())
 
 
 def _two_arms(moments: pd.DataFrame, without: tuple[str, ...]) -> pd.DataFrame:

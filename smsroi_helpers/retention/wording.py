@@ -81,10 +81,8 @@ def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
 
 
 def _win_back_action(study: Study, found: WinBackDecision) -> str:
-    if found.reason == "gain":
-        return _("Text dormant and lost customers: in the test, texting them paid")
-    if found.reason == "loss":
-        return _("Leave dormant and lost customers alone: in the test, texting them lost money")
+    if found.row is not None and found.reason in ("gain", "loss"):
+        return _decided_action(found.row.groups, gains=found.reason == "gain")
     if found.reason == "no_orders":
         return _("Add the shop’s orders: without them nobody is known to have stopped buying")
     if study.plan is not None and study.plan.inactive:
@@ -101,6 +99,21 @@ def _win_back_action(study: Study, found: WinBackDecision) -> str:
             "Do nothing special about customers who stop buying: this company has too few of them to show what texts do"
         )
     return _("Do not decide yet on customers who stopped buying: there are too few, or the log is too short")
+
+
+def _decided_action(groups: tuple[str, ...], *, gains: bool) -> str:
+    """Of the groups that were in the test; of those whom it hardly had, it says nothing."""
+    gain: dict[tuple[str, ...], str] = {
+        ("dormant",): _("Text dormant customers: in the test, texting them paid"),
+        ("lost",): _("Text lost customers: in the test, texting them paid"),
+    }
+    loss: dict[tuple[str, ...], str] = {
+        ("dormant",): _("Leave dormant customers alone: in the test, texting them lost money"),
+        ("lost",): _("Leave lost customers alone: in the test, texting them lost money"),
+    }
+    if gains:
+        return gain.get(groups, _("Text dormant and lost customers: in the test, texting them paid"))
+    return loss.get(groups, _("Leave dormant and lost customers alone: in the test, texting them lost money"))
 
 
 def _rounded(customers: float) -> float:
@@ -141,6 +154,10 @@ def _win_back_caveat(found: WinBackDecision) -> str:
         "The amount is what texting the test’s inactive customers brought in {weeks} weeks, not a"
         " forecast. Customers count as inactive by their purchases before the test."
     ).format(weeks=number(row.days / 7))
+    if row.groups == ("dormant",):
+        words = joined(words, _("The test had hardly any lost customers, so nothing is known of them."))
+    elif row.groups == ("lost",):
+        words = joined(words, _("The test had hardly any dormant customers, so nothing is known of them."))
     if np.isfinite(row.always[1]):
         words = joined(words, _("The test still runs: the interval is valid at any number of readings."))
     return words

@@ -129,6 +129,8 @@ def test_the_list_is_everybody_inactive_who_may_be_texted_with_the_weeks_since_t
     assert rows["rfm_group"].to_dict() == groups
     assert set(groups.values()) == {"dormant", "lost"}
     assert rows["arm"].isna().all()
+    dormant = shop.count(planning.inactive_customers(shop, CUTS, test=False, groups=("dormant",)))
+    assert set(dormant["customer_id"]) == {name for name, group in groups.items() if group == "dormant"}
 
 
 def test_the_test_draws_halves_that_a_later_run_does_not_change(company, read_once):

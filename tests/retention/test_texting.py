@@ -119,6 +119,32 @@ def test_the_decision_on_win_back(changed, expected):
     assert (found.outcome, found.reason) == expected
 
 
+@pytest.mark.parametrize(
+    ("groups", "profit", "action", "unknown"),
+    [
+        (("dormant", "lost"), 2.0, "Text dormant and lost customers: ", ""),
+        (("dormant",), 2.0, "Text dormant customers: ", "hardly any lost customers"),
+        (("lost",), 2.0, "Text lost customers: ", "hardly any dormant customers"),
+        (("dormant",), -2.0, "Leave dormant customers alone: ", "hardly any lost customers"),
+    ],
+)
+def test_the_advice_on_winning_back_is_of_the_groups_that_were_in_the_test(groups, profit, action, unknown):
+    row = won_back(groups=groups, profit=(profit, profit - 1, profit + 1))
+    study = SimpleNamespace(cuts=Cuts(90, 180), plan=None, won_back=[row], people=1_000)
+    said = wording._win_back(study, decision.decide_win_back(study), "USD")
+    assert said.action.startswith(action)
+    assert (unknown in said.caveat) if unknown else ("hardly any" not in said.caveat)
+
+
+def test_a_group_of_which_the_test_had_nobody_is_not_among_those_tested(shop):
+    """Nobody had been a customer for so long that they could be lost when the test began."""
+    holdouts = texting.find_holdouts(shop)
+    (row,) = win_back.measure_win_back(shop, holdouts, Cuts(dormant_after_days=1, lost_after_days=10_000))
+    assert (row.segment, row.groups) == ("inactive", ("dormant",))
+    both = win_back.measure_win_back(shop, holdouts, Cuts(dormant_after_days=1, lost_after_days=15))
+    assert [one.groups for one in both if one.segment == "inactive"] == [("dormant", "lost")]
+
+
 def test_a_gain_in_money_says_over_which_weeks_it_was_counted():
     row = won_back()
     study = SimpleNamespace(cuts=Cuts(90, 180), plan=None, won_back=[row], people=1_000)
