@@ -53,7 +53,9 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
             _("Breaks even"): _break_even_words(answer) if _differ(answer) else "–",
         })  # fmt: skip
     if not rows:
-        return note(_("No test has profit with an interval, so neither cash nor long-run value is shown."))
+        return note(
+            _("No test decided here has cash with an interval, so cash and long-run value are not set side by side.")
+        )
     caption = _(
         "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
         " run, modelled from clicks and opt-outs, in which an opt-out costs what the subscriber would"

@@ -119,7 +119,7 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
         )
     caption = _(
         "Randomised tests of texts: each arm against its control, with 95% intervals; p-values of the deciding metric"
-        " are adjusted by Holm. What they decide is under Decision"
+        " are adjusted by Holm"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 

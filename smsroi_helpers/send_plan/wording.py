@@ -3,7 +3,7 @@
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.measures import knows_cost
-from smsroi_helpers.pages import compact_words, cost_unknown_words, experiment_name, names_of
+from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, experiment_name, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.learning import Learning
@@ -89,6 +89,7 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
         n=number(plan.customers), explore=percent(plan.roles.probability("explore"), 0),
         holdout=percent(plan.roles.probability("holdout"), 0),
     )  # fmt: skip
+    amounts = _("The amounts are of the {n} others, for whom the plan decides.").format(n=number(found.customers))
     caveat = _(
         "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
         " multiply. The exploring share tests this."
@@ -116,7 +117,8 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
     return [
         Decision(
             stage="send_plan", question=_("Whom do we text next, when, how often and with what?"),
-            outcome=found.outcome, action=action, text=joined(chosen, roles, limits), evidence="modelled",
+            outcome=found.outcome, action=action, evidence="modelled",
+            text=joined(_short_words(plan), chosen, roles, amounts, limits),
             customers=found.customers, value=found.long_run.value, low=found.long_run.low, high=found.long_run.high,
             unit="money", period=_("long run"), kind="gain", money="long_run", cash=found.cash.value,
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
@@ -128,6 +130,32 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
             if plan.roles.probability("explore") > 0 else "",
         )
     ]  # fmt: skip
+
+
+def _short_words(plan: SendPlan) -> str:
+    """How many texts, when and which: the range over the customers who get any; empty where nobody does."""
+    policy, customers, doses = plan.chosen.policy, plan.chosen.today.customers, plan.design.doses
+    sent = [
+        (action, float(customers[p, mask] * share))
+        for (p, mask, _part), action, share in policy.parts()
+        if doses[action.dose] > 0 and customers[p, mask] * share > 0
+    ]
+    if not sent:
+        return ""
+    weekly = [float(doses[action.dose]) for action, _n in sent]
+    windows = [plan.evidence.windows[action.window] for action, _n in sent]
+    by_text: dict[str, float] = {}
+    for action, n in sent:
+        text = plan.evidence.creatives[action.text]
+        by_text[text] = by_text.get(text, 0.0) + n
+    most = max(by_text, key=lambda text: by_text[text])
+    fewest, greatest = number(min(weekly), 1), number(max(weekly), 1)
+    dose = fewest if fewest == greatest else _("{low} to {high}").format(low=fewest, high=greatest)
+    first, end = min(start for start, _end in windows), max(end for _start, end in windows)
+    words = _("In short: {dose} texts a week, at {first}:00–{end}:00 local time, “{text}” for {share} of those texted.")
+    return words.format(
+        dose=dose, first=first, end=end, text=arm_name(most), share=percent(by_text[most] / sum(by_text.values()), 0)
+    )
 
 
 def _kept_words(factor: PromiseFactor) -> str:

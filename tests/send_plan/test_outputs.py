@@ -1,5 +1,6 @@
 """The tables that the send plan leaves: summary, scores, and what the next run reads as a source."""
 
+import re
 import shutil
 
 import numpy as np
@@ -99,6 +100,22 @@ def test_the_interval_of_a_corrected_promise_covers_the_truth():
         found = correct(Promise(g, g - 1.96 * 15.0, g + 1.96 * 15.0), part)
         covered += found.low <= 60.0 <= found.high
     assert 0.94 <= covered / draws <= 0.965
+
+
+def test_the_answer_says_in_short_what_the_plan_is_and_whose_the_amounts_are(second_plan):
+    rows = second_plan.texts
+    rows = rows[rows["role"] == "plan"]
+    (said,) = decide(second_plan.plan)
+    found = re.match(r"In short: (.+?) texts a week, at (\d+):00–(\d+):00 local time, “(.+?)” for (\d+)%", said.text)
+    weekly = [f"{dose:g}" for dose in (rows["texts_per_week"].min(), rows["texts_per_week"].max())]
+    assert found[1].replace(".0", "").split(" to ") == list(dict.fromkeys(weekly))
+    starts = dict(second_plan.plan.evidence.windows)
+    hours = sorted(starts[hour] for hour in set(rows["local"].dt.hour) & set(starts))
+    assert (int(found[2]), int(found[3])) == (rows["local"].dt.hour.min(), hours[-1])
+    texts = rows.drop_duplicates("customer_id")["variant"].value_counts(normalize=True)
+    assert found[4] == texts.index[0]
+    assert float(found[5]) == pytest.approx(100 * texts.iloc[0], abs=5)
+    assert f"of the {said.customers:,} others, for whom the plan decides" in said.text
 
 
 # --- what the next run reads ---
