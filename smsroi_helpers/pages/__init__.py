@@ -30,7 +30,7 @@ from smsroi_helpers.pages.names import (
     use_names,
 )
 from smsroi_helpers.pages.practice import practice_dates, practice_table
-from smsroi_helpers.pages.style import PALETTE, Chart, figure, tooltips, use_style
+from smsroi_helpers.pages.style import DEEPEST_SHADE, PALETTE, Chart, figure, tooltips, use_style
 from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 from smsroi_helpers.pages.vocabulary import (
     carried_words,
@@ -51,6 +51,7 @@ from smsroi_helpers.pages.vocabulary import (
 )
 
 __all__ = [
+    "DEEPEST_SHADE",
     "FEWEST_SHOWN",
     "NO_MATHS",
     "PALETTE",

@@ -33,6 +33,7 @@ from smsroi_helpers.locale import _
 from smsroi_helpers.pages.markup import NO_MATHS, Html, as_text, as_words
 
 __all__ = [
+    "DEEPEST_SHADE",
     "PALETTE",
     "Chart",
     "figure",
@@ -58,6 +59,9 @@ PALETTE: dict[str, str] = {
 }
 """Colours by name. Each is a CSS variable `--<name>`, with a dark value in the page's style sheet. Only these colours
 adapt to dark pages; draw bands as a palette colour with `alpha`, not as a mixed colour."""
+
+DEEPEST_SHADE = 0.5
+"""The largest `alpha` of a colour under words in ink: their contrast is at least 4.5, on dark pages too."""
 
 _CYCLE = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
 

@@ -16,7 +16,7 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, sentence_case
+from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, p_words, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
 from smsroi_helpers.retention.study import Study
@@ -63,11 +63,9 @@ def triangle_figure(triangle: Triangle) -> Html:
         if not np.isfinite(value):
             continue
         depth = value / most
-        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=PALETTE["accent"], alpha=0.08 + 0.72 * depth, linewidth=0))
-        ax.text(
-            j + 0.5, i + 0.5, number(100 * value), ha="center", va="center", fontsize=7.5,
-            color=PALETTE["paper"] if depth > 0.6 else PALETTE["ink"],
-        )  # fmt: skip
+        shade = DEEPEST_SHADE * (0.1 + 0.9 * depth)
+        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=PALETTE["accent"], alpha=shade, linewidth=0))
+        ax.text(j + 0.5, i + 0.5, number(100 * value), ha="center", va="center", fontsize=7.5, color=PALETTE["ink"])
     ax.set_xlim(0, wide.shape[1])
     ax.set_ylim(len(cohorts), 0)
     ax.set_xticks(np.arange(wide.shape[1]) + 0.5, [str(age) for age in wide.columns])

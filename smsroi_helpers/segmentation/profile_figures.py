@@ -12,7 +12,7 @@ from smsroi_helpers.locale import (
     number,
     sentence,
 )
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, segment_name
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.profile_tables import segments_in_order, thing_words
 
@@ -44,10 +44,10 @@ def portraits(things: pd.DataFrame, segments: list[str], ax: Axes | None = None)
             at, beyond = place[cell.segment], cell.low > 1 or cell.high < 1
             depth = min(abs(np.log(cell.times)) / _DEEPEST, 1.0) if beyond else 0.0
             colour = PALETTE["accent" if cell.times > 1 else "orange"]
-            ax.add_patch(Rectangle((at, i), 1, 1, facecolor=colour, alpha=0.75 * depth, linewidth=0))
+            ax.add_patch(Rectangle((at, i), 1, 1, facecolor=colour, alpha=DEEPEST_SHADE * depth, linewidth=0))
             ax.text(
                 at + 0.5, i + 0.5, number(cell.times, 2), ha="center", va="center", fontsize=7.5,
-                color=PALETTE["paper"] if depth > 0.75 else PALETTE["ink" if beyond else "soft"],
+                color=PALETTE["ink" if beyond else "soft"],
             )  # fmt: skip
     ax.set_xlim(0, len(segments))
     ax.set_ylim(len(rows), 0)

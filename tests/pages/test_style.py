@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -103,17 +104,36 @@ def test_chinese_name_in_an_english_figure_is_drawn(monkeypatch: pytest.MonkeyPa
     assert sum(" Q " in outline for outline in new) == 4
 
 
+def luminance(colour: Any) -> float:
+    """Relative luminance of a colour, as WCAG 2.1 defines it."""
+    shares = np.array(mpl.colors.to_rgb(colour))
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one: Any, other: Any) -> float:
+    """Contrast ratio of two colours, 1 to 21."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("name", ["accent", "orange", "green", "purple", "gold", "sky", "grey", "soft", "ink"])
 def test_colours_stand_out_from_paper(name: str) -> None:
     """WCAG 1.4.11: what carries meaning has a contrast of at least 3 to 1."""
+    assert contrast(pages.PALETTE["paper"], pages.PALETTE[name]) >= 3
 
-    def luminance(colour: str) -> float:
-        shares = np.array(mpl.colors.to_rgb(colour))
-        linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
-        return float(linear @ [0.2126, 0.7152, 0.0722])
 
-    paper, colour = luminance(pages.PALETTE["paper"]), luminance(pages.PALETTE[name])
-    assert (paper + 0.05) / (colour + 0.05) >= 3
+@pytest.mark.parametrize("name", ["accent", "orange"])
+def test_words_on_the_deepest_shade_can_be_read_on_light_and_dark_pages(name: str) -> None:
+    """WCAG 1.4.3: at least 4.5 to 1; the numbers of heat maps are in ink on these colours."""
+    sheet = (Path(style.__file__).parents[1] / "runner" / "templates" / "page.css").read_text(encoding="utf-8")
+    rules = sheet.split("prefers-color-scheme:dark){:root{")[1].split("}")[0]
+    dark = pages.PALETTE | dict(re.findall(r"--(\w+):(#[0-9a-f]{6})", rules))
+    assert dark["paper"] != pages.PALETTE["paper"]
+    for palette in (pages.PALETTE, dark):
+        shade, paper = (np.array(mpl.colors.to_rgb(palette[one])) for one in (name, "paper"))
+        mixed = pages.DEEPEST_SHADE * shade + (1 - pages.DEEPEST_SHADE) * paper
+        assert contrast(palette["ink"], mixed) >= 4.5
 
 
 # figure
