@@ -318,7 +318,8 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     dose = policy.set_index("segment")["messages_per_week"]
     lost = [
         SUBSCRIBERS * float(PRACTICE @ (weekly[fit.index(s), fit.grid_index(dose[s])] - weekly[fit.index(s), whole]))
-        for s in cost["segment"] if s != ALL
+        for s in cost["segment"]
+        if s != ALL
     ]
     own = cost[cost["segment"] == ALL]
     if len(own):
