@@ -54,6 +54,7 @@ print(f"{time.perf_counter() - began:.1f} s for {rows:,} customers; {answer[0].a
 PANDAS = """
 import sys, time
 import numpy as np, pandas as pd
+from benchmarks.peers.company import rfm
 
 began = time.perf_counter()
 orders = pd.read_parquet(sys.argv[1] + "/orders.parquet", columns=["customer_id", "ordered_at", "amount"])
@@ -63,20 +64,8 @@ messages = pd.read_parquet(sys.argv[1] + "/messages.parquet", columns=columns)
 orders["day"] = orders["ordered_at"].dt.floor("D")
 end, day = orders["day"].max(), pd.Timedelta(days=1)
 
-def rfm(at):
-    by_customer = orders[orders["day"] <= at].groupby("customer_id")
-    rows = by_customer.agg(first=("day", "min"), last=("day", "max"), frequency=("amount", "size"),
-                           monetary=("amount", "sum"), days=("day", "nunique"))
-    rows["recency"] = (at + day - rows["last"]).dt.days
-    for name, values in (("r", -rows["recency"]), ("f", rows["frequency"]), ("m", rows["monetary"])):
-        rows[name] = ((values.rank(method="min") - 1) * 5 // len(rows)).astype(int) + 1
-    often = (rows["f"] >= 4) & (rows["frequency"] >= 2)
-    rules = [rows["recency"] > 200, rows["recency"] > 90, often & (rows["m"] >= 5), often]
-    rows["group"] = np.select(rules, ["lost", "dormant", "gold", "value"], "growth")
-    return rows
-
 def features(at):
-    rows = rfm(at)
+    rows = rfm(orders, at)
     sent = messages[messages["sent_at"].dt.floor("D") <= at]
     sent = sent.assign(click=(sent["clicked_at"] - sent["delivered_at"]).dt.total_seconds() >= 5)
     clicks = sent.groupby("customer_id").agg(n=("delivered_at", "count"), click=("click", "sum"))
@@ -86,7 +75,7 @@ def features(at):
                        click=np.log((rows["click"] + 1) / (rows["n"] + 20)))
 
 split = end - 91 * day
-now, then, before = features(end), features(split), rfm(split - 91 * day)
+now, then, before = features(end), features(split), rfm(orders, split - 91 * day)
 later = orders[orders["day"] > split].groupby("customer_id")
 later = later.agg(spend=("amount", "sum"), orders_later=("amount", "size"))
 described = people.set_index("customer_id")[["attr_level", "acquisition_channel"]]

@@ -20,9 +20,6 @@ from smsroi_helpers.source import Shop, load, open_shop, project_root, resolve_p
 
 __all__ = ["Run", "begin"]
 
-_LISTS_OF_TEXTS = ("segmentation", "timing", "frequency", "retention")
-"""Stages whose answers have lists of customers to text."""
-
 
 @dataclasses.dataclass
 class Run:
@@ -104,7 +101,7 @@ class Run:
         """
         if not self._decisions:
             raise ValueError(f"notebook {self.name} has no decision; call run.decide(…) before run.finish()")
-        if self.stage in _LISTS_OF_TEXTS:
+        if self.stage in contract.LISTS_OF_TEXTS:
             allowed = who_may_be_texted(self.shop, segmentation.known_people(self.shop))
             self.save("may_be_texted", allowed.order_by("customer_id"))
         display({FINISHED: {"stage": self.stage}, "text/plain": _("Finished.")}, raw=True)

@@ -3,6 +3,7 @@
 from smsroi_helpers.contract.outputs import (
     BREAK_EVEN_WEEKS,
     FINISHED,
+    LISTS_OF_TEXTS,
     OUTPUTS,
     PAGE_MARKUP,
     SHARED_OUTPUTS,
@@ -61,6 +62,7 @@ __all__ = [
     "IDENTITY_KINDS",
     "KEY_FAULTS",
     "LAST_DAYS",
+    "LISTS_OF_TEXTS",
     "MONEY",
     "NOT_JOINED",
     "OUTPUTS",

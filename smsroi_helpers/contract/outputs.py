@@ -207,6 +207,9 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 SHARED_OUTPUTS = ("decisions", "may_be_texted")
 """Tables written by several notebooks: folders with one part per stage."""
 
+LISTS_OF_TEXTS = ("segmentation", "timing", "frequency", "retention")
+"""Stages whose answers have lists of customers to text: of those in `may_be_texted` alone, which they save too."""
+
 PAGE_MARKUP = "application/vnd.smsroi.page"
 """MIME type of a figure as a page shows it, beside the `text/html` that JupyterLab shows."""
 

@@ -4,7 +4,7 @@ A customer's group is that of the day before the assignment: a segment of a late
 Every valid test with an untreated arm counts, by intention to treat (`texting.find_holdouts`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,7 @@ class WonBack:
     always: Interval = _UNKNOWN
     """Of a test that still runs: the profit with limits that hold however often they are read; they decide then."""
     groups: tuple[str, ...] = INACTIVE
-    """Of the RFM groups, those with at least `FEW_EVENTS` customers in both arms: the result is about them."""
+    """Of the row's RFM groups, those with at least `FEW_EVENTS` customers in both arms: the result is about them."""
 
     @property
     def deciding(self) -> Interval:
@@ -80,12 +80,10 @@ def measure_win_back(shop: Shop, holdouts: list[tuple[Experiment, tuple[str, ...
     if not holdouts:
         return []
     counted = count_by_segment(shop, resolve(shop, "rfm_group", cuts=cuts).label, ("profit", "order_rate"))
-    groups: list[tuple[Experiment, str, pd.DataFrame, pd.DataFrame]] = []
-    tested: dict[str, tuple[str, ...]] = {}
+    groups: list[tuple[Experiment, str, pd.DataFrame, pd.DataFrame, tuple[str, ...]]] = []
     for experiment, without in holdouts:
         rates = _two_arms(moments_of(counted, experiment.name, "order_rate", ["segment"]), without)
         money = _two_arms(moments_of(counted, experiment.name, "profit", ["segment"]), without)
-        tested[experiment.name] = tuple(one for one in INACTIVE if _fewest(_of(rates, (one,))) >= FEW_EVENTS)
         whole = 0
         for segment in ("inactive", *INACTIVE):
             names = INACTIVE if segment == "inactive" else (segment,)
@@ -93,13 +91,11 @@ def measure_win_back(shop: Shop, holdouts: list[tuple[Experiment, tuple[str, ...
             if _fewest(own) < 2:
                 continue
             if segment == "inactive" or own["n"].sum() != whole:
-                groups.append((experiment, segment, own, _of(money, names)))
+                tested = tuple(one for one in names if _fewest(_of(rates, (one,))) >= FEW_EVENTS)
+                groups.append((experiment, segment, own, _of(money, names), tested))
             whole = own["n"].sum() if segment == "inactive" else whole
     level = 1 - ALPHA / max(len(groups), 1)
-    found = [_win_back(experiment, segment, rates, money, level) for experiment, segment, rates, money in groups]
-    return [
-        replace(row, groups=tested[row.experiment] if row.segment == "inactive" else (row.segment,)) for row in found
-    ]
+    return [_win_back(*group, level) for group in groups]
 
 
 def _fewest(moments: pd.DataFrame) -> int:
@@ -117,7 +113,10 @@ def _of(moments: pd.DataFrame, segments: tuple[str, ...]) -> pd.DataFrame:
     return own[["arm", "n", "sum_y", "sum_y2"]].groupby("arm", as_index=False).sum()
 
 
-def _win_back(experiment: Experiment, segment: str, rates: pd.DataFrame, money: pd.DataFrame, level: float) -> WonBack:
+def _win_back(
+    experiment: Experiment, segment: str, rates: pd.DataFrame, money: pd.DataFrame, tested: tuple[str, ...],
+    level: float,
+) -> WonBack:  # fmt: skip
     """One row, with limits at this level."""
     counts = rates.set_index("arm").reindex(["texts", "none"])
     (n1, n0), (x1, x0) = counts["n"].astype(int), counts["sum_y"].astype(int)
@@ -137,5 +136,5 @@ def _win_back(experiment: Experiment, segment: str, rates: pd.DataFrame, money: 
     return WonBack(
         experiment.name, segment, (int(n1), int(n0)), (x1 / n1, x0 / n0),
         (float(share.estimate[0]), float(share.low[0]), float(share.high[0])), profit, days,
-        min(x1, x0) < FEW_EVENTS, always,
+        min(x1, x0) < FEW_EVENTS, always, tested,
     )  # fmt: skip

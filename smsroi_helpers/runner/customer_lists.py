@@ -14,6 +14,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.contract import LISTS_OF_TEXTS
 from smsroi_helpers.engine import connect, copy_to_csv, guard_formula
 from smsroi_helpers.locale import _, number
 from smsroi_helpers.pages import segment_name
@@ -34,9 +35,8 @@ _WIN_BACK = "win_back"
 """Of the list of customers to win back, which is the stage retention’s second."""
 _RECIPIENTS = "recipients"
 """The table of the stage `send_plan` where it has no plan of texts. The list of a plan is written by `smsroi list`."""
-_OF_TEXTS = ("segmentation", "timing", "frequency", "retention")
-"""Lists of those in the table `may_be_texted` alone. Who is to be won back is chosen among them already."""
 _ALLOWED = "may_be_texted"
+"""The table of whom lists of texts may have. Who is to be won back is chosen among them already."""
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
 
 _EVERY_DAY = "0 1 2 3 4 5 6"
@@ -65,7 +65,7 @@ def write_lists(run_dir: Path, decisions: Decisions) -> list[Path]:
                     continue
                 table = con.read_parquet(file, table_name=name)
                 allowed = run_dir / "tables" / _ALLOWED
-                if name in _OF_TEXTS and allowed.is_dir():
+                if name in LISTS_OF_TEXTS and allowed.is_dir():
                     kept = con.read_parquet(allowed / "*.parquet", table_name=_ALLOWED)
                     table = table.semi_join(kept, "customer_id")
                 rows = make(table, own)
@@ -241,6 +241,6 @@ def _link(run_dir: Path, csv: Path, stage: str, *, tested: bool = False) -> dict
     with csv.open("rb") as file:
         rows = sum(1 for _line in file) - 1  # without the header
     words = _("Customer list of the test (CSV; customers: {n})") if tested else _("Customer list (CSV; customers: {n})")
-    shorter = stage in _OF_TEXTS and (run_dir / "tables" / _ALLOWED).is_dir()
+    shorter = stage in LISTS_OF_TEXTS and (run_dir / "tables" / _ALLOWED).is_dir()
     note = _("subscribers only, without those whom a running experiment leaves without texts") if shorter else ""
     return {"href": f"tables/{csv.name}", "label": words.format(n=number(rows)), "note": note, "command": ""}
