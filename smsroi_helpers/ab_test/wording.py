@@ -361,12 +361,18 @@ def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
             " {n} customers in all."
         ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
     facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
+    size = _(
+        "The size is planned for a gain of a tenth of what a customer of the control brings, above the smallest gain"
+        " worth having."
+    )
     if weeks > LONGEST_WAIT_DAYS / 7:
-        return _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
-    return _(
+        needed = _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
+        return joined(needed, size)
+    needed = _(
         "Detecting a gain of {gain} per customer and week takes about {n} customers in all, or these"
         " customers for at least {weeks} weeks."
     ).format(**facts, weeks=number(float(np.ceil(weeks))))
+    return joined(needed, size)
 
 
 def _caveat(answer: ExperimentAnswer) -> str:

@@ -302,7 +302,8 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     """Return the context line: title, simulated or real, period, customers, as-of date, share of rejected rows."""
     source = manifest["source"]
     tables = source["tables"].values()
-    parts = [title_words(source), simulated_words(source)]
+    title = title_words(source)
+    parts = [title, simulated_words(source)]
     first = min((t["first"] for t in tables if t.get("first")), default=None)
     # Rows after the last day observed are read but not used.
     last = min(max((t["last"] for t in tables if t.get("last")), default=""), str(manifest["as_of"]))
@@ -313,10 +314,11 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     else:
         customers = max((row["customers"] for row in decisions if row.get("customers") is not None), default=None)
     if customers is not None:
-        parts.append(
-            _("{n} customers").format(n=locale.number(customers) if customers >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}")
-        )
-    parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
+        n = locale.number(customers) if customers >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}"
+        # The title of a simulated company has the number already.
+        parts += [] if n in title else [_("{n} customers").format(n=n)]
+    if last != str(manifest["as_of"]):
+        parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
     rows_in = sum(t["rows_in"] for t in tables)
     # Merged rows are in others, guests' orders are counted on the page of the data; neither is rejected.
     rejected = rows_in - sum(t["rows_out"] + t.get("rows_kept_apart", 0) for t in tables)

@@ -54,10 +54,7 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
         _counted(months, "opt_outs", _("Customers who opted out"), count, consent),
         _incremental(_read(run_dir, "incremental_months"), list(months["month"]), amount),
     ]
-    words = _(
-        "{first} to {last}, complete months. The large number and the highlighted bar are those of {last}. A gap is a"
-        " month not known."
-    )
+    words = _("Complete months, {first} to {last}; in colour and as number: {last}. A gap: not known.")
     return {"panels": panels, "words": words.format(first=locale.month(first), last=locale.month(last))}
 
 
@@ -142,7 +139,10 @@ def _panel(
     *, reason: str, intervals: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """A panel: what it counts, its last two months in numbers, its picture, and all of its months in words."""
-    said = "; ".join(f"{locale.month(month)}: {word}" for month, word in zip(months, words, strict=True))
+    said = locale.listed(
+        _("{month}: {value}").format(month=locale.month(month), value=word)
+        for month, word in zip(months, words, strict=True)
+    )
     return {
         "title": title,
         "value": words[-1],
