@@ -262,6 +262,13 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
             arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
         ))  # fmt: skip
+        parts += [
+            _("{what} per customer over {time}, {arm} compared with {control}: {difference}.").format(
+                what=metric_words(decision.metric), arm=arm_name(row.arm), control=facts["control"],
+                time=facts["time"], difference=gain_words(decision.metric, row.interval, currency),
+            )
+            for row in answer.worse_effects if decision.in_money
+        ]  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
     if answer.outcome == "dont":

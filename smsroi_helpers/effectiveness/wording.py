@@ -212,6 +212,8 @@ def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
         low=answer.factor.low if known else nan,
         high=answer.factor.high if known else nan,
         unit="share" if known else "",
+        number_words=_("of the attributed revenue is incremental") if known else "",
+        level=True,
     )
 
 

@@ -67,6 +67,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
         return Amount("", "", "")
     unit = str(row.get("unit") or "")
     words = "" if is_missing(row.get("number_words")) else str(row.get("number_words"))
+    level = bool(words) and row.get("level") is not None and bool(row.get("level"))
     has_interval = math.isfinite(low) and math.isfinite(high)
     scale = 100.0 if unit == "share" else 1.0
     if has_interval and high > low:
@@ -75,7 +76,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
         digits = 0 if abs(value) * scale >= 100 or float(value).is_integer() else 2
 
     def show(x: float) -> str:
-        if unit == "share" and words:  # they name the percentage points
+        if unit == "share" and words and not level:  # they name the percentage points
             return locale.number(round(x * 100, digits), max(digits, 0))
         if unit == "share":
             return locale.percent(round(x * 100, digits) / 100, max(digits, 0))
@@ -84,7 +85,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     shown = (show(value), show(low), show(high))
     if unit.startswith("money") and currency:
         shown = locale.money_range(value, low, high, currency, digits)
-    is_difference = row.get("kind") in ("gain", "worth") or bool(words)
+    is_difference = (row.get("kind") in ("gain", "worth") or bool(words)) and not level
     sign = "+" if is_difference and round(value * scale, digits) > 0 else ""
     return Amount(
         sign + shown[0],

@@ -146,12 +146,15 @@ def link_words(page: str) -> tuple[str, list[Word]]:
 
 def _bounded(name: str) -> str:
     """A pattern of a whole word; Chinese has no blanks between words."""
-    before = r"(?<![\w/])" if re.match(r"[A-Za-z0-9]", name) else ""
-    after = r"(?![A-Za-z0-9/]|-\w)" if re.search(r"[A-Za-z0-9]$", name) else ""
+    before = r"(?<![\w/.])" if re.match(r"[A-Za-z0-9]", name) else ""
+    after = r"(?![A-Za-z0-9_/]|[-.]\w)" if re.search(r"[A-Za-z0-9]$", name) else ""
     return f"{before}{re.escape(name)}{after}"
 
 
-_TEXTS = re.compile(r"<(p|li|figcaption|caption)\b[^>]*>(?:(?!<(?:p|li|div|ul|ol|table)\b).)*?</\1>", re.DOTALL)
+_TEXTS = re.compile(
+    r'<(p|li|figcaption|caption)\b(?! class="q")[^>]*>(?:(?!<(?:p|li|div|ul|ol|table)\b).)*?</\1>', re.DOTALL
+)
+"""What may have links: no headings, and no questions above their answers, which are headings too."""
 _CLOSED = re.compile(r"<(a|code|math|svg)\b.*?</\1>|<[^>]+>", re.DOTALL)
 """What no link may stand in: links, code, formulas, pictures, and tags themselves."""
 
