@@ -335,7 +335,9 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
             "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
             " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
         ),
-        "interval": _("The interval includes zero and a worthwhile gain."),
+        "interval": _("The interval of the others includes zero and a worthwhile gain.")
+        if answer.worse
+        else _("The interval includes zero and a worthwhile gain."),
     }
     facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL, "clusters": FEWEST_CLUSTERS}
     parts = [words[code].format(**facts) for code in decision.why_open]

@@ -80,10 +80,11 @@ def decide(
     )
 
 
-def _as_wide(amount: float, found: CltvOutcome) -> float:
+def _as_wide(amount: float, found: CltvOutcome, currency: str) -> str:
     """An amount that is uncertain in the proportion of the forecast's total, rounded by the width of its interval."""
-    low, high = (amount * limit / found.per_week for limit in (found.low, found.high))
-    return round(amount, rounded_digits(low, high))
+    part = amount / found.per_week if found.per_week else float("nan")
+    digits = rounded_digits(part * found.low, part * found.high)
+    return money(round(amount, digits), currency, max(digits, 0))
 
 
 def _explain(found: CltvOutcome, currency: str) -> str:
@@ -98,9 +99,9 @@ def _explain(found: CltvOutcome, currency: str) -> str:
             "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
             " on average {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth"
             " should come out between {low} and {high}."
-        ).format(per_customer=money(_as_wide(found.per_customer, found), currency), **facts)
+        ).format(per_customer=_as_wide(found.per_customer, found, currency), **facts)
         refunds = _("Refunds are deducted: {share} of what was paid so far. Before them it is {amount} a week.").format(
-            share=percent(found.refunded, 1), amount=money(_as_wide(found.before_refunds, found), currency, 0)
+            share=percent(found.refunded, 1), amount=_as_wide(found.before_refunds, found, currency)
         )
         return joined(amount, refunds) if found.refunded else amount
     return joined(
