@@ -84,6 +84,8 @@ class ExperimentAnswer:
     """Profit as measured, where the answer is worked out from clicks."""
     worse: tuple[str, ...] = ()
     """Arms of an undecided test that are shown to bring less than the control."""
+    worse_effects: tuple[ArmEffect, ...] = ()
+    """Of these, in the deciding metric."""
     prices: Prices | None = None
     knows_orders: bool = True
     """Whether the source has orders, so that a difference could be one of money."""
@@ -158,6 +160,9 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         opt_outs_rose=_opt_outs_rose(each),
         direct=each.effects.find("profit", decision.arm) if modelled else None,
         worse=_worse(decision),
+        worse_effects=tuple(
+            row for arm in _worse(decision) if (row := each.effects.find(decision.metric, arm)) is not None
+        ),
         prices=each.prices if modelled else None,
         knows_orders=each.effects.knows_orders,
         knows_amounts=each.effects.knows_amounts,

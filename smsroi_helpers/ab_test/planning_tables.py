@@ -88,5 +88,6 @@ def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
         )  # fmt: skip
     elif not np.isfinite(found.message_cost) and found.practice is not None:
         parts.append(_("What a message costs is not known, so from which rise one pays for itself is not known either"))
+    parts.append(_("The last column is of a gain of a tenth of what one brings, above the smallest gain worth having"))
     parts.append(_("A control smaller than the arms, or daily reading, takes several times the customers"))
     return joined(*(sentence(part) for part in parts))

@@ -22,16 +22,16 @@ class Reduction:
     by_past: float
     """Adjusted for the customers' own past and the day of assignment."""
     by_columns: float
-    """Adjusted for the columns too."""
+    """Adjusted for the columns too; NaN without columns."""
     columns: pd.DataFrame
-    """column, known (share of customers, 0–1), p_value (for arms that are alike in it, the smallest over the arms),
-    adjusted_p (Holm over the columns)."""
+    """One row per column: column, known (share of customers, 0–1), p_value (for arms that are alike in it, the smallest
+    over the arms), adjusted_p (Holm over the columns)."""
 
 
 def measure_reduction(
     experiment: Experiment, effects: ArmEffects, counted: pd.DataFrame, metric: str, columns: Sequence[str]
 ) -> Reduction | None:
-    """The reduction of the variance in a metric by pre-period columns.
+    """The reduction of the variance in a metric by customers' own past, and by pre-period columns.
 
     Args:
         experiment: which.
@@ -41,11 +41,11 @@ def measure_reduction(
         columns: their names.
 
     Returns:
-        None without columns, for a ratio, or where there is no effect.
+        None for a ratio, or where there is no effect.
     """
     metric = "profit" if metric == CLICK_PROFIT else metric
     rows = [row for row in effects.overall(metric) if np.isfinite(row.low) and row.segment == ALL] if metric else []
-    if not columns or not rows or METRICS[metric].kind == "ratio":
+    if not rows or METRICS[metric].kind == "ratio":
         return None
     arm, names = rows[0].arm, list(experiment.arms)
     moments = moments_of(counted, experiment.name, metric, ["assigned_day"])
@@ -68,4 +68,4 @@ def measure_reduction(
         found.append((column, known, float(min(smallest, 1.0)) if np.isfinite(smallest) else float("nan")))
     frame = pd.DataFrame(found, columns=["column", "known", "p_value"])
     frame = frame.assign(adjusted_p=adjust(frame["p_value"].to_numpy(float), "holm"))
-    return Reduction(metric, arm, past / unadjusted, both / unadjusted, frame)
+    return Reduction(metric, arm, past / unadjusted, both / unadjusted if columns else float("nan"), frame)

@@ -13,7 +13,9 @@ __all__ = ["pre_period_table"]
 
 
 def pre_period_table(evaluated: Sequence[Evaluated]) -> Html:
-    """How much the columns named in `pre_period_columns` reduce the variance, and whether the arms are alike in them.
+    """How much customers' past and the columns named in `pre_period_columns` reduce the variance.
+
+    Of the columns also whether the arms are alike in them.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -21,14 +23,19 @@ def pre_period_table(evaluated: Sequence[Evaluated]) -> Html:
     rows = []
     for each in evaluated:
         found = each.reduction
-        for row in found.columns.itertuples() if found is not None else ():
-            assert found is not None
-            rows.append({
-                _("Test and arm"): _("{test}: {arm}").format(
-                    test=experiment_name(each.experiment.name), arm=arm_name(found.arm)
-                ),
-                _("What"): metric_words(found.metric),
-                _("Variance left, own past"): percent(found.by_past, 1),
+        if found is None or not np.isfinite(found.by_past):
+            continue
+        own = {
+            _("Test and arm"): _("{test}: {arm}").format(
+                test=experiment_name(each.experiment.name), arm=arm_name(found.arm)
+            ),
+            _("What"): metric_words(found.metric),
+            _("Variance left, own past"): percent(found.by_past, 1),
+        }
+        if not len(found.columns):
+            rows.append(own)
+        for row in found.columns.itertuples():
+            rows.append(own | {
                 _("… and the columns"): percent(found.by_columns, 1),
                 _("Column"): row.column,
                 _("Known of"): percent(row.known, 1),
@@ -36,8 +43,16 @@ def pre_period_table(evaluated: Sequence[Evaluated]) -> Html:
             })  # fmt: skip
     if not rows:
         return note(
-            _("Effects are adjusted for customers’ own orders before the assignment, and for no further column.")
+            _("No test is decided by a metric that customers’ own past could adjust, so no variance is reduced.")
         )
+    if all(_("Column") not in row for row in rows):
+        caption = _(
+            "The variance of the difference that is left when it is adjusted for customers’ own past and the day of"
+            " assignment, as a share of the unadjusted variance: at 50% half as many customers show the same. Tests"
+            " that are decided by clicks or replies per message are not adjusted. No further columns are named in"
+            " pre_period_columns"
+        )
+        return table(pd.DataFrame(rows), caption=caption)
     caption = _(
         "The variance of the difference as a share of the unadjusted one: adjusted for the customers’ own past, and for"
         " the columns named in pre_period_columns too. Customers of whom a column is not known stay in, with an"

@@ -262,6 +262,13 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
             arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
         ))  # fmt: skip
+        parts += [
+            _("{what} per customer over {time}, {arm} compared with {control}: {difference}.").format(
+                what=metric_words(decision.metric), arm=arm_name(row.arm), control=facts["control"],
+                time=facts["time"], difference=gain_words(decision.metric, row.interval, currency),
+            )
+            for row in answer.worse_effects if decision.in_money
+        ]  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
     if answer.outcome == "dont":
@@ -328,7 +335,9 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
             "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
             " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
         ),
-        "interval": _("The interval includes zero and a worthwhile gain."),
+        "interval": _("The interval of the others includes zero and a worthwhile gain.")
+        if answer.worse
+        else _("The interval includes zero and a worthwhile gain."),
     }
     facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL, "clusters": FEWEST_CLUSTERS}
     parts = [words[code].format(**facts) for code in decision.why_open]
@@ -361,12 +370,18 @@ def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
             " {n} customers in all."
         ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
     facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
+    size = _(
+        "The size is planned for a gain of a tenth of what a customer of the control brings, above the smallest gain"
+        " worth having."
+    )
     if weeks > LONGEST_WAIT_DAYS / 7:
-        return _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
-    return _(
+        needed = _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
+        return joined(needed, size)
+    needed = _(
         "Detecting a gain of {gain} per customer and week takes about {n} customers in all, or these"
         " customers for at least {weeks} weeks."
     ).format(**facts, weeks=number(float(np.ceil(weeks))))
+    return joined(needed, size)
 
 
 def _caveat(answer: ExperimentAnswer) -> str:

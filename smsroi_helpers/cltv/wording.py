@@ -14,7 +14,7 @@ from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.implications import NoValue
 from smsroi_helpers.cltv.level_error import LevelError
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, rounded_digits
 
 __all__ = [
     "MODELS",
@@ -80,6 +80,13 @@ def decide(
     )
 
 
+def _as_wide(amount: float, found: CltvOutcome, currency: str) -> str:
+    """An amount that is uncertain in the proportion of the forecast's total, rounded by the width of its interval."""
+    part = amount / found.per_week if found.per_week else float("nan")
+    digits = rounded_digits(part * found.low, part * found.high)
+    return money(round(amount, digits), currency, max(digits, 0))
+
+
 def _explain(found: CltvOutcome, currency: str) -> str:
     facts = {
         "n": number(found.customers),
@@ -92,9 +99,9 @@ def _explain(found: CltvOutcome, currency: str) -> str:
             "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
             " on average {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth"
             " should come out between {low} and {high}."
-        ).format(per_customer=money(found.per_customer, currency), **facts)
+        ).format(per_customer=_as_wide(found.per_customer, found, currency), **facts)
         refunds = _("Refunds are deducted: {share} of what was paid so far. Before them it is {amount} a week.").format(
-            share=percent(found.refunded, 1), amount=money(found.before_refunds, currency, 0)
+            share=percent(found.refunded, 1), amount=_as_wide(found.before_refunds, found, currency)
         )
         return joined(amount, refunds) if found.refunded else amount
     return joined(

@@ -38,7 +38,7 @@ def features_figure(content: Content) -> Html:
                 n=number(needed)
             )
         return note(words)
-    ax = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(known)))[1]
+    ax = plt.subplots(figsize=(8.2, 1.2 + 0.45 * len(known)))[1]
     value, low, high = (100 * np.expm1([getattr(each, name) for each in known]) for name in ("effect", "low", "high"))
     _dots(ax, value, low, high, [feature_name(each.feature) for each in known])
     ax.set_xlabel(_("change in the odds of a click, percent"))
@@ -97,7 +97,7 @@ def wear_out_figure(content: Content) -> Html:
     at = np.flatnonzero(fit.known)
     if len(at) < 2:
         return note(_("Too few customers got the same type of text again, so wear-out cannot be seen."))
-    ax = plt.subplots(figsize=(7.0, 3.4))[1]
+    ax = plt.subplots(figsize=(8.2, 3.4))[1]
     base = at[0]
     value, error = (each[at] for each in fit.contrast(int(base)))
     half_width = fit.half_width(error)

@@ -62,6 +62,8 @@ class Decision:
     """The time whose money or orders `value` is: `week`, or the weeks of a total (`11 weeks`); empty for a share."""
     number_words: str = ""
     """What `value` is, after the number: unit, per whom, compared with what; empty where `unit` says it all."""
+    level: bool = False
+    """Whether a number with `number_words` is compared with nothing: it has no sign, and a share is in percent."""
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
     """`gain`: money compared with today's practice; `worth`: compared with no texts;
     `forecast`: a prediction; `fact`: none of these."""

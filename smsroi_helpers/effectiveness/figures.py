@@ -10,7 +10,7 @@ from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
-from smsroi_helpers.locale import _, interval, joined, money, month, number, percent
+from smsroi_helpers.locale import _, interval, joined, money, month, number, percent, short_money
 from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_title, figure, note, segment_name, tooltips
 
 __all__ = [
@@ -64,8 +64,8 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
         " incremental revenue is {incremental}."
     ).format(
         test=experiment_title(test.experiment),
-        least=money(shortest, currency, 0), short=window_words(hours[0]),
-        most=money(widest, currency, 0), long=window_words(hours[-1]),
+        least=short_money(shortest, currency), short=window_words(hours[0]),
+        most=short_money(widest, currency), long=window_words(hours[-1]),
         incremental=interval(*_numbers(test.incremental), currency),
     )  # fmt: skip
     return figure(ax, alt=words, caption=words)

@@ -143,6 +143,11 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     caption = _("KPIs by {dimension}, with 95% intervals over customers").format(
         dimension=dimension_words(dimension).lower()
     )
+    if dimension == "segment":
+        caption = joined(_("{caption}.").format(caption=caption), _(
+            "A month counts in the segment that the customer was in on the day before it. So a customer counts in each"
+            " segment passed through, and the rows add up to more customers than there are"
+        ))  # fmt: skip
     in_figure = True if dimension == "month" else None  # the figure below shows the months
     frame, leading = pd.DataFrame(rows), 2
     widths = np.array_split(np.arange(len(shown)), -(-len(shown) // _MOST_KPIS))

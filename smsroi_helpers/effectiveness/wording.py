@@ -212,6 +212,8 @@ def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
         low=answer.factor.low if known else nan,
         high=answer.factor.high if known else nan,
         unit="share" if known else "",
+        number_words=_("of the attributed revenue is incremental") if known else "",
+        level=True,
     )
 
 
@@ -272,7 +274,10 @@ def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
-        return [_("About {times} times as many customers would show it, if the estimate stays the same.").format(
-            times=number(max(answer.times, 1.1), 1)
-        )]  # fmt: skip
+        needed = float(f"{max(answer.times, 1.1) * answer.customers:.2g}")
+        words = _(
+            "About {n} customers instead of {now} would show that messages add something, if the estimate stays the"
+            " same. The number on the page of tests is another: it detects a gain of a tenth of what customers bring."
+        )
+        return [words.format(n=number(needed), now=number(answer.customers))]
     return [_("The estimate is not above zero, so no number of customers can be named.")]

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
+from smsroi_helpers.frequency.shared_wording import frequency_words, money_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
-from smsroi_helpers.frequency.wording import frequency_words, money_words
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,

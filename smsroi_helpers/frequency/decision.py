@@ -20,6 +20,7 @@ __all__ = [
     "FrequencyReason",
     "FrequencyWarning",
     "Horizons",
+    "Leaving",
     "NeededTest",
     "OptOuts",
     "count_opt_outs",
@@ -107,6 +108,19 @@ class Cash:
 
 
 @dataclass(frozen=True)
+class Leaving:
+    """What leaving a frequency that stays as it is would bring: the change to the best of the others tested."""
+
+    texts_per_week: float
+    gain: tuple[float, float, float]
+    """Money a week over all subscribers in the long run, compared with today's practice, with its 95 % interval."""
+    cash: Cash
+    """Of the same change; never added to `gain`."""
+    undistinguished: tuple[float, ...]
+    """The tested frequencies that are not distinguishable from the best (95 % confidence)."""
+
+
+@dataclass(frozen=True)
 class FrequencyDecision:
     """The decision on one group's texts per week, and the numbers behind it; NaN where a number is not known."""
 
@@ -127,6 +141,8 @@ class FrequencyDecision:
     """Whether the decision reports the gain; it does not where the frequency stays as it is today."""
     cash: Cash | None = None
     """Of the same change, within the coming weeks; never added to `gain`."""
+    leaving: Leaving | None = None
+    """Only where today's frequency is the best: the price of leaving it."""
     together: tuple[float, float, float] | None = None
     """Only for all customers: the long-run gain a week of all segments' recommended changes together."""
     try_next: float = float("nan")
@@ -198,6 +214,7 @@ def _decide_segment(
         gain=gain,
         gain_is_reported=reported,
         cash=Cash(cash_weeks, cash, float(row["break_even"])) if reported and cash is not None else None,
+        leaving=_leaving(row, cash_weeks) if reason == "already_best" else None,
         together=_three(row, "together") if everybody else None,
         try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose", *NOT_KNOWN) else float("nan"),
         try_gain=_three(row, "try_gain"),
@@ -211,6 +228,13 @@ def _decide_segment(
         warnings=_warnings(study, fit) if everybody else (),
         subscribed=int(row["subscribed"]),
     )
+
+
+def _leaving(row: pd.Series, cash_weeks: int) -> Leaving | None:
+    gain, cash = _three(row, "leave"), _three(row, "leave_cash")
+    if gain is None or cash is None:
+        return None
+    return Leaving(float(row["leave_for"]), gain, Cash(cash_weeks, cash), tuple(row["not_worse"]))
 
 
 def _three(row: pd.Series, name: str) -> tuple[float, float, float] | None:

@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
+from smsroi_helpers.frequency.shared_wording import frequency_words, today_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
-from smsroi_helpers.frequency.wording import frequency_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 

@@ -178,6 +178,8 @@ def choose_frequencies(
         from which the cumulative cash is and stays at or above 0; NaN where there is none); try_next (the best
         frequency between the tested ones, where it promises more than the recommended one; else NaN), try_gain,
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
+        where the frequency stays as it is, leave_for (the best of the other frequencies tested), leave, leave_low,
+        leave_high (the long-run gain of changing to it, as `gain`) and leave_cash with limits (its cash, as `cash`);
         factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
         `not_enough`; reason: `as_today` of a stay without a difference worth naming; of the last `no_effect`,
         `interval`, `practice`, `one_dose`, `not_covered`, `opt_outs_unknown`, `few_in_segment` (the long run and
@@ -221,6 +223,10 @@ def choose_frequencies(
                     "others": others_share(study.schedules, name, row["messages_per_week"], by),
                 }
             row |= _outcome(row, shown, smallest_gain, study.opt_outs_known)
+            if row["reason"] == "as_today":
+                others = [place for place in tested if place != g]
+                other = max(others, key=lambda place: float(net[i, place].mean()))
+                row |= _leave(fit, name, other, shares[name], row["subscribed"], cash_weeks)
         else:
             row |= {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"}
         row |= _NO_GAIN if row["reason"] in NOT_KNOWN else {}
@@ -238,7 +244,8 @@ def choose_frequencies(
 
 _UNKNOWN = (
     "today", "others", "value_today", "gain", "gain_low", "gain_high", "per_subscriber", "cash", "cash_low",
-    "cash_high", "break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high", "factor",
+    "cash_high", "break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high", "factor", "leave_for", "leave",
+    "leave_low", "leave_high", "leave_cash", "leave_cash_low", "leave_cash_high",
 )  # fmt: skip
 """Columns that are NaN where they cannot be computed."""
 _NO_GAIN: dict[str, Any] = {
@@ -304,6 +311,15 @@ def _compare_with_today(
         "break_even": float(first) if first <= weeks else float("nan"),
     }
     return found | _limits("gain", step) | _limits("cash", change[cash_weeks - 1]), step
+
+
+def _leave(
+    fit: DoseResponseFit, name: str, other: int, shares: Floats, subscribed: float, cash_weeks: int
+) -> dict[str, float]:
+    """What leaving today's frequency for another one would bring, compared with today's practice."""
+    change, step = _compare_with_today(fit, name, other, shares, subscribed, cash_weeks)
+    found = {"leave_for": float(fit.grid[other])} | _limits("leave", step)
+    return found | {f"leave_{key}": change[key] for key in ("cash", "cash_low", "cash_high")}
 
 
 def _best_untried(

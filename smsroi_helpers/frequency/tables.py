@@ -10,14 +10,15 @@ from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.policy import NOT_ADVISED, NOT_KNOWN, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
-from smsroi_helpers.frequency.study import Study, in_order
-from smsroi_helpers.frequency.wording import (
+from smsroi_helpers.frequency.shared_wording import (
     frequency_words,
     loss_sentence,
     money_words,
     no_test_words,
     opt_out_sentence,
+    other_words,
 )
+from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import (
     Html,
@@ -248,6 +249,10 @@ def policy_table(
             ) if _changes(row) else "–",
             _("Long run, a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
             if _changes(row) else "–",
+            _("If left, for the best other one: long run, a week"): _("{dose}: {gain}").format(
+                dose=other_words(row.leave_for),
+                gain=money_words(row.leave, row.leave_low, row.leave_high, currency=currency),
+            ) if np.isfinite(row.leave) else "–",
             _("Test next"): frequency_words(row.try_next)
             if np.isfinite(row.try_next) and row.reason not in NOT_ADVISED else "–",
             _("Result"): words[row.outcome],

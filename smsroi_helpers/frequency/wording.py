@@ -1,4 +1,4 @@
-"""The decisions of `04_frequency` in words, and wording that its figures and tables share."""
+"""The decisions of `04_frequency` in words."""
 
 from typing import Any
 
@@ -12,109 +12,31 @@ from smsroi_helpers.frequency.decision import (
     FrequencyDecision,
     Horizons,
     NeededTest,
-    count_opt_outs,
     missing_subscribers,
 )
 from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM
 from smsroi_helpers.frequency.policy import GATE, NOT_KNOWN, SMALLEST_GAIN
+from smsroi_helpers.frequency.shared_wording import (
+    frequency_words,
+    loss_sentence,
+    no_test_words,
+    opt_out_sentence,
+    other_words,
+    today_words,
+)
 from smsroi_helpers.frequency.study import Study
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, share_interval
+from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import (
-    compact_words,
     cost_unknown_words,
     experiment_words,
     p_words,
     practice_dates,
-    problem_words,
-    sentence_case,
 )
 
 __all__ = [
     "decide",
-    "frequency_words",
-    "loss_sentence",
-    "money_words",
-    "no_test_words",
-    "opt_out_sentence",
     "put_in_words",
-    "today_words",
 ]
-
-
-# --- words shared with figures and tables ----------------------------------------------------------------------------
-
-
-def frequency_words(dose: float) -> str:
-    """Texts a week in words.
-
-    >>> frequency_words(0.0), frequency_words(1.0), frequency_words(2.5)
-    ('none', '1 text a week', '2.5 texts a week')
-    """
-    if dose == 0:
-        return _("none")
-    if dose == 1:
-        return _("1 text a week")
-    return _("{n} texts a week").format(n=number(dose, 0 if float(dose).is_integer() else 1))
-
-
-def today_words(today: float) -> str:
-    """Today's mean texts a week, in words.
-
-    >>> today_words(1.414)
-    '1.4 texts a week'
-    """
-    return _("{n} texts a week").format(n=number(today, 1)) if np.isfinite(today) else _("not known")
-
-
-def money_words(*numbers: float, currency: str) -> str:
-    """An amount (value, low, high) formatted for a table cell; without an interval, the value alone."""
-    value, low, high = numbers
-    if not np.isfinite([value, low, high]).all() or low == high:
-        return "–" if not np.isfinite(value) else money(value, currency, 0 if value == 0 else 2)
-    return compact_words(value, low, high, currency)
-
-
-def no_test_words(study: Study) -> str:
-    """Why there is no valid frequency test; empty where there is one."""
-    match study.no_test:
-        case "no_experiments":
-            return _("The source has no experiment.")
-        case "nobody_assigned":
-            return _("Nobody has been assigned to an experiment yet.")
-        case "no_frequency_test":
-            return _("None of the source’s experiments assigned frequencies at random.")
-        case "clustered":
-            return _(
-                "The test of frequencies assigned households or stores. The curve’s error is that of single customers,"
-                " so it is not fitted; the test is compared arm by arm under “Did the change pay?”."
-            )
-        case "no_messages":
-            return _("Without messages the frequency that was sent is not known.")
-        case "broken" if study.experiment is not None and study.validity is not None:
-            return _("{test} is broken, so nothing is shown from it: {problems}.").format(
-                test=sentence_case(experiment_words(study.experiment.name)),
-                problems=listed(problem_words(problem) for problem in study.validity.problems),
-            )
-    return ""
-
-
-def opt_out_sentence(study: Study) -> str:
-    """A sentence on opt-outs where none was observed or the source does not record them; else empty."""
-    found = count_opt_outs(study)
-    if found.kind == "unknown":
-        return _(
-            "The source records no opt-outs, so none is counted. The long run is limited by natural loss and the"
-            " discount rate only."
-        )
-    if found.kind == "seen":
-        return ""
-    return _(
-        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the value"
-        " in the long run is finite only by what is lost anyway and by the discount rate."
-    ).format(weeks=number(found.weeks), limit=percent(found.limit, 2))
-
-
-# --- the decision ----------------------------------------------------------------------------------------------------
 
 
 def decide(
@@ -146,8 +68,12 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
         currency: the source's.
     """
     numbers: dict[str, Any] = {}
-    if found.gain is not None and found.gain_is_reported:
-        numbers = dict(zip(("value", "low", "high"), found.gain, strict=True), unit="money_per_week", money="long_run")
+    gain = found.leaving.gain if found.leaving else found.gain if found.gain_is_reported else None
+    if gain is not None:
+        numbers = dict(zip(("value", "low", "high"), gain, strict=True), unit="money_per_week", money="long_run")
+    if found.leaving:
+        changed = _("a week, if changed to {dose}").format(dose=other_words(found.leaving.texts_per_week))
+        numbers["number_words"] = changed
     if found.cash is not None and found.gain is not None:
         numbers |= dict(zip(("cash", "cash_low", "cash_high"), found.cash.profit, strict=True))
         differ = found.cash.profit[0] * found.gain[0] < 0
@@ -226,10 +152,13 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 _try_sentence(found, currency),
             )  # fmt: skip
         case "already_best":
-            best = _("Of the frequencies tested, {dose} is best in the long run, and it is today’s average.").format(
-                dose=frequency_words(found.texts_per_week)
+            best = _(
+                "Of the frequencies tested, {dose} has the highest estimate in the long run; it is today’s average."
             )
-            return joined(best, _try_sentence(found, currency))
+            if found.leaving is not None and found.leaving.gain[0] > 0:
+                best = _("No frequency tested is shown to beat {dose} in the long run; it is today’s average.")
+            best = best.format(dose=frequency_words(found.texts_per_week))
+            return joined(best, _leaving_sentence(found, currency), _try_sentence(found, currency))
         case "no_effect":
             none = _(
                 "Profit does not clearly differ between the frequencies tested (p {p}; at most {gate} is asked)."
@@ -277,6 +206,26 @@ def _gain_sentence(found: FrequencyDecision, currency: str) -> str:
     )
 
 
+def _leaving_sentence(found: FrequencyDecision, currency: str) -> str:
+    """What leaving today's frequency would bring, whether that is shown, and what may be the best as well."""
+    leaving = found.leaving
+    if leaving is None:
+        return ""
+    change = _(
+        "A change to {dose}, the best of the others tested, would bring {gain} a week in the long run, and {cash} of"
+        " cash in the next {weeks} weeks."
+    ).format(
+        dose=other_words(leaving.texts_per_week), gain=interval(*leaving.gain, currency),
+        cash=interval(*leaving.cash.profit, currency), weeks=number(leaving.cash.weeks),
+    )  # fmt: skip
+    shown = (
+        _("Whether it gains or loses in the long run is not shown.") if leaving.gain[1] <= 0 <= leaving.gain[2] else ""
+    )
+    several = _("Not distinguishable from the best (95% confidence): {doses}.")
+    doses = enumerated(map(other_words, leaving.undistinguished))
+    return joined(change, shown, several.format(doses=doses) if len(leaving.undistinguished) > 1 else "")
+
+
 def _together_sentence(found: FrequencyDecision, currency: str) -> str:
     """Whether the recommended changes add up."""
     if found.together is None:
@@ -297,32 +246,6 @@ def _try_sentence(found: FrequencyDecision, currency: str) -> str:
         dose=frequency_words(found.try_next), other=frequency_words(found.texts_per_week),
         gain=interval(*found.try_gain, currency),
     )  # fmt: skip
-
-
-def loss_sentence(study: Study) -> str:
-    """How fast subscribers stop answering for other reasons than texts, and how that is known."""
-    if study.fit is None:
-        return ""
-    loss = study.fit.loss
-    if loss.status == "unknown":
-        return _(
-            "Too few customers bought again for a purchase model. How fast subscribers stop answering for other reasons"
-            " than texts is taken to lie between {low} and {high} a week."
-        ).format(low=percent(loss.weekly[1], 2), high=percent(loss.weekly[2], 2))
-    weekly, ended = (share_interval(*limits) for limits in (loss.weekly, loss.ended))
-    if loss.status == "clicks":
-        return _(
-            "Natural loss of response a week, over a year, besides opt-outs: {weekly}. It is seen in the clicks of"
-            " today’s subscribers: of those who clicked earlier, the longer ago the fewer click today."
-        ).format(weekly=weekly)
-    found = _(
-        "Natural loss of response a week, over a year, besides opt-outs: {weekly}. Customers stop buying (MBG/NBD and"
-        " Pareto/NBD). Share of the response that ends with that, by the clicks of members silent for longer or"
-        " shorter: {ended}."
-    ).format(weekly=weekly, ended=ended)
-    if loss.status == "not_identified":
-        return joined(found, _("The purchase log hardly shows drop-out, so this rests largely on the prior."))
-    return found
 
 
 def _settling_sentence(found: FrequencyDecision) -> str:

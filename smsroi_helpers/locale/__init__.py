@@ -46,6 +46,7 @@ __all__ = [
     "rounded_digits",
     "sentence",
     "share_interval",
+    "short_money",
     "translate_markdown",
     "translated",
     "use_language",
@@ -288,6 +289,18 @@ def money(value: float, currency: str, digits: int | None = None) -> str:
     return _amount(value, currency, digits, _chinese_unit([round(value, digits)], digits))
 
 
+def short_money(value: float, currency: str) -> str:
+    """Format an exact amount for a sentence or a picture, without decimals; tables have it exactly.
+
+    In Chinese, amounts from ten thousand on are in 万 or 亿, with two decimals at most.
+
+    >>> short_money(232_812.4, "USD")
+    '$232,812'
+    """
+    unit = next((each for each in _CHINESE_UNITS if math.isfinite(value) and abs(round(value)) >= each[0]), None)
+    return _amount(value, currency, 0, unit if _current == "zh" else None, decimals=2)
+
+
 def money_range(value: float, low: float, high: float, currency: str, digits: int = 0) -> tuple[str, str, str]:
     """Format an amount of money and the limits of its interval, all in the same unit.
 
@@ -340,14 +353,14 @@ def money_digits(digits: int, currency: str) -> int:
     return max(digits, get_currency_precision(currency)) if digits == 1 else digits
 
 
-def _amount(value: float, currency: str, digits: int, unit: tuple[float, str] | None) -> str:
+def _amount(value: float, currency: str, digits: int, unit: tuple[float, str] | None, *, decimals: int = 1) -> str:
     """An amount with its currency, if any; in a Chinese unit, if any and it is as large."""
     if not math.isfinite(value):
         return "–"
     value = round(value, digits) + 0.0
     pattern = "#,##0" + ("." + "0" * digits if digits > 0 else "")
     if unit and abs(value) >= _CHINESE_UNITS[-1][0]:
-        value, pattern = value / unit[0], f"#,##0.#{unit[1]}"
+        value, pattern = value / unit[0], f"#,##0.{'#' * decimals}{unit[1]}"
     if not currency:
         return _minus(format_decimal(value, pattern, locale=_locale()))
     return _minus(format_currency(value, currency, f"¤{pattern}", locale=_locale(), currency_digits=False))

@@ -12,6 +12,7 @@ from smsroi_helpers.pages.answer_box import (
     cash_words,
     evidence_words,
     outcome_label,
+    question_anchor,
 )
 from smsroi_helpers.pages.markup import NO_MATHS, Html, note, stacked
 from smsroi_helpers.pages.names import (
@@ -91,6 +92,7 @@ __all__ = [
     "practice_dates",
     "practice_table",
     "problem_words",
+    "question_anchor",
     "question_words",
     "segment_name",
     "sentence_case",

@@ -1,5 +1,6 @@
 """The answer box: a decision with its value, interval, evidence and caveat."""
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ __all__ = [
     "cash_words",
     "evidence_words",
     "outcome_label",
+    "question_anchor",
 ]
 
 
@@ -65,6 +67,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
         return Amount("", "", "")
     unit = str(row.get("unit") or "")
     words = "" if is_missing(row.get("number_words")) else str(row.get("number_words"))
+    level = bool(words) and row.get("level") is not None and bool(row.get("level"))
     has_interval = math.isfinite(low) and math.isfinite(high)
     scale = 100.0 if unit == "share" else 1.0
     if has_interval and high > low:
@@ -73,7 +76,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
         digits = 0 if abs(value) * scale >= 100 or float(value).is_integer() else 2
 
     def show(x: float) -> str:
-        if unit == "share" and words:  # they name the percentage points
+        if unit == "share" and words and not level:  # they name the percentage points
             return locale.number(round(x * 100, digits), max(digits, 0))
         if unit == "share":
             return locale.percent(round(x * 100, digits) / 100, max(digits, 0))
@@ -82,7 +85,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     shown = (show(value), show(low), show(high))
     if unit.startswith("money") and currency:
         shown = locale.money_range(value, low, high, currency, digits)
-    is_difference = row.get("kind") in ("gain", "worth") or bool(words)
+    is_difference = (row.get("kind") in ("gain", "worth") or bool(words)) and not level
     sign = "+" if is_difference and round(value * scale, digits) > 0 else ""
     return Amount(
         sign + shown[0],
@@ -170,13 +173,23 @@ def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[
     return locale.sentence(evidence_label(evidence)), evidence_meaning(evidence, n)
 
 
+def question_anchor(question: str) -> str:
+    """The id of the place on a notebook's page that answers a question; the index links to it.
+
+    >>> question_anchor("Does texting pay?")
+    'answer-7a1f70a4'
+    """
+    return f"answer-{hashlib.sha256(question.encode()).hexdigest()[:8]}"
+
+
 def answer(
     decisions: pd.DataFrame | Sequence[Mapping[str, Any]], *, currency: str = "", min_customers: int = 10
 ) -> Html:
-    """Return the answer box: action, value with interval, evidence, and caveat.
+    """Return the answer box: question, action, value with interval, evidence, and caveat.
 
-    The first row without a segment (or with segment `all`) is the answer. Other rows of its question follow as a table
-    by segment, rows of other questions as a table of answers.
+    Each question is named as on the index and has the id of `question_anchor`. The first row without a segment (or with
+    segment `all`) is the answer. Other rows of its question follow as a table by segment, rows of other questions as a
+    table of answers.
 
     Args:
         decisions: rows of the decisions table; the column `caveat` is optional, `text` explains the action.
@@ -198,7 +211,9 @@ def answer(
     worth = amount(main, currency, min_customers=min_customers)
     label, meaning = evidence_words(main, min_customers=min_customers)
     outcome = str(main.get("outcome") or "")
+    question = "" if is_missing(main.get("question")) else str(main.get("question") or "")
     parts = [
+        f'<p class="q">{as_text(question)}</p>' if question else "",
         # That a change is not worth making is said by the action: "Stay at about 1 a week".
         f'<p class="verdict {_token(outcome)}">{as_text(outcome_label(outcome))}</p>'
         if outcome != "dont" and (main.get("kind") in ("gain", "worth") or outcome != "do")
@@ -222,7 +237,8 @@ def answer(
         rest = [row for row in others if row not in same]
         parts.append(_other_answers(rest, currency, min_customers).markup)
     summary = " ".join(x for x in (str(main.get("action") or ""), worth.value, worth.unit) if x)
-    return Html(f'<div class="answer">{"".join(parts)}</div>', summary)
+    anchor = f' id="{question_anchor(question)}"' if question else ""
+    return Html(f'<div class="answer"{anchor}>{"".join(parts)}</div>', summary)
 
 
 def _token(word: str) -> str:
@@ -266,7 +282,12 @@ def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> 
         **_amounts(rows, currency, k),
         _("Customers"): [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
-    return table(frame, caption=_("The other answers"), suppress=_("Customers"), k=k, fold=False)
+    shown = table(frame, caption=_("The other answers"), suppress=_("Customers"), k=k, fold=False)
+    markup = shown.markup
+    for question in dict.fromkeys(str(row.get("question") or "") for row in rows):
+        named = f">{as_text(question)}</"
+        markup = markup.replace(named, f' id="{question_anchor(question)}"{named}', 1)
+    return Html(markup, shown.text)
 
 
 def _amounts(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> dict[str, list[str]]:

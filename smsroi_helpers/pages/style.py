@@ -83,9 +83,9 @@ _BUNDLED_NAME = "WenQuanYi Micro Hei GB2312"
 _HASH_SALT = "smsroi"
 _CSS_DPI = 96
 _PNG_DPI = 144
-_PAGE_WIDTH = 925
-"""Of the text of a page on a desktop (CSS pixels)."""
-_MOST_ENLARGED = 1.2
+_PAGE_WIDTH = 1056
+"""Of the column of figures and tables of a page on a desktop (CSS pixels)."""
+_MOST_ENLARGED = 1.36
 
 
 def use_style() -> None:
@@ -123,6 +123,9 @@ def use_style() -> None:
             "figure.dpi": 100,
             "figure.facecolor": PALETTE["paper"],
             "figure.figsize": (8.2, 4.4),
+            # The margins of a saved figure are cut to what stands in them, so panels may take nearly all of its width.
+            "figure.subplot.left": 0.07,
+            "figure.subplot.right": 0.99,
             "font.family": families,
             "font.size": 10,
             "grid.color": PALETTE["line"],
@@ -353,7 +356,8 @@ def _svg(source: str, alt: str) -> str:
     prefix = "f" + hashlib.sha256(body.encode()).hexdigest()[:10]
     body = body.replace("\x00", f"{prefix}-")
     attributes = " ".join(f'{name}="{value}"' for name, value in _ROOT_ATTRIBUTES.items())
-    # One point is 4/3 CSS pixels. Narrower figures are enlarged towards the width of a page, by at most a fifth.
+    # One point is 4/3 CSS pixels. Narrower figures are enlarged towards the width of a page, as far as words stay
+    # of a size with those around them.
     scale = 4 / 3 * min(max(_PAGE_WIDTH / (width * 4 / 3), 1.0), _MOST_ENLARGED)
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width * scale:.0f}" height="{height * scale:.0f}" '

@@ -8,9 +8,9 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, note
-from smsroi_helpers.retention.base_audit import FEWEST_SHOWN, MOVES, hide_moves
+from smsroi_helpers.retention.base_audit import shown_moves
 from smsroi_helpers.retention.study import Study
-from smsroi_helpers.retention.wording import hidden_words, move_words, share_words
+from smsroi_helpers.retention.wording import left_out_words, move_words, share_words
 
 __all__ = [
     "ages_figure",
@@ -73,28 +73,17 @@ def periods_figure(study: Study, currency: str) -> Html:
         return note(
             _("The log is shorter than two periods of {days} days.").format(days=number(study.audit.period_days))
         )
-    rows = found.moves.set_index("move").loc[list(MOVES)][::-1]
+    shown, hidden = shown_moves(found)
+    rows = shown.set_index("move")[::-1]
     ax = plt.subplots(figsize=(8.2, 3.6))[1]
     at = np.arange(len(rows))
-    hidden = hide_moves(rows["customers"].to_dict())
-    moved = rows["moved"].where(~rows.index.isin(hidden), 0.0).to_numpy(float)
+    moved = rows["moved"].to_numpy(float)
     spread = np.nan_to_num(np.maximum(np.stack([moved - rows["low"], rows["high"] - moved]).astype(float), 0))
-    spread[:, rows.index.isin(hidden)] = 0.0
     colours = [PALETTE["green"] if value >= 0 else PALETTE["orange"] for value in moved]
     ax.barh(at, moved, xerr=spread, color=colours, ecolor=PALETTE["ink"], height=0.65)
     ax.set_yticks(
         at,
-        [
-            _("{move} ({n})").format(
-                move=move_words(row.Index),
-                n=number(row.customers)
-                if row.Index not in hidden
-                else f"<{FEWEST_SHOWN}"
-                if hidden[row.Index]
-                else "–",
-            )
-            for row in rows.itertuples()
-        ],
+        [_("{move} ({n})").format(move=move_words(row.Index), n=number(row.customers)) for row in rows.itertuples()],
     )
     ax.axvline(0, color=PALETTE["ink"], linewidth=0.8)
     ax.grid(axis="x")
@@ -106,7 +95,6 @@ def periods_figure(study: Study, currency: str) -> Html:
             move=move_words(row.Index), n=number(row.customers), amount=money(row.moved, currency, 0)
         )
         for row in rows[::-1].itertuples()
-        if row.Index not in hidden
     ]
     caption = _("From {begins}–{before} to {middle}–{ends}: profit of the later period less that of the earlier one.")
     return figure(
@@ -118,7 +106,7 @@ def periods_figure(study: Study, currency: str) -> Html:
                 middle=day(found.middle), ends=day(found.ends),
             ),
             _("95% intervals. Bought again: {share}.").format(share=share_words(found.kept)),
-            hidden_words(hidden),
+            left_out_words(shown["move"], hidden),
         ),
     )  # fmt: skip
 

@@ -5,10 +5,10 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import Html, note, table
-from smsroi_helpers.retention.base_audit import FEWEST_SHOWN, MOVES, hide_moves
+from smsroi_helpers.retention.base_audit import shown_moves
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.study import Study
-from smsroi_helpers.retention.wording import hidden_words, move_words, no_triangle_words, share_words
+from smsroi_helpers.retention.wording import left_out_words, move_words, no_triangle_words, share_words
 
 __all__ = [
     "ages_table",
@@ -77,26 +77,22 @@ def periods_table(study: Study, currency: str) -> Html:
     """Lens 2 in figures."""
     if study.audit is None or study.audit.periods is None:
         return note(_("There are no two periods to compare."))
-    rows = study.audit.periods.moves.set_index("move").loc[list(MOVES)]
-    hidden = hide_moves(rows["customers"].to_dict())
-
-    def shown(name: str, words: str, small: str = "–") -> str:
-        return words if name not in hidden else small if hidden[name] else "–"
-
+    rows, hidden = shown_moves(study.audit.periods)
     frame = pd.DataFrame({
-        _("Customers who"): [move_words(name) for name in rows.index],
-        _("Customers"): [shown(row.Index, number(row.customers), f"<{FEWEST_SHOWN}") for row in rows.itertuples()],
-        _("Profit before"): [shown(row.Index, money(row.before, currency, 0)) for row in rows.itertuples()],
-        _("Profit after"): [shown(row.Index, money(row.now, currency, 0)) for row in rows.itertuples()],
+        _("Customers who"): [move_words(name) for name in rows["move"]],
+        _("Customers"): [number(row.customers) for row in rows.itertuples()],
+        _("Profit before"): [money(row.before, currency, 0) for row in rows.itertuples()],
+        _("Profit after"): [money(row.now, currency, 0) for row in rows.itertuples()],
         _("Moved"): [
-            shown(row.Index, _("{value} ({low} to {high})").format(
+            _("{value} ({low} to {high})").format(
                 value=money(row.moved, currency, 0), low=money(row.low, currency, 0), high=money(row.high, currency, 0)
-            ) if np.isfinite(row.low) else money(row.moved, currency, 0))
+            ) if np.isfinite(row.low) else money(row.moved, currency, 0)
             for row in rows.itertuples()
         ],
     })  # fmt: skip
     caption = _("Two periods: profit before message costs, 95% intervals")
-    return table(frame, caption=joined(sentence(caption), hidden_words(hidden)) if hidden else caption, fold=True)
+    left_out = left_out_words(rows["move"], hidden)
+    return table(frame, caption=joined(sentence(caption), left_out) if left_out else caption, fold=True)
 
 
 def now_table(study: Study) -> Html:

@@ -44,6 +44,7 @@ __all__ = [
     "monthly_trend",
     "period_length",
     "rank_profit",
+    "shown_moves",
     "tenth_shares",
 ]
 
@@ -73,6 +74,9 @@ class TwoPeriods:
     high (95 %)."""
     kept: tuple[float, float, float]
     """Share (0–1) of the earlier period's buyers who bought in the later one, with limits; NaN without any."""
+    together: pd.DataFrame | None = None
+    """`back_more`, `back_less`: those who came back together with those who stayed and brought more, or less; the
+    columns of `moves`."""
 
 
 @dataclass(frozen=True)
@@ -222,28 +226,34 @@ def compare_periods(shop: Shop, period_days: int) -> TwoPeriods | None:
     return TwoPeriods(begins, middle, shop.as_of, *_moved(shop.count(cells.order_by("move", "group"))))
 
 
-def _moved(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float]]:
-    """The rows of `TwoPeriods.moves` and `kept`.
+def _moved(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float], pd.DataFrame]:
+    """`TwoPeriods.moves`, `kept` and `together`.
 
     An amount is the mean over all customers of either period times their number; the jackknife is that of the mean, so
     the interval holds how many there are of each kind.
     """
     every = pd.DataFrame({"move": MOVES, "group": 0, "customers": 0, "before": 0.0, "now": 0.0})
     keys, sums = by_group(pd.concat([cells, every]), ["move"], ["customers", "before", "now"])
-    customers, before, now = sums
-    moved = jackknife_ratio(now - before, np.broadcast_to(customers.sum(axis=0), now.shape))
-    n = customers.sum()
+    at = {move: int(place) for place, move in enumerate(keys["move"])}
+    everybody = sums[0].sum(axis=0)
+    pairs = {f"back_{stayed}": [at["back"], at[stayed]] for stayed in ("more", "less")}
+    keys = pd.concat([keys, pd.DataFrame({"move": list(pairs)})], ignore_index=True)
+    customers, before, now = (
+        np.concatenate([each, [each[places].sum(axis=0) for places in pairs.values()]]) for each in sums
+    )
+    moved = jackknife_ratio(now - before, np.broadcast_to(everybody, now.shape))
+    n = everybody.sum()
     table = keys.assign(
         customers=customers.sum(axis=1).astype(int), before=before.sum(axis=1), now=now.sum(axis=1),
         moved=(now - before).sum(axis=1), low=moved.low * n, high=moved.high * n,
-    ).set_index("move").loc[list(MOVES)]  # fmt: skip
+    ).set_index("move").loc[[*MOVES, *pairs]]  # fmt: skip
     stayed, were = (
         table.loc[["more", "less"], "customers"].sum(),
         table.loc[["more", "less", "left"], "customers"].sum(),
     )
     low, high = wilson(pd.Series([stayed]), pd.Series([were]))
     kept = (stayed / were, float(low[0]), float(high[0])) if were else (float("nan"),) * 3
-    return table.reset_index(), kept
+    return table.loc[list(MOVES)].reset_index(), kept, table.loc[list(pairs)].reset_index()
 
 
 def hide_moves(customers: Mapping[str, int]) -> dict[str, bool]:
@@ -262,6 +272,26 @@ def hide_moves(customers: Mapping[str, int]) -> dict[str, bool]:
     if hidden and stayed:
         hidden[min(stayed, key=lambda move: customers[move])] = False
     return hidden
+
+
+def shown_moves(found: TwoPeriods) -> tuple[pd.DataFrame, dict[str, bool]]:
+    """The moves that a page shows, and those that it leaves out, of `hide_moves`.
+
+    Too few who came back are shown together with those hidden beside them: how many these are together follows from
+    the period's buyers and the other moves, which the page shows, too.
+
+    Returns:
+        rows of `TwoPeriods.moves` or `together`, in order; what is left out, empty where nothing is.
+    """
+    hidden = hide_moves(found.moves.set_index("move")["customers"].to_dict())
+    rows = found.moves[~found.moves["move"].isin(hidden)]
+    beside = [move for move, few in hidden.items() if not few]
+    if found.together is None or not beside or set(hidden) != {"back", *beside}:
+        return rows.reset_index(drop=True), hidden
+    pair = found.together[found.together["move"] == f"back_{beside[0]}"]
+    rows = pd.concat([rows, pair]).set_index("move")
+    order = [f"back_{beside[0]}" if move == beside[0] else move for move in MOVES]
+    return rows.loc[[move for move in order if move in rows.index]].reset_index(), {}
 
 
 # --- cohorts ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The decisions of `07_retention` in words, and wording that its figures and tables share."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -23,7 +23,7 @@ __all__ = [
     "gone_words",
     "group_words",
     "grouping_words",
-    "hidden_words",
+    "left_out_words",
     "missing_words",
     "move_words",
     "no_triangle_words",
@@ -403,11 +403,17 @@ def move_words(move: str) -> str:
         "more": _("stayed, and brought more"),
         "less": _("stayed, and brought less"),
         "left": _("left: no purchase in the later period"),
+        "back_more": _("stayed or came back, and brought more"),
+        "back_less": _("stayed and brought less, or came back"),
     }[move]
 
 
-def hidden_words(hidden: Mapping[str, bool]) -> str:
-    """Which moves are not shown and why; empty where all are."""
+def left_out_words(shown: Iterable[str], hidden: Mapping[str, bool]) -> str:
+    """Which moves are not shown, or not alone, and why; empty where all are."""
+    if any(move.startswith("back_") for move in shown):
+        return _("Fewer than {n} came back after a period without, so they are shown with others.").format(
+            n=number(FEWEST_SHOWN)
+        )
     if not hidden:
         return ""
     words = _("Moves of fewer than {n} customers are not shown.").format(n=number(FEWEST_SHOWN))

@@ -14,7 +14,7 @@ import pandas as pd
 from smsroi_helpers import locale
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import amount, outcome_label
+from smsroi_helpers.pages import amount, outcome_label, segment_name
 from smsroi_helpers.runner.frame import RUN_NAME, day_words, read_json
 
 __all__ = ["cause_words", "find_causes", "list_changes", "read_decisions"]
@@ -76,7 +76,7 @@ def list_changes(
             continue
         # If only the value has changed, the action is not repeated.
         moved = old[0] == new[0]
-        question = " · ".join(x for x in (key[1], key[2]) if x)
+        question = " · ".join(x for x in (key[1], segment_name(key[2]) if key[2] else "") if x)
         rows.append(
             {
                 "question": redact(question),

@@ -51,6 +51,15 @@ def _words() -> list[tuple[str, str]]:
             _("Customers drawn by chance who get no texts, so that the effect of texts can be measured."),
         ),
         (_("incremental"), _("What would not have come without the texts.")),
+        (
+            _("attributed"),
+            _(
+                "Orders credited to a text because they followed it within some time. Customers who would have bought"
+                " anyway are credited too, so it is no effect."
+            ),
+        ),
+        (_("last touch"), _("An order is credited to the last text before it.")),
+        (_("message / messages"), _("Whatever went out to a customer by any channel: a text, or an e-mail.")),
         (_("subscriber"), _("A customer who gave consent to texts and has not withdrawn it.")),
         (
             _("exploring share"),
@@ -92,7 +101,10 @@ def _words() -> list[tuple[str, str]]:
         (_("CUPED"), _("Deducts what customers did before the test, which makes the interval narrower.")),
         (
             _("RFM"),
-            _("Recency, frequency and monetary value of purchases, from which the groups are made by rules."),
+            _(
+                "Recency, frequency and monetary value of purchases, from which rules make the groups gold, value,"
+                " growth, dormant and lost; the page on segments has the rules."
+            ),
         ),
         (
             _("BG/NBD / MBG/NBD / Pareto/NBD"),
@@ -113,7 +125,7 @@ def _words() -> list[tuple[str, str]]:
 
 
 def link_words(page: str) -> tuple[str, list[Word]]:
-    """Link each term to its definition where it first stands in a paragraph or a caption.
+    """Link each term to its definition where it first stands in a paragraph, an item of a list or a caption.
 
     Args:
         page: body of a page, as HTML.
@@ -134,12 +146,15 @@ def link_words(page: str) -> tuple[str, list[Word]]:
 
 def _bounded(name: str) -> str:
     """A pattern of a whole word; Chinese has no blanks between words."""
-    before = r"(?<![\w/])" if re.match(r"[A-Za-z0-9]", name) else ""
-    after = r"(?![A-Za-z0-9/]|-\w)" if re.search(r"[A-Za-z0-9]$", name) else ""
+    before = r"(?<![\w/.])" if re.match(r"[A-Za-z0-9]", name) else ""
+    after = r"(?![A-Za-z0-9_/]|[-.]\w)" if re.search(r"[A-Za-z0-9]$", name) else ""
     return f"{before}{re.escape(name)}{after}"
 
 
-_TEXTS = re.compile(r"<(p|figcaption|caption)\b[^>]*>.*?</\1>", re.DOTALL)
+_TEXTS = re.compile(
+    r'<(p|li|figcaption|caption)\b(?! class="q")[^>]*>(?:(?!<(?:p|li|div|ul|ol|table)\b).)*?</\1>', re.DOTALL
+)
+"""What may have links: no headings, and no questions above their answers, which are headings too."""
 _CLOSED = re.compile(r"<(a|code|math|svg)\b.*?</\1>|<[^>]+>", re.DOTALL)
 """What no link may stand in: links, code, formulas, pictures, and tags themselves."""
 

@@ -65,10 +65,8 @@ def find_lead(
         against = _against(best["money"], is_total=best["unit"] == "money" and not is_plan)
         worth = _worth_sentence(against, best["worth"])
         if is_plan:
-            one_by_one = _("The other questions take one thing at a time; do not add their amounts to it.")
-            return _("What to do next"), _together(
-                _action_sentence(best["action"]), worth, best["cash"], one_by_one if len(recommended) > 1 else ""
-            )
+            # That its amount and those of the other questions do not add up stands below them.
+            return _("What to do next"), _together(_action_sentence(best["action"]), worth, best["cash"])
         more = (
             ""
             if len(recommended) == 1

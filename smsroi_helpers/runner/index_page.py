@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from smsroi_helpers import locale
@@ -20,6 +21,7 @@ from smsroi_helpers.pages import (
     evidence_words,
     money_kind_words,
     outcome_label,
+    question_anchor,
     segment_name,
     sentence_case,
     stage_words,
@@ -36,7 +38,7 @@ from smsroi_helpers.runner.frame import (
     template,
     title_words,
 )
-from smsroi_helpers.runner.glossary import long_run_meaning
+from smsroi_helpers.runner.glossary import link_words, long_run_meaning
 from smsroi_helpers.runner.index_lead import find_lead, is_decided_test, is_recommended_plan
 from smsroi_helpers.runner.index_sums import together
 from smsroi_helpers.runner.months_strip import months_strip
@@ -44,6 +46,9 @@ from smsroi_helpers.runner.next_tests import list_next_tests
 from smsroi_helpers.runner.track_record import read_track_record
 
 __all__ = ["index_page"]
+
+_WORDS = "<!-- the words of the page -->"
+"""Where the index has its glossary: which words are in it is known once the rest is written."""
 
 
 def index_page(
@@ -70,8 +75,6 @@ def index_page(
     }
     rows = [_row(group, currency, pages, groupings) for group in _by_question(decisions)]
     for row in rows:
-        titled = next((title for name, title in questions.items() if f"{name}.html" == row["page"]), "")
-        row["title"] = "" if titled == row["question"] else titled
         row["lists"] = find_list(run_dir, row, f"{manifest.get('report', '')}/{manifest['run']}")
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
     tests = [row for row in rows if is_decided_test(row)]
@@ -90,6 +93,7 @@ def index_page(
         alerts=_banner(run_dir, pages),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
+        words_here=Markup(_WORDS),  # noqa: S704 - a constant
         facts=[row for row in rows if row["kind"] not in of_kind and row not in tests],
         warnings=_warnings(run_dir, manifest),
         changes=list_changes(run_dir, manifest, decisions, earlier_runs),
@@ -99,6 +103,8 @@ def index_page(
             run=manifest["run"], time=moment_words(manifest["finished"])
         ),
     )
+    text, words = link_words(body)
+    body = text.replace(_WORDS, template("words.html.j2").render(words=words) if words else "")
     return framed(body, f"{heading} · {title_words(source)}", manifest["language"])
 
 
@@ -155,7 +161,7 @@ def _row(
         "label": label,
         "meaning": meaning,
         "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),
-        "page": pages.get(main["stage"], ""),
+        "page": _place(pages.get(main["stage"], ""), main["question"]),
         "segments": _segments_sentence(rows, (groupings or {}).get(main["stage"], "")),
         "only_segments": outcome != "do" and any(row["outcome"] == "do" for row in rows),
         "worth": worth,
@@ -168,6 +174,11 @@ def _row(
         "cash": cash_words(main, currency),
         "numbers": (main.get("value"), main.get("low"), main.get("high")) if worth.value else None,
     }
+
+
+def _place(page: str, question: object) -> str:
+    """Where a page answers a question; empty without a page."""
+    return f"{page}#{question_anchor(str(question))}" if page else ""
 
 
 def _segments_sentence(rows: Sequence[dict[str, Any]], segment_by: str) -> str:
@@ -291,7 +302,8 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     """Return the context line: title, simulated or real, period, customers, as-of date, share of rejected rows."""
     source = manifest["source"]
     tables = source["tables"].values()
-    parts = [title_words(source), simulated_words(source)]
+    title = title_words(source)
+    parts = [title, simulated_words(source)]
     first = min((t["first"] for t in tables if t.get("first")), default=None)
     # Rows after the last day observed are read but not used.
     last = min(max((t["last"] for t in tables if t.get("last")), default=""), str(manifest["as_of"]))
@@ -302,10 +314,11 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     else:
         customers = max((row["customers"] for row in decisions if row.get("customers") is not None), default=None)
     if customers is not None:
-        parts.append(
-            _("{n} customers").format(n=locale.number(customers) if customers >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}")
-        )
-    parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
+        n = locale.number(customers) if customers >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}"
+        # The title of a simulated company has the number already.
+        parts += [] if n in title else [_("{n} customers").format(n=n)]
+    if last != str(manifest["as_of"]):
+        parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
     rows_in = sum(t["rows_in"] for t in tables)
     # Merged rows are in others, guests' orders are counted on the page of the data; neither is rejected.
     rejected = rows_in - sum(t["rows_out"] + t.get("rows_kept_apart", 0) for t in tables)

@@ -41,7 +41,7 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
         return f"<{FEWEST_SHOWN}" if value < FEWEST_SHOWN else locale.number(value)
 
     def amount(value: float) -> str:
-        return locale.money(value, currency, 0) if currency else locale.number(value)
+        return locale.short_money(value, currency) if currency else locale.number(value)
 
     orders = _("Not known: the source has no complete month of orders.")
     consent = _("Not known: the source does not record opt-ins and opt-outs.")
@@ -54,10 +54,7 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
         _counted(months, "opt_outs", _("Customers who opted out"), count, consent),
         _incremental(_read(run_dir, "incremental_months"), list(months["month"]), amount),
     ]
-    words = _(
-        "{first} to {last}, complete months. The large number and the highlighted bar are those of {last}. A gap is a"
-        " month not known."
-    )
+    words = _("Complete months, {first} to {last}. Number and coloured bar: {last}. Gap: not known.")
     return {"panels": panels, "words": words.format(first=locale.month(first), last=locale.month(last))}
 
 
@@ -142,7 +139,10 @@ def _panel(
     *, reason: str, intervals: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """A panel: what it counts, its last two months in numbers, its picture, and all of its months in words."""
-    said = "; ".join(f"{locale.month(month)}: {word}" for month, word in zip(months, words, strict=True))
+    said = locale.listed(
+        _("{month}: {value}").format(month=locale.month(month), value=word)
+        for month, word in zip(months, words, strict=True)
+    )
     return {
         "title": title,
         "value": words[-1],

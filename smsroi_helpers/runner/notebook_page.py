@@ -105,7 +105,7 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
     text, words = link_words(_cells_to_html(sections, show_code))
     body = template("notebook.html.j2").render(
         context=context,
-        opening=_cells_to_html([opening], show_code),
+        opening=_without_repetition(_cells_to_html([opening], show_code), question),
         in_place_of=reason and locale.sentence(reason),
         sections=shown,
         body=text,
@@ -114,6 +114,15 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         later=_neighbour(path.stem, questions, 1),
     )
     return framed(body, f"{question} · {title_words(source)}", manifest["language"])
+
+
+def _without_repetition(opening: str, question: str) -> str:
+    """The opening without the question above the answer, where the heading of the page asks the same."""
+
+    def kept(asked: re.Match[str]) -> str:
+        return "" if html.unescape(asked[1]) == question else asked[0]
+
+    return re.sub(r'<p class="q">(.*?)</p>', kept, opening, count=1)
 
 
 def _neighbour(name: str, questions: Mapping[str, str], step: int) -> dict[str, str] | None:

@@ -63,6 +63,10 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
         low=found.best.low if found.best else float("nan"),
         high=found.best.high if found.best else float("nan"),
         unit="share" if found.best else "",
+        number_words=_("of the spend that followed, by “{segment}”").format(segment=segment_name(found.best.segment))
+        if found.best
+        else "",
+        level=True,
     )
     what = actions()
     rows = [
@@ -82,6 +86,8 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
             low=one.low,
             high=one.high,
             unit="share",
+            number_words=_("of the spend that followed"),
+            level=True,
             segment=one.segment,
         )
         for one in found.segments

@@ -47,8 +47,9 @@ def curve_figure(curve: BudgetCurve | None, currency: str, weeks: int) -> Html |
     )
     at = int(np.argmin(np.abs(np.array(budget) - curve.best)))
     alt = _("{title}. At {budget} the plan brings {long_run} in the long run and {cash} in its weeks.").format(
-        title=title, budget=money(budget[at], currency), long_run=money(curve.points[at].long_run.value, currency),
-        cash=money(curve.points[at].cash.value, currency),
+        title=title, budget=money(budget[at], currency),
+        **{name: compact_words(each.value, each.low, each.high, currency)
+           for name, each in (("long_run", curve.points[at].long_run), ("cash", curve.points[at].cash))},
     )  # fmt: skip
     caption = _(
         "Profit by budget for all texts of the plan, exploring included, with 95% intervals; the dashed line is where"

@@ -61,6 +61,8 @@ class Evidence:
     """Texts a week that frequency tests tried, ascending."""
     creatives: tuple[str, ...]
     """Texts (variants) that were sent beside others."""
+    members: int = 0
+    """Customers who were in any of the tests, or explored with by a plan: those whose outcomes are the evidence."""
 
     def of_kind(self, kind: str) -> list[Experiment]:
         """The tests of a kind."""
@@ -113,7 +115,7 @@ def collect_evidence(shop: Shop, types: CustomerTypes, practice: measures.Practi
     }  # fmt: skip
     return Evidence(
         shop, channel, tuple(tests), texts, people, codes, tuple(sorted(windows)) or USUAL_WINDOW, tuple(sorted(doses)),
-        _find_creatives(shop, texts),
+        _find_creatives(shop, texts), int(shop.count(members.aggregate(n=members.customer_id.nunique()))["n"].iloc[0]),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def candidates_figure(plan: SendPlan, currency: str) -> Html:
     names = sorted(gains, key=lambda name: gains[name].value)
     shown = [gains[name] for name in names]
     at = np.arange(len(shown))
-    ax = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(shown)))[1]
+    ax = plt.subplots(figsize=(8.2, 1.2 + 0.45 * len(shown)))[1]
     ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)
     ax.hlines(at, [x.low for x in shown], [x.high for x in shown], color=PALETTE["accent"], linewidth=2)
     ax.plot([x.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)

@@ -30,7 +30,7 @@ def track_figure(found: PreviousPlans, currency: str) -> Html | None:
     shown = [(each, each.main) for each in found.plans if each.main is not None and each.main.measured.known]
     if len(shown) < _FEWEST_PLANS:
         return None
-    ax = plt.subplots(figsize=(7.5, 1.4 + 0.5 * len(shown)))[1]
+    ax = plt.subplots(figsize=(8.2, 1.4 + 0.5 * len(shown)))[1]
     at = np.arange(len(shown))[::-1]
     measured = [main.measured for _score, main in shown]
     ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)
@@ -68,7 +68,7 @@ def calibration_figure(score: PlanScore | None, currency: str) -> Html | None:
     rows: tuple[Comparison, ...] = score.tenths
     if not rows:
         return tenths_table(score, currency)  # which says why
-    ax = plt.subplots(figsize=(6.0, 4.4))[1]
+    ax = plt.subplots(figsize=(8.2, 4.4))[1]
     promised = np.array([each.promised for each in rows])
     low, value, high = (
         np.array([getattr(each.measured, name) for each in rows]) for name in ("low", "value", "high")

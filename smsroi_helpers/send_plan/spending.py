@@ -125,6 +125,9 @@ def find_curve(plan: SendPlan) -> BudgetCurve | None:
     for share in (0.0, *(each for each in _SHARES if each * best <= most)):
         lose = share > 1
         limited, choice = rechoose(fitted, economics, steps, share * best * (1 + 1e-9), lose=lose)
+        if share == 1.0:
+            # The plan without a budget, as every other table values it: its halves may spend what each finds worth it.
+            limited = fitted
         long_run, cash = (limited.estimate(each) for each in (limited.long_run, limited.cash))
         points.append(
             BudgetPoint(

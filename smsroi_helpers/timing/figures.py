@@ -123,6 +123,9 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         title=title, window=window_words(best["hour"], best["until"]), share=percent(best["rate"], 1),
         low=percent(best["low"], 1), high=percent(best["high"], 1),
     )  # fmt: skip
+    what = _("Clicks per 100 texts by the hour of sending") if timing.sends.outcome == "click" else _(
+        "Orders per 100 texts by the hour of sending"
+    )  # fmt: skip
     source = (
         _("Randomised: the hour caused the differences.")
         if response.evidence == "randomised"
@@ -132,10 +135,12 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         ax,
         alt=description,
         caption=joined(
+            _("{what}, {n} customers.").format(what=what, n=number(answer.customers)),
             source,
-            _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: not"
-              " distinguishable from the best. Grey: not allowed; the darker, the more customers live where it"
-              " is not."),
+            _("Line: the smooth curve, with its 95% interval at each hour. The interval holds what is not known of the"
+              " level that all hours share, so hours can differ although their bands overlap. Points: as counted."
+              " Green: not distinguishable from the best. Grey: not allowed; the darker, the more customers live where"
+              " it is not."),
             _why_a_gap(answer),
         ),
     )  # fmt: skip

@@ -137,3 +137,16 @@ def test_the_page_says_whose_statement_it_is(shop):
     table = ab_test.pre_period_tables.pre_period_table([found])
     assert "analyst’s statement" in table.text
     assert "attr_visits" in table.markup
+
+
+def test_without_columns_the_page_says_what_the_past_leaves(people, shop):
+    experiment, effects, counted = measured(shop, ())
+    found = measure_reduction(experiment, effects, counted, "revenue", ())
+    row = effects.find("revenue", "b")
+    plain = people.groupby("treated")["after"].agg(["var", "size"])
+    assert found.by_past == pytest.approx(row.standard_error**2 / (plain["var"] / plain["size"]).sum(), rel=0.01)
+    assert np.isnan(found.by_columns)
+    (each,) = ab_test.analyse(shop)
+    shown = ab_test.pre_period_tables.pre_period_table([each]).markup
+    assert f"{100 * each.reduction.by_past:.1f}%" in shown
+    assert "pre_period_columns" in shown

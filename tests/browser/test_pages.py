@@ -103,6 +103,26 @@ def test_axis_labels_leave_ink(open_page: Any, scheme: str) -> None:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_animation_runs(open_page: Any, name: str, viewport: dict[str, int]) -> None:
+    """Whoever waits for a page to come to rest would wait for ever."""
+    page = open_page(name, viewport=viewport)
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_figures_and_tables_have_the_width_of_the_page(open_page: Any) -> None:
+    page = open_page("03_timing", viewport=DESKTOP)
+    column, figure, table = (
+        page.evaluate("x => document.querySelector(x).getBoundingClientRect().width", place)
+        for place in (".body", ".body .chart svg", ".answer table")
+    )
+    assert column > 0.75 * DESKTOP["width"]
+    assert figure > 0.95 * column
+    assert table > 0.9 * column
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_no_violation_of_wcag_and_no_overflow(open_page: Any, name: str, scheme: str, viewport: dict[str, int]) -> None:

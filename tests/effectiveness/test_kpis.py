@@ -101,3 +101,6 @@ def test_money_has_its_currency(two_channels):
     page = effectiveness.tables.definitions_table(two_channels, "EUR").markup
     assert "€1.25" in page  # 500 of attributed revenue ÷ 400 delivered messages
     assert "€" in effectiveness.tables.kpis_table(two_channels, "channel", "EUR").markup
+    by_segment = effectiveness.tables.kpis_table(two_channels, "segment", "EUR")
+    assert "on the day before it" in by_segment.text
+    assert "on the day before it" not in effectiveness.tables.kpis_table(two_channels, "channel", "EUR").text

@@ -88,6 +88,32 @@ def test_without_a_change_no_gain_is_reported(works):
     same = study_with(responsive(np.random.default_rng(91)), practice=int(best))
     found = decide(same, choose_frequencies(same, np.random.default_rng(1)))[0]
     assert (found.outcome, found.reason, found.gain_is_reported) == ("dont", "already_best", False)
+    # What leaving it would bring instead: everybody gets the best frequency already, so the two differ by W alone.
+    tested = [dose for dose in same.fit.frequencies if dose != best]
+    net = {dose: same.fit.net_profit()[0, same.fit.grid_index(dose)] for dose in (best, *tested)}
+    other = max(tested, key=lambda dose: net[dose].mean())
+    leaving = found.leaving
+    assert leaving.texts_per_week == other
+    assert leaving.gain[0] == pytest.approx(4_000 * (net[other] - net[best]).mean())
+    assert leaving.gain[1] < leaving.gain[0] < leaving.gain[2]
+    m = same.fit.profit()[0]
+    cash = (m[same.fit.grid_index(other)] - m[same.fit.grid_index(best)]).mean()
+    assert np.sign(leaving.cash.profit[0]) == np.sign(cash)
+    assert best in leaving.undistinguished
+
+
+def test_staying_says_what_leaving_would_bring(works):
+    best = float(choose_frequencies(works, np.random.default_rng(1))["messages_per_week"].iloc[0])
+    same = study_with(responsive(np.random.default_rng(91)), practice=int(best))
+    policy = choose_frequencies(same, np.random.default_rng(1))
+    found = decide(same, policy)[0]
+    row = put_in_words(found, same, "USD")
+    assert (row.value, row.low, row.high) == found.leaving.gain
+    assert row.unit == "money_per_week"
+    assert "if changed to" in row.number_words
+    assert "A change to" in row.text
+    assert ("Not distinguishable from the best" in row.text) == (len(found.leaving.undistinguished) > 1)
+    assert "If left" in tables.policy_table(policy, "USD").markup
 
 
 def test_a_gain_below_the_smallest_one_is_no_gain(works):

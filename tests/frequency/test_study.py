@@ -20,9 +20,10 @@ from smsroi_helpers.frequency.counts import ALL, count_arms
 from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
+from smsroi_helpers.frequency.shared_wording import opt_out_sentence
 from smsroi_helpers.frequency.study import _find_experiment, read_logs
 from smsroi_helpers.frequency.win_back import win_back
-from smsroi_helpers.frequency.wording import decide, opt_out_sentence
+from smsroi_helpers.frequency.wording import decide
 from smsroi_helpers.measures import PRACTICE_WEEKS
 from smsroi_helpers.segmentation import find_cuts
 from tests.cluster_sources import draw_households, open_households

@@ -78,6 +78,8 @@ def test_paragraphs_are_parted_by_blank_lines_and_put_back():
         (lambda: locale.money(1234.5, "USD"), "US$1,234.50"),
         (lambda: locale.money(1234.5, "JPY"), "JP¥1,234"),
         (lambda: locale.money(130_000.0, "CNY", 0), "¥13万"),
+        (lambda: locale.short_money(232_812.0, "USD"), "US$23.28万"),
+        (lambda: locale.short_money(9_812.4, "USD"), "US$9,812"),
         (lambda: locale.money(-13_000.0, "USD", 0), "−US$1.3万"),
         (lambda: locale.money(250_000_000.0, "CNY", 0), "¥2.5亿"),
         (lambda: locale.money(17_758.0, "CNY", 0), "¥17,758"),

@@ -412,6 +412,19 @@ def test_answer_leads_with_everybody_and_lists_segments() -> None:
     assert "<caption>By segment</caption>" in page
 
 
+def test_a_level_has_its_words_and_no_sign() -> None:
+    given = {"unit": "share", "value": 0.571, "low": 0.552, "high": 0.590, "number_words": "of the spend"}
+    assert pages.amount(_row(**given), "USD").words == "+57.1 of the spend (55.2 to 59.0)"
+    assert pages.amount(_row(**given, level=True), "USD").words == "57.1% of the spend (55.2% to 59.0%)"
+
+
+def test_each_question_has_the_place_that_the_index_leads_to() -> None:
+    rows = [_row(question="When?"), _row(question="On which day? <b>"), _row(question="On which day? <b>")]
+    page = pages.answer(rows, currency="USD").markup
+    assert f'<div class="answer" id="{pages.question_anchor("When?")}"><p class="q">When?</p>' in page
+    assert page.count(f'id="{pages.question_anchor(rows[1]["question"])}">On which day? &lt;b&gt;</') == 1
+
+
 def test_answer_without_decision_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one decision"):
         pages.answer([])
@@ -491,5 +504,5 @@ def test_a_narrow_figure_is_enlarged_towards_the_page():
         return round(float(found[1]) * 4 / 3), int(found[2])
 
     (natural, shown), (wide, as_it_is) = size(5.0), size(14.0)
-    assert shown == pytest.approx(1.2 * natural, abs=2)
-    assert (wide > 925, as_it_is) == (True, wide)
+    assert shown == pytest.approx(1.36 * natural, abs=2)
+    assert (wide > 1056, as_it_is) == (True, wide)

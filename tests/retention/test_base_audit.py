@@ -35,6 +35,9 @@ def test_two_periods_are_counted_by_hand(read_once):
     assert moves["moved"].to_dict() == {"new": 20.0, "back": 15.0, "more": 8.0, "less": -7.5, "left": -35.0}
     assert found.moves["moved"].sum() == pytest.approx(moves["now"].sum() - moves["before"].sum())
     assert found.kept[0] == 3 / 4
+    together = found.together.set_index("move")
+    assert together["moved"].to_dict() == {"back_more": 15.0 + 8.0, "back_less": 15.0 - 7.5}
+    assert together["customers"].to_dict() == {"back_more": 3, "back_less": 2}
     assert base_audit.compare_periods(read_once(orders=ORDERS, source="margin: 0.5\n"), 60) is None
 
 
@@ -78,6 +81,30 @@ def test_the_page_shows_new_customers_where_few_came_back():
         assert "4,777" not in words
         assert "$66" not in words
         assert "Moves of fewer than 10 customers are not shown" in words
+
+
+def test_too_few_who_came_back_are_shown_with_others_and_no_bar_is_blank():
+    columns = {"before": 1.0, "now": 2.0, "low": np.nan, "high": np.nan}
+    moves = pd.DataFrame({
+        "move": base_audit.MOVES, "customers": [459, 6, 900, 800, 1_536], "moved": [1.0, 2.0, 3.0, -4.0, -5.0],
+    }).assign(**columns)  # fmt: skip
+    pairs = pd.DataFrame({"move": ["back_more", "back_less"], "customers": [906, 806], "moved": [5.0, -2.0]})
+    days = [dt.date(2023, 1, day) for day in (1, 15, 28)]
+    found = base_audit.TwoPeriods(*days, moves, (0.5, 0.4, 0.6), pairs.assign(**columns))
+    shown, hidden = base_audit.shown_moves(found)
+    assert shown["move"].tolist() == ["new", "more", "back_less", "left"]
+    assert shown["customers"].sum() == moves["customers"].sum()
+    assert hidden == {}
+
+    class Page:
+        class audit:  # noqa: N801
+            periods = found
+
+    chart = audit_figures.periods_figure(Page, "USD")
+    assert all(bar.get_width() for bar in chart.axes[0].patches)
+    assert len(chart.axes[0].get_yticklabels()) == 4
+    assert "806" in chart.markup
+    assert "Fewer than 10 came back" in audit_tables.periods_table(Page, "USD").markup
 
 
 def test_the_shares_of_the_tenths_have_intervals_that_hold():

@@ -66,6 +66,17 @@ def test_the_list_of_changes_names_the_cause(tmp_path):
     ]
 
 
+def test_changed_answers_name_segments_in_words(tmp_path):
+    previous = tmp_path / "20260601-000000-aaaaaa"
+    row = {"stage": "frequency", "question": "How often?", "segment": "prospect", "outcome": "do", "unit": ""}
+    (previous / "tables" / "decisions").mkdir(parents=True)
+    pd.DataFrame([row | {"action": "Five"}]).to_parquet(previous / "tables" / "decisions" / "04_frequency.parquet")
+    (previous / "manifest.json").write_text(json.dumps(BEFORE))
+    run = tmp_path / "20260608-000000-bbbbbb"
+    found = list_changes(run, BEFORE, [row | {"action": "Six"}], [{"run": previous.name, "as_of": "2026-06-01"}])
+    assert [each["question"] for each in found["rows"]] == ["How often? · not yet bought"]
+
+
 def alerts_of(folder, rows):
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     columns = ["at", "metric", "kind", "scope", "text", "new"]

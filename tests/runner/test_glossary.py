@@ -34,11 +34,16 @@ def test_the_first_place_is_linked_and_no_other():
     [
         "<h2>The holdout</h2>", "<table><tr><td>holdout</td></tr></table>", '<p><a href="x">holdout</a></p>',
         "<p><code>holdout</code></p>", '<p><b title="holdout">x</b></p>', "<p>holdouts, powerful, prepower, ROI2</p>",
-        "<p>no-power-left</p>",
+        "<p>no-power-left</p>", "<p>holdout.opted_in_at, x.holdout, holdout_x</p>", '<p class="q">Why a holdout?</p>',
+        "<ul><li><div>holdout</div></li></ul>",
     ],
 )  # fmt: skip
 def test_headings_tables_links_code_tags_and_parts_of_words_have_no_link(page):
     assert link_words(page) == (page, [])
+
+
+def test_an_item_of_a_list_has_links_too():
+    assert terms("<ol><li>Holdout.</li><li>ROI</li></ol>") == ["held-out", "ROI"]
 
 
 def test_words_are_in_the_order_of_the_alphabet_and_each_has_its_own_place():

@@ -1,6 +1,7 @@
 """Reading test: what a director must find on the index, from its HTML alone."""
 
 import datetime as dt
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from smsroi_helpers import pages
 from smsroi_helpers.runner.months_strip import months_strip
-from tests.runner.test_render import _decision, _manifest, _run, _words
+from tests.runner.test_render import _FINISHED, _code, _decision, _manifest, _run, _shown, _text, _words
 
 MONTHS = [dt.date(2024 + (5 + k) // 12, (5 + k) % 12 + 1, 1) for k in range(12)]  # June 2024 to May 2025
 
@@ -81,9 +83,9 @@ def test_a_recommended_plan_leads_before_single_changes(tmp_path: Path) -> None:
     said = _words(_run(tmp_path / "plan", decisions=[hour, plan])["index.html"])
     assert (
         "What to do next Send by the plan . Compared with today, that is worth $5,000 (95% interval $1,000 to $9,000)"
-        " in the long run. Cash in the next 4 weeks, modelled from a randomised test: +$300 ($100 to $500). The other"
-        " questions take one thing at a time; do not add their amounts to it."
+        " in the long run. Cash in the next 4 weeks, modelled from a randomised test: +$300 ($100 to $500)."
     ) in said
+    assert "Do not add these amounts" in said
     assert said.index("Whom do we text next?") < said.index("When?")
     # A plan that is not recommended is one question among others.
     undecided = _run(tmp_path / "none", decisions=[hour, plan | {"outcome": "not_enough_evidence"}])["index.html"]
@@ -141,3 +143,34 @@ def test_bars_are_in_proportion_from_zero(tmp_path: Path) -> None:
     assert marks[0]["kind"] == "gap"
     heights = [float(mark["height"]) for mark in marks[1:]]
     assert [h / heights[-1] for h in heights] == pytest.approx([k / 11 for k in range(1, 12)], abs=0.003)
+
+
+def test_a_question_has_one_title_on_the_index_and_where_it_leads(tmp_path: Path) -> None:
+    """The heading of the page where it asks the same; else above the answer, or in the table of the other answers."""
+    first, other = "When should a message go out?", "On which weekday? <b>"
+    for number, asked in enumerate((first, "Did it pay? (hour test)")):
+        decisions = [_decision(question=asked), _decision(question=other, outcome="not_enough_evidence")]
+        cells = [
+            _text(f"# {first}"),
+            _text("## Result\n\nThe curve."),
+            _text("## Decision\n\nWhy so."),
+            _code("run.decide()", _shown(pages.answer(pd.DataFrame(decisions), currency="USD"))),
+            _code("run.finish()", _FINISHED),
+        ]
+        made = _run(tmp_path / str(number), cells=cells, decisions=decisions)
+        rows = re.findall(r'<p class="q">(.*?)</p>.*?href="03_timing.html#([\w-]+)"', made["index.html"])
+        assert [title for title, _anchor in rows] == [html.escape(asked), html.escape(other)]
+        page = made["03_timing.html"]
+        for title, anchor in rows:
+            place = re.search(rf'id="{anchor}"[^>]*>(?:<p class="q">)?([^<]*)<', page)
+            assert place, title
+            assert place[1] == title or f"<h1>{title}</h1>" in page.replace(f' id="{title}"', "")
+        assert page.count(html.escape(first)) == 2  # of the page's title and its heading: not above the answer again
+
+
+def test_the_terms_of_the_index_lead_to_one_definition(page: str) -> None:
+    links = re.findall(r'<a class="word" href="#(word-\d+)">(.*?)</a>', page)
+    assert {"95% interval", "long run", "holdout"} <= {words for _anchor, words in links}
+    for anchor, _words_of_it in links:
+        assert page.count(f'<dt id="{anchor}">') == 1
+    assert page.index("<dt id=") > page.index('id="before-you-act"')

@@ -100,6 +100,21 @@ def test_the_page_shows_the_limits(limited):
     assert ("No hour has more than" in said) == bool(plan.limits.capacity_per_hour)
 
 
+def test_one_plan_has_one_value_by_budget_and_with_one_thing_changed(second_plan):
+    plan = second_plan.plan
+    base, curve = what_if(plan)[0], find_curve(plan)
+    (at,) = (point for point in curve.points if point.budget == pytest.approx(curve.best))
+    assert (at.long_run, at.cash) == (base.long_run, base.cash)
+
+
+def test_its_evidence_are_the_members_of_the_tests(second_plan):
+    plan = second_plan.plan
+    tests = [set(test) for _name, test in plan.shop.count(plan.evidence.texts.select("test", "person").distinct())
+             .groupby("test")["person"]]  # fmt: skip
+    assert plan.evidence.members >= len(set.union(*tests))
+    assert decide(plan)[0].evidence_customers == plan.evidence.members != decide(plan)[0].customers
+
+
 def test_where_nothing_is_worth_its_cost_the_page_says_so(second_plan):
     """Texts that cost a thousand times as much; with a budget, money is not what is missing."""
     dear = plan_again(second_plan, cost=1000.0, budget=500.0).plan
