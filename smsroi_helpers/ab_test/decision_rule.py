@@ -85,7 +85,7 @@ class ExperimentDecision:
     """Arm → result of the opt-out guardrail: the increase is shown to be below the margin, or not; `priced` where it is
     not, and the deciding metric counts what opt-outs cost or is shown to pay for them."""
     times: float = _NAN
-    """Times as much data needed for a decision, if the difference stays as it is; NaN where not known."""
+    """Times as much data needed for a decision with 80 % power, if the difference is true; NaN where not known."""
     detectable: float = _NAN
     """The smallest difference per customer that the test detects with 80 % power, with the data so far."""
     wanted: float = _NAN
@@ -355,7 +355,7 @@ def _times(experiment: Experiment, row: ArmEffect, limits: _Limits, threshold: f
 
 
 def _guardrail_times(experiment: Experiment, effects: ArmEffects, arm: str, margin: float) -> float:
-    """Times as much data that would show opt-outs to rise by less than the margin, if their rise stays as it is."""
+    """Times as much data that show opt-outs to rise by less than the margin with 80 % power, if their rise is true."""
     row, control = _find(effects, "opt_out_rate", arm), _find(effects, "opt_out_rate", experiment.control)
     error = row.standard_error
     if not np.isfinite(error):  # of few events there is an exact interval, and no error

@@ -8,6 +8,7 @@ import numpy as np
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Comparison, Ratio
+from smsroi_helpers.statistics import error_of_interval, times_to_settle
 
 __all__ = [
     "EffectDecision",
@@ -36,8 +37,8 @@ class EffectDecision:
     test: Comparison | None = None
     """The test that the factor is from."""
     times: float = float("nan")
-    """Times as many customers that would show it, if the estimate stays; infinite if the estimate is not above 0; NaN
-    if decided, or without an interval."""
+    """Times as many customers that show it with 80 % power if the estimate is true; infinite if it is not above 0;
+    NaN if decided, or without an interval."""
 
 
 def decide(found: Effectiveness) -> EffectDecision:
@@ -68,4 +69,6 @@ def decide(found: Effectiveness) -> EffectDecision:
 def _times(found: Ratio) -> float:
     if not np.isfinite([found.estimate, found.low, found.high]).all():
         return float("nan")
-    return ((found.high - found.low) / 2 / found.estimate) ** 2 if found.estimate > 0 else float("inf")
+    if found.estimate <= 0:
+        return float("inf")
+    return times_to_settle(error_of_interval(found.low, found.high), found.estimate)

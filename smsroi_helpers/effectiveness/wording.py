@@ -274,10 +274,10 @@ def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
-        needed = float(f"{max(answer.times, 1.1) * answer.customers:.2g}")
+        needed = float(f"{answer.times * answer.customers:.2g}")
         words = _(
-            "About {n} customers instead of {now} would show that messages add something, if the estimate stays the"
-            " same. The number on the page of tests is another: it detects a gain of a tenth of what customers bring."
+            "If messages add what is estimated, about {n} customers instead of {now} would show it with 80% power. The"
+            " number on the page of tests is another: it detects a gain of a tenth of what customers bring."
         )
         return [words.format(n=number(needed), now=number(answer.customers))]
     return [_("The estimate is not above zero, so no number of customers can be named.")]

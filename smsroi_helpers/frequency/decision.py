@@ -160,7 +160,7 @@ class FrequencyDecision:
     effect_p: float = float("nan")
     """The p-value for no effect of texts on profit."""
     times: float = float("nan")
-    """How many times as many customer-weeks would be needed for a decision; infinite above `MOST_TIMES`."""
+    """How many times as many customer-weeks a decision takes with 80 % power; infinite above `MOST_TIMES`."""
     needed: NeededTest | None = None
     """The test that would be needed."""
     warnings: tuple[FrequencyWarning, ...] = ()

@@ -19,7 +19,7 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.study import Logs, Study, in_order
-from smsroi_helpers.statistics import GROUPS, LEAST_COVERED, Floats, best_set
+from smsroi_helpers.statistics import GROUPS, LEAST_COVERED, Floats, best_set, error_of_interval, times_to_settle
 
 __all__ = [
     "AS_TODAY",
@@ -180,7 +180,7 @@ def choose_frequencies(
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
         where the frequency stays as it is, leave_for (the best of the other frequencies tested), leave, leave_low,
         leave_high (the long-run gain of changing to it, as `gain`) and leave_cash with limits (its cash, as `cash`);
-        factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
+        factor (how many times as many customer-weeks a decision takes with 80 % power); outcome: `change`, `stay`,
         `not_enough`; reason: `as_today` of a stay without a difference worth naming; of the last `no_effect`,
         `interval`, `practice`, `one_dose`, `not_covered`, `opt_outs_unknown`, `few_in_segment` (the long run and
         cash are NaN). In the
@@ -359,9 +359,9 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float, opt_outs_kn
     if row["gain_high"] < max(threshold, 0.0):
         return {"outcome": "stay", "reason": ""}
     distance = abs(row["gain"] - threshold)
-    half_width = (row["gain_high"] - row["gain_low"]) / 2
+    error = error_of_interval(row["gain_low"], row["gain_high"])
     return {
         "outcome": "not_enough",
         "reason": "interval",
-        "factor": float((half_width / distance) ** 2) if distance > 0 else np.inf,
+        "factor": times_to_settle(error, distance) if distance > 0 else np.inf,
     }

@@ -249,10 +249,13 @@ def _try_sentence(found: FrequencyDecision, currency: str) -> str:
 
 
 def _settling_sentence(found: FrequencyDecision) -> str:
-    """How much more data would be needed for a decision, if the estimate stays as it is."""
+    """How much more data would be needed for a decision, with 80 % power if the estimate is true."""
     if not np.isfinite(found.times):
         return _("No test of bearable size would settle it: nothing much hangs on it.")
-    more = _("It would take about {n} customers in such a test to settle it, or {factor} times as many weeks.")
+    more = _(
+        "If the estimate is true, about {n} customers in such a test, or {factor} times as many weeks, settle it with"
+        " 80% power."
+    )
     return more.format(n=number(_two_figures(found.customers * found.times)), factor=number(found.times, 1))
 
 

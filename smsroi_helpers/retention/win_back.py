@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from smsroi_helpers.experiments import Experiment, count_by_segment, moments_of
 from smsroi_helpers.retention.texting import assigned_by_day
@@ -20,6 +19,7 @@ from smsroi_helpers.statistics import (
     always_valid_half_width,
     compare,
     difference_of_rates,
+    error_of_interval,
     estimate_means,
     information,
     share_variance,
@@ -127,7 +127,7 @@ def _win_back(
         found = compare(arms, "none", level)
         profit = (float(found.estimate[1]), float(found.low[1]), float(found.high[1]))
         if experiment.state == "running" and np.isfinite(profit[1]):
-            error = (profit[2] - profit[1]) / 2 / norm.ppf((1 + level) / 2)
+            error = error_of_interval(profit[1], profit[2], level)
             half_width = float(
                 always_valid_half_width(error, information(assigned_by_day(experiment), experiment.last), level)
             )

@@ -23,6 +23,7 @@ __all__ = [
     "MOST_TIMES",
     "POWER",
     "detectable_difference",
+    "error_of_interval",
     "power_of_difference",
     "sample_size",
     "standard_error",
@@ -50,6 +51,15 @@ def standard_error(standard_deviation: ArrayLike, treated: ArrayLike, control: A
     """
     n1, n0 = np.asarray(treated, float), np.asarray(control, float)
     return np.asarray(standard_deviation, float) * np.sqrt(1 / n1 + 1 / n0)
+
+
+def error_of_interval(low: float, high: float, level: float = 1 - ALPHA) -> float:
+    """The standard error of an estimate with a normal, two-sided interval.
+
+    >>> round(error_of_interval(-1.96, 1.96), 3)
+    1.0
+    """
+    return float((high - low) / 2 / norm.ppf((1 + level) / 2))
 
 
 def power_of_difference(difference: float, standard_error: float, comparisons: int = 1) -> float:
@@ -117,35 +127,43 @@ def sample_size(
 
 
 def times_to_settle(
-    standard_error: float, gap: float, *, comparisons: int = 1, information: float | None = None
+    standard_error: float,
+    gap: float,
+    *,
+    comparisons: int = 1,
+    information: float | None = None,
+    power: float = POWER,
 ) -> float:
-    """How many times as much data makes the interval exclude a threshold, if the estimate stays as it is.
+    """How many times as much data makes the interval exclude a threshold with this power, if the estimate is true.
 
     Args:
         standard_error: of the estimate today.
         gap: from the estimate to the threshold, > 0.
         comparisons: the number of arms compared with the control.
         information: of the always-valid interval today, if it decides; None if the fixed interval decides.
+        power: the wanted power (0–1). With 0.5 the interval just excludes the threshold if the estimate stays as it is.
 
     Returns:
-        the factor. For the always-valid interval: 1 where the threshold is excluded already, infinity above
+        the factor. For the always-valid interval: 1 where it is reached already, infinity above
         `MOST_TIMES`. NaN where no interval is known.
 
-    >>> round(times_to_settle(1.0, 0.98), 2)  # half of 1.96 standard errors: four times the customers
+    >>> round(times_to_settle(1.0, 0.98, power=0.5), 2)  # half of 1.96 standard errors: four times the customers
     4.0
+    >>> round(times_to_settle(1.0, 0.98), 2)  # (1.96 + 0.84)² / 0.98²
+    8.17
     """
     if not (np.isfinite(standard_error) and standard_error > 0 and gap > 0):
         return float("nan")
     level = 1 - ALPHA / comparisons
     if information is None:
-        return float((norm.ppf((1 + level) / 2) * standard_error / gap) ** 2)
+        return float(((norm.ppf((1 + level) / 2) + norm.ppf(power)) * standard_error / gap) ** 2)
     if not np.isfinite(information):
         return float("nan")
 
     def over(log_times: float) -> float:
         times = float(np.exp(log_times))
-        half_width = always_valid_half_width(standard_error / np.sqrt(times), information * times, level)
-        return float(half_width) - gap
+        error = standard_error / np.sqrt(times)
+        return float(always_valid_half_width(error, information * times, level) + norm.ppf(power) * error) - gap
 
     if over(np.log(MOST_TIMES)) > 0:
         return float("inf")

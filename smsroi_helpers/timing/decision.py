@@ -14,7 +14,7 @@ import pandas as pd
 from smsroi_helpers.contract import Design, Evidence, worked_out
 from smsroi_helpers.experiments import price_clicks
 from smsroi_helpers.measures import RULES
-from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES
+from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES, error_of_interval, times_to_settle
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.response import ALL, HourResponse, smoothness_p
@@ -67,8 +67,6 @@ CASH_WEEKS = 12
 Interval = tuple[float, float, float]
 _MATERIAL = 0.01
 """Share (0–1) of today's texts at hours that are not allowed from which the advice is to move them."""
-_LEAST_TIMES = 1.1
-"""Times as many texts that are named at least: the present number did not decide."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class HourDecision:
     """The estimates; None where hours cannot be compared."""
     hours: HoursFound = "no_difference"
     times: float = float("nan")
-    """Times as many texts that would give a decision if the estimate stays as it is; infinite above `MOST_TIMES`."""
+    """Times as many texts that give a decision with 80 % power if the estimate is true; infinite above `MOST_TIMES`."""
     warnings: tuple[HourWarning, ...] = ()
     """Only for all customers."""
     texted: int = 0
@@ -269,16 +267,16 @@ def _evidence_of_money(timing: Timing, evidence: Design) -> Evidence:
 def _times_to_settle(answer: Answer) -> float:
     """How many times as many texts would put the gain's lower limit above the smallest worthwhile gain.
 
-    Assumes that the estimate stays as it is. Infinite above `MOST_TIMES`, and where the estimate is not above the
+    With a power of 80 %, if the estimate is true. Infinite above `MOST_TIMES`, and where the estimate is not above the
     smallest worthwhile gain.
     """
     gain, low, _high = answer.gain()
-    half_width, gap = gain - low, gain - answer.smallest_gain
+    gap = gain - answer.smallest_gain
     if not gap > 0:
         return float("inf")
-    times = (half_width / gap) ** 2
+    times = times_to_settle(error_of_interval(low, 2 * gain - low), gap)
     # Holm's correction over the segments needs a little more than the interval alone.
-    times = max(times, _LEAST_TIMES) if answer.adjusted_p < ALPHA else max(times, 1.2) * 1.3
+    times = times if answer.adjusted_p < ALPHA else max(times, 1.2) * 1.3
     return times if times <= MOST_TIMES else float("inf")
 
 

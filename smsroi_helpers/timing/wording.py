@@ -387,14 +387,14 @@ def _no_gain_sentence(answer: Answer, timing: Timing) -> str:
 
 
 def _settling_sentence(times: float) -> str:
-    """How much more data would show the difference, if the estimate stays as it is."""
+    """How much more data would show the difference, with 80 % power if the estimate is true."""
     if not np.isfinite(times):
-        return _("If it stays as it looks, a test with {n} times as many texts would not show it either.").format(
+        return _("If the estimate is true, a test with {n} times as many texts may not show it either.").format(
             n=number(MOST_TIMES)
         )
-    return _("If it stays as it looks, about {factor} times as many texts in the test would settle it.").format(
-        factor=number(times, 1)
-    )
+    return _(
+        "If the estimate is true, about {factor} times as many texts in the test settle it with 80% power."
+    ).format(factor=number(times, 1))
 
 
 def _caveat(found: HourDecision, timing: Timing) -> str:

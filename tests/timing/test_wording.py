@@ -83,12 +83,12 @@ def test_only_a_running_test_can_run_on(clear, state, action):
 
 
 def test_the_number_of_texts_that_would_decide_is_never_the_present_one(clear):
-    """At p below 0.05 and an interval that just reaches the smallest gain, 1.0 times as many texts did not decide."""
+    """Where the interval just reaches the smallest gain, as many texts decide every second time; 80 % takes twice."""
     seen = looked(clear)
     answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
     answer = dataclasses.replace(answer, smallest_gain=answer.gain()[1] * 1.0001)
     found = decide(seen, [answer])[0]
-    assert (found.reason, found.times) == ("undecided", 1.1)
+    assert (found.reason, found.times) == ("undecided", pytest.approx(((1.96 + 0.8416) / 1.96) ** 2, rel=1e-2))
 
 
 def test_a_test_that_cannot_decide_has_a_size_named(clear):
@@ -97,7 +97,7 @@ def test_a_test_that_cannot_decide_has_a_size_named(clear):
     answer = dataclasses.replace(answer, smallest_gain=answer.gain()[0])
     decision = timing_wording.decide(seen, [answer])[0]
     assert "more than 50 times as many texts" in decision.action
-    assert "with 50 times as many texts would not show it either" in decision.text
+    assert "with 50 times as many texts may not show it either" in decision.text
 
 
 @pytest.mark.parametrize("click", [None, PRICE])
