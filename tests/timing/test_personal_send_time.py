@@ -78,7 +78,7 @@ def test_activity_alone_does_not_lead_to_own_hours(make_source, open_source, tmp
     assert not personal.slope.low > 0
     assert not personal.used
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
-    assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}
+    assert "personal" not in set(pd.read_parquet(tmp_path / "hours.parquet")["basis"])
     assert text in timing_tables.personal_table(personal).markup
 
 
