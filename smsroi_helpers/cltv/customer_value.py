@@ -26,9 +26,11 @@ def customer_values(shop: Shop, forecast: Forecast) -> ir.Table:
     Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` are a confidence
     interval of expected_value (parameters alone). `cltv_low` and `cltv_high` are a prediction interval of what this
     customer will actually bring (parameters and randomness). Where the value of a purchase is not known, money is null.
+    `horizon_weeks` says over how many weeks orders and money are expected.
     """
     extra = ("recency_days", "T_days", "scale", "repeat_spend", "discounted_orders")
-    return value_rows(shop, forecast).drop(*extra).order_by("customer_id")
+    rows = value_rows(shop, forecast).drop(*extra)
+    return rows.mutate(horizon_weeks=ibis.literal(forecast.horizon_weeks, "int64")).order_by("customer_id")
 
 
 def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:

@@ -211,7 +211,7 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
     Returns:
         customer_id, p_alive, silent_weeks (since the last purchase), frequency, value_at_risk: the
         customer's value over the horizon if alive, times 1 − P(alive); the highest first. Null where the value of a
-        purchase is not known; then those with the most purchases at risk first.
+        purchase is not known; then those with the most purchases at risk first. horizon_weeks: of the value.
 
     Raises:
         ValueError: the forecast is by BG/NBD.
@@ -227,6 +227,7 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
         silent_weeks=(rows.T_days - rows.recency_days) / 7,
         frequency=rows.frequency,
         value_at_risk=rows.cltv,
+        horizon_weeks=ibis.literal(forecast.horizon_weeks, "int64"),
     )
 
 

@@ -181,7 +181,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "customer_base_audit": ("lens", "group", "measure", "customers", "value", "low", "high"),
     "warning_quality": (
         "warning", "warned_on", "weeks", "customers", "warned", "away", "precision", "precision_low", "precision_high",
-        "recall", "recall_low", "recall_high", "ranking",
+        "recall", "recall_low", "recall_high", "ranking", "listed",
     ),
     "send_plan": (
         "customer_id", "send_at", "campaign_id", "variant", "channel", "role", "probability", "reason",

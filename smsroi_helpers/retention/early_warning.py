@@ -2,10 +2,12 @@
 names; and whether the probabilities are right.
 
 P(alive) is that of the purchase models of `cltv`, fitted to the days before its test weeks and compared with what
-customers did in them. Staying away from a shop for the test weeks is not leaving it for good: some of those named by
-mistake are slow, and some of those who stayed away come back. Click fading compares subscribers who had clicked earlier
-and stopped with those who went on clicking, by what both did in the weeks after. The list of today's customers is in
-the table `churn_warnings` (02_cltv), today's fading by segment on 04_frequency.
+customers did in them. It ranks customers better than it counts those who have left, so the test warns of as large a
+share of the customers as the list of today has: those with the lowest P(alive). Staying away from a shop for the test
+weeks is not leaving it for good: some of those named by mistake are slow, and some of those who stayed away come back.
+Click fading compares subscribers who had clicked earlier and stopped with those who went on clicking, by what both did
+in the weeks after. The list of today's customers is in the table `churn_warnings` (02_cltv), today's fading by segment
+on 04_frequency.
 """
 
 import datetime as dt
@@ -60,6 +62,11 @@ class WarningTest:
     """precision − others; a warning that knows nothing has 0."""
 
     @property
+    def share(self) -> float:
+        """The share (0–1) of the customers who were warned of: the length of the list."""
+        return self.warned / self.customers if self.customers else float("nan")
+
+    @property
     def base(self) -> float:
         """The share of all who had the outcome: the precision of a warning at random."""
         return self.away / self.customers if self.customers else float("nan")
@@ -95,8 +102,13 @@ class AliveTest:
 
     model: str
     threshold: float
-    """Customers with a lower P(alive) are warned of."""
+    """Customers with a lower P(alive) are on the list of today."""
+    listed: int
+    """Customers on it."""
+    people: int
+    """Customers who could be: everybody who has bought."""
     score: WarningTest
+    """Of the test, for a list of as large a share of the customers."""
     ranking: float
     """The probability (0–1) that of a customer who stayed away and one who bought, the former had the lower P(alive)
     (the area under the ROC curve); 0.5 knows nothing."""
@@ -104,27 +116,45 @@ class AliveTest:
     """By P(alive): lowest, highest, customers, predicted, low, high (share expected to buy), bought (share who did)."""
 
 
-def evaluate_alive(comparison: cltv.ModelComparison, tested: cltv.Holdout, alive_below: float) -> AliveTest:
-    """How P(alive) before the test weeks predicted who would stay away in them.
+def evaluate_alive(
+    comparison: cltv.ModelComparison, tested: cltv.Holdout, today: pd.DataFrame, alive_below: float
+) -> AliveTest:
+    """How P(alive) before the test weeks predicted who would stay away in them, for a list as long as today's.
 
     Args:
         comparison: of `cltv.compare_models`.
         tested: of `cltv.holdout_test`.
-        alive_below: customers with a lower P(alive) are warned of (0–1).
+        today: p_alive (on the last day observed, under the same model), customers.
+        alive_below: customers with a lower P(alive) are on the list of today (0–1).
     """
     outcomes = comparison.outcomes
     alive = np.asarray(cltv.probability_alive(comparison.fits[comparison.alive_model], outcomes), float)
     n = outcomes["customers"].to_numpy(int)
     away = outcomes["later_purchases"].to_numpy() == 0
-    warned = alive < alive_below
+    people = int(today["customers"].sum())
+    listed = int(today.loc[today["p_alive"] < alive_below, "customers"].sum())
+    warned = _lowest(alive, n, listed / people if people else 0.0)
     score = score_warning(
         comparison.split, comparison.weeks, warned=int(n[warned].sum()), hits=int(n[warned & away].sum()),
         customers=int(n.sum()), away=int(n[away].sum()),
     )  # fmt: skip
     return AliveTest(
-        comparison.alive_model, alive_below, score, _ranking(alive, away, n),
+        comparison.alive_model, alive_below, listed, people, score, _ranking(alive, away, n),
         tested.by_alive[["lowest", "highest", "customers", "predicted", "low", "high", "bought"]],
     )  # fmt: skip
+
+
+def _lowest(alive: np.ndarray, customers: np.ndarray, share: float) -> np.ndarray:
+    """(cells,): whether they are among the share (0–1) of the customers with the lowest P(alive).
+
+    Customers alike are all in or all out, so the share is the nearest to the one asked for.
+
+    >>> _lowest(np.array([0.9, 0.1, 0.5, 0.1]), np.array([5, 1, 3, 1]), 0.45).tolist()
+    [False, True, True, True]
+    """
+    levels, place = np.unique(alive, return_inverse=True)
+    reached = np.concatenate([[0.0], np.cumsum(np.bincount(place, customers, len(levels))) / customers.sum()])
+    return np.asarray(place < int(np.abs(reached - share).argmin()))
 
 
 def _ranking(alive: np.ndarray, away: np.ndarray, customers: np.ndarray) -> float:

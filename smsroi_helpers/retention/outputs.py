@@ -76,17 +76,19 @@ def warnings_table(study: Study) -> pd.DataFrame:
 
     Returns:
         warning (`alive`, `opt_out` and `no_purchase` of fading clicks), warned_on, weeks, customers, warned, away,
-        precision, recall, each with low and high; ranking (area under the ROC curve; NaN for clicks).
+        precision, recall, each with low and high; ranking (area under the ROC curve; NaN for clicks); listed (customers
+        on the list of today, as large a share of whom the test warned of; NaN for clicks).
     """
     tests = {**({"alive": study.model.alive.score} if study.model else {}), **study.fading}
     rows = []
     for name, score in tests.items():
-        ranking = study.model.alive.ranking if name == "alive" and study.model else np.nan
-        numbers = [*score.precision, *score.recall, ranking]
+        alive = study.model.alive if name == "alive" and study.model else None
+        ranking, listed = (alive.ranking, alive.listed) if alive else (np.nan, np.nan)
+        numbers = [*score.precision, *score.recall, ranking, listed]
         rows.append([name, score.warned_on, score.weeks, score.customers, score.warned, score.away, *numbers])
     columns = [
         "warning", "warned_on", "weeks", "customers", "warned", "away", "precision", "precision_low", "precision_high",
-        "recall", "recall_low", "recall_high", "ranking",
+        "recall", "recall_low", "recall_high", "ranking", "listed",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 

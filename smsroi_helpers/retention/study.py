@@ -128,7 +128,7 @@ def analyse(
         channel: of the texts; empty: as `measures.choose_channel` chooses.
         gone_share: share (above 0.75, below 1) of repeat purchases that come within the silence after which a customer
             counts as gone; 0: as `choose_silence` chooses.
-        alive_below: customers with a lower P(alive) are warned of (0–1).
+        alive_below: customers with a lower P(alive) are on the list of today (0–1).
         horizon_weeks: of the value of a point of retention.
         yearly_discount_rate: likewise.
         period_days: of the audit; 0: a year, at most half of the log.
@@ -209,7 +209,9 @@ def fit_purchase_model(
     except NotEnoughData as too_few:
         return None, str(too_few)
     gains = cltv.gains(forecast, cltv.count_segments(shop, segment_by))
-    return PurchaseModel(evaluate_alive(comparison, tested, alive_below), gains, forecast), ""
+    alive_fit = cltv.fit_purchases(cells, comparison.alive_model, shop.recall)
+    today = cells[["customers"]].assign(p_alive=cltv.probability_alive(alive_fit, cells))
+    return PurchaseModel(evaluate_alive(comparison, tested, today, alive_below), gains, forecast), ""
 
 
 def try_silences(shop: Shop) -> list[Silence]:

@@ -1,7 +1,7 @@
 """The words on early warnings of `07_retention`."""
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, number, percent
+from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.retention.early_warning import AliveTest
 
 __all__ = [
@@ -21,17 +21,25 @@ def warning_decision(alive: AliveTest) -> Decision:
         action = _("Do not use P(alive) as a warning: in the test it named customers no better than chance")
     else:
         action = _("P(alive) warns of no customer here: it is high for everybody")
-    if score.warned:
-        text = _(
-            "Of the {n} customers it warned of, {precision} bought nothing in the {weeks} weeks after, of the others"
-            " {others}. It named {recall} of all who bought nothing."
-        ).format(
-            n=number(score.warned), precision=percent(score.precision[0]), weeks=number(score.weeks),
-            others=percent(score.others[0]), recall=percent(score.recall[0]),
+    if score.warned == score.customers > 0:
+        text = _("Today’s list has everybody who has bought, so it tells nobody from the others.")
+    elif score.warned:
+        text = joined(
+            _("Today’s list warns of {share} of all {all} buyers: those with a P(alive) below {threshold}.").format(
+                share=percent(alive.listed / alive.people), all=number(alive.people), threshold=percent(alive.threshold)
+            ),
+            _(
+                "Of a list as long on {day} ({n} of {all} customers), {precision} bought nothing in the {weeks} weeks"
+                " after, of the others {others}. It named {recall} of all who bought nothing."
+            ).format(
+                day=day(score.warned_on), n=number(score.warned), all=number(score.customers),
+                precision=percent(score.precision[0]), weeks=number(score.weeks), others=percent(score.others[0]),
+                recall=percent(score.recall[0]),
+            ),
         )  # fmt: skip
     else:
-        text = _("None of {n} customers had a P(alive) below {threshold}, so it warned of nobody.").format(
-            n=number(score.customers), threshold=percent(alive.threshold)
+        text = _("None of {n} customers has a P(alive) below {threshold}, so it warns of nobody.").format(
+            n=number(alive.people), threshold=percent(alive.threshold)
         )
     return Decision(
         stage="retention",

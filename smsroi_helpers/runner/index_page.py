@@ -28,7 +28,7 @@ from smsroi_helpers.pages import (
 )
 from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
 from smsroi_helpers.runner.changes import list_changes, read_decisions
-from smsroi_helpers.runner.customer_lists import find_list
+from smsroi_helpers.runner.customer_lists import Lists
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -56,6 +56,7 @@ def index_page(
     manifest: Mapping[str, Any],
     questions: Mapping[str, str],
     earlier_runs: Sequence[Mapping[str, Any]],
+    lists: Lists,
 ) -> str:
     """Return the index of a run, as a complete page.
 
@@ -64,6 +65,7 @@ def index_page(
         manifest: manifest of the run.
         questions: notebook → question that its page answers, for each notebook with a page.
         earlier_runs: earlier complete runs of the report, newest first.
+        lists: of `customer_lists.write_lists`.
     """
     source = manifest["source"]
     currency = source.get("currency") or ""
@@ -75,7 +77,7 @@ def index_page(
     }
     rows = [_row(group, currency, pages, groupings) for group in _by_question(decisions)]
     for row in rows:
-        row["lists"] = find_list(run_dir, row, f"{manifest.get('report', '')}/{manifest['run']}")
+        row["lists"] = lists.link(run_dir, row, f"{manifest.get('report', '')}/{manifest['run']}")
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
     tests = [row for row in rows if is_decided_test(row)]
     heading, lead = find_lead(rows, of_kind, tests)
@@ -86,6 +88,7 @@ def index_page(
         gains=_scales(of_kind["gain"], currency, _("today")),
         long_run=_long_run_words(rows),
         sums=together(of_kind["gain"]),
+        together=lists.together,
         tests=_scales(tests, currency, _("control")),
         strip=months_strip(run_dir, currency),
         next_tests=list_next_tests(rows),

@@ -63,8 +63,10 @@ def render_run(
     for name in questions:
         page = notebook_page(run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions)
         written.append(write_page(run_dir / f"{name}.html", page))
-    write_lists(run_dir, read_decisions(run_dir))
-    index = index_page(run_dir, manifest, questions, earlier_runs)
+    lists = write_lists(
+        run_dir, read_decisions(run_dir), currency=manifest["source"].get("currency") or "", as_of=manifest["as_of"]
+    )
+    index = index_page(run_dir, manifest, questions, earlier_runs, lists)
     written.append(write_page(run_dir / "index.html", index))
     return written
 

@@ -27,7 +27,7 @@ from smsroi_helpers.send_plan.recipients import RecipientPlan, list_recipients, 
 from smsroi_helpers.send_plan.spending import BudgetCurve, find_curve
 from smsroi_helpers.send_plan.surrogate_index import LongRunCheck, check_long_run
 from smsroi_helpers.send_plan.what_if import WhatIf, what_if
-from smsroi_helpers.send_plan.wording import decide
+from smsroi_helpers.send_plan.wording import decide, role_words
 
 __all__ = [
     "NEEDS",
@@ -51,6 +51,7 @@ __all__ = [
     "make_plan",
     "plan_recipients",
     "plan_rows",
+    "role_words",
     "rule_rows",
     "score_plans",
     "score_rows",

@@ -27,12 +27,15 @@ __all__ = [
     "NO_CONSENT",
     "NO_OPT_OUTS",
     "OPTED_OUT",
+    "OPT_OUTS_UNKNOWN",
     "PASSED",
     "UNDECIDED",
     "UNKNOWN",
     "HandOver",
     "LeftOut",
     "judge_plan",
+    "mark_listed",
+    "mark_rows",
     "write_list",
 ]
 
@@ -43,6 +46,8 @@ UNKNOWN = "unknown_customer"
 """The source knows this customer no longer, for example because the data were erased."""
 OPTED_OUT = "opted_out"
 NO_CONSENT = "no_consent"
+OPT_OUTS_UNKNOWN = "opt_outs_unknown"
+"""The source records no opt-outs: who has opted out would be texted."""
 UNDECIDED = "not_decided"
 """The plan is not shown to be worth more than today's practice: only what explores is sent."""
 _UNPLANNED = "no_gain"
@@ -184,11 +189,7 @@ def _plan_id(shop: Shop, rows: ir.Table) -> str:
 
 
 def judge_plan(shop: Shop, plan: ir.Table, now: dt.datetime, *, explore_only: bool = False) -> ir.Table:
-    """Every row of a plan with the reason why it is left out of the list; null where it is in it.
-
-    The first reason counts: held out, no text planned, not decided, time passed, not known any more, opted out, no
-    consent. Consent
-    must be in force at `now`, and by everything that the source records: an opt-out with a later time counts too.
+    """The columns of a list for every row of a plan, with the reason why it is left out; null where it is in it.
 
     Args:
         shop: the source.
@@ -205,6 +206,26 @@ def judge_plan(shop: Shop, plan: ir.Table, now: dt.datetime, *, explore_only: bo
         "role", customer_id=plan.customer_id.cast("string"), send_at=plan.send_at.cast("timestamp"),
         expected_profit=plan.expected_profit.cast("float64"), **texts,
     )  # fmt: skip
+    return mark_rows(shop, rows, now, explore_only=explore_only).select(*COLUMNS, "left_out")
+
+
+def mark_rows(shop: Shop, rows: ir.Table, now: dt.datetime, *, explore_only: bool = False) -> ir.Table:
+    """Rows of a plan with their local time, and the reason why they are left out of its list.
+
+    The first reason counts: held out, no text planned, not decided, time passed, not known any more, opted out, no
+    consent. Consent must be in force at `now`, and by everything that the source records: an opt-out with a later time
+    counts too.
+
+    Args:
+        shop: the source.
+        rows: customer_id, role, reason, send_at (a timestamp in UTC, null where there is no text), and others.
+        now: the instant (UTC) of the hand-over.
+        explore_only: as of `write_list`.
+
+    Returns:
+        the same columns; timezone, send_at_local (a timestamp without a zone), left_out (null where the row is listed).
+    """
+    names = rows.columns
     rows = measures.with_zone(shop, rows)
     rows = rows.mutate(send_at_local=measures.local_time(shop, rows.send_at, rows.timezone))
     people = rows.select("customer_id").distinct()
@@ -229,7 +250,22 @@ def judge_plan(shop: Shop, plan: ir.Table, now: dt.datetime, *, explore_only: bo
         (rows.is_consents.isnull(), NO_CONSENT),
         else_=ibis.null("string"),
     )
-    return rows.select(*COLUMNS, left_out=reason)
+    return rows.select(*names, "timezone", "send_at_local", left_out=reason)
+
+
+def mark_listed(shop: Shop, rows: ir.Table) -> ir.Table:
+    """`mark_rows` at the end of the last day observed, for the list of the run's own page.
+
+    Where the source records no opt-outs, no row is listed, as `write_list` refuses to write one.
+
+    Args:
+        shop: the source.
+        rows: as of `mark_rows`.
+    """
+    rows = mark_rows(shop, rows, shop.end)
+    if measures.opt_outs(shop) is not None:
+        return rows
+    return rows.mutate(left_out=rows.left_out.fill_null(OPT_OUTS_UNKNOWN))
 
 
 def _count_opted_out(shop: Shop, opt_outs: ir.Table, now: dt.datetime) -> int:

@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from smsroi_helpers.send_plan.hand_over import mark_listed
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans
 from smsroi_helpers.statistics import Floats
@@ -24,13 +25,16 @@ _INSTANT = "timestamp('UTC', 6)"
 def plan_rows(plan: SendPlan, past: PreviousPlans | None = None) -> ir.Table:
     """The table `send_plan`, its times with their zone, so that no reader takes them for local ones.
 
+    Beside the columns of the contract: promise_factor, timezone, send_at_local (the recipient's), left_out (why the row
+    is not in the list that the page links, of `hand_over.mark_listed`; null where it is).
+
     Args:
         plan: of `make_plan`.
         past: of `score_plans`. Expected amounts are multiplied by the part of their promise that earlier plans kept;
             the column `promise_factor` says by what, so that the next run knows the promise before that.
     """
-    rows = _corrected(plan, past)
-    return rows.mutate(send_at=rows.send_at.cast(_INSTANT))
+    rows = mark_listed(plan.shop, _corrected(plan, past))
+    return rows.mutate(send_at=rows.send_at.cast(_INSTANT)).order_by("customer_id", "send_at")
 
 
 def _corrected(plan: SendPlan, past: PreviousPlans | None) -> ir.Table:

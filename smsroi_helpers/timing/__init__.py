@@ -18,6 +18,7 @@ from smsroi_helpers.timing.best_hours import analyse, find_best_hours
 from smsroi_helpers.timing.best_weekdays import find_best_weekdays, weekday_rows
 from smsroi_helpers.timing.competitors import count_competitors
 from smsroi_helpers.timing.customer_hours import customer_send_hours
+from smsroi_helpers.timing.decision import decide as judge_hours
 from smsroi_helpers.timing.decision import place_rows
 from smsroi_helpers.timing.holidays import analyse_days
 from smsroi_helpers.timing.outputs import response_rows
@@ -25,7 +26,7 @@ from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
 from smsroi_helpers.timing.weekday_wording import decide_weekdays
-from smsroi_helpers.timing.wording import decide
+from smsroi_helpers.timing.wording import decide, weekdays_words
 
 __all__ = [
     "NEEDS",
@@ -43,11 +44,13 @@ __all__ = [
     "decide_weekdays",
     "find_best_hours",
     "find_best_weekdays",
+    "judge_hours",
     "mark_disallowed",
     "observational_gap",
     "place_rows",
     "response_rows",
     "weekday_rows",
+    "weekdays_words",
 ]
 
 NEEDS = ("messages",)

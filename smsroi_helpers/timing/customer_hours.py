@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smsroi_helpers.contract import Decision, worked_out
+from smsroi_helpers.contract import worked_out
 from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer, weekdays_of
+from smsroi_helpers.timing.decision import HourDecision
 from smsroi_helpers.timing.personal_send_time import BINS, MOST_STEPS, STEP, PersonalHours, middle_of
 from smsroi_helpers.timing.response import ALL
 
@@ -105,18 +106,18 @@ def _weekday_at(is_allowed: NDArray[np.bool_], answer: WeekdayAnswer | None) -> 
 
 def customer_send_hours(
     shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "",
-    weekdays: Sequence[WeekdayAnswer] = (), decisions: Sequence[Decision] = (), ruled: bool = True,
+    weekdays: Sequence[WeekdayAnswer] = (), decisions: Sequence[HourDecision] = (), ruled: bool = True,
 ) -> ir.Table:  # fmt: skip
     """The table `customer_send_hour`, for the engine to write.
 
     The hour is the best of the windows tested and allowed on at least one weekday, by the segment's curve or by that
-    curve shifted by the customer's δ. The weekday is the best of those on which this hour is allowed where the customer
-    lives. No customer gets an hour and a weekday that are not allowed together.
+    curve shifted by the customer's δ. A segment that follows all customers together has their curve. The weekday is the
+    best of those on which this hour is allowed where the customer lives. No customer gets an hour and a weekday that
+    are not allowed together.
 
-    `outcome` says what was decided for the segment that the hour is of. Only with `do` should the customer's texts move
-    to the hour; where the advice is to stay within allowed hours, it is the likeliest best of these. With the others
-    the hour is where the evidence points so far: today's hours stay, unless the decision says that the segment follows
-    all customers.
+    `outcome` says what was decided for the segment, or for all customers where it follows them. Only with `do` should
+    the customer's texts move to the hour; where the advice is to stay within allowed hours, it is the likeliest best of
+    these. With the others the hour is where the evidence points so far, and today's hours stay.
 
     Args:
         shop: the company.
@@ -124,12 +125,12 @@ def customer_send_hours(
         segment_by: which grouping, as of the last day observed.
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
         weekdays: of `find_best_weekdays`.
-        decisions: on hours, of `wording.decide`.
+        decisions: of `decision.decide`.
         ruled: whether the rules on hours apply to the channel, of `Timing`.
 
     Returns:
-        customer_id, hour (local), weekday (null: any of `weekdays`), basis (of the hour: `personal`, `segment`);
-        outcome (of the decision: `do`, `dont`, `not_enough_evidence`; the last without a decision);
+        customer_id, segment, hour (local), weekday (null: any of `weekdays`), basis (of the hour: `personal`,
+        `segment`, `all`); outcome (of the decision: `do`, `dont`, `not_enough_evidence`; the last without a decision);
         weekdays (those on which the hour is allowed and that are as good as the best, `0 1 2`), weekday_evidence
         (`none` where the weekday is null), rules (those of `measures.days_off`, which has the public holidays to skip).
         Customers for whom no tested hour is allowed have no row.
@@ -137,14 +138,15 @@ def customer_send_hours(
     best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0], weekdays, ruled)
     table = ibis.memtable(best.astype({"weekday": "Int64"}), schema=_CANDIDATES)
     people = segments(shop, segment_by, shop.as_of)
-    known = sorted(set(best["of"]))
+    known = sorted(set(best["of"]) - {each.segment for each in decisions if each.follows_all})
     people = people.mutate(of=ibis.ifelse(people.segment.isin(known), people.segment, ALL) if known else people.segment)
     people = _with_shift(_with_home(shop, people), personal)
-    rows = people.select("customer_id", "of", "zone", "area", "step").join(table, ["of", "zone", "area", "step"])
+    keys = ("of", "zone", "area", "step")
+    rows = people.select("customer_id", "segment", *keys).join(table, list(keys))
     decided, open_ = {each.segment: each.outcome for each in decisions}, "not_enough_evidence"
     return rows.select(
-        "customer_id", "hour", "weekday", "weekdays", "weekday_evidence", "rules",
-        basis=ibis.ifelse(rows.step != 0, "personal", "segment"),
+        "customer_id", "segment", "hour", "weekday", "weekdays", "weekday_evidence", "rules",
+        basis=ibis.cases((rows.step != 0, "personal"), (rows["of"] == rows.segment, "segment"), else_="all"),
         outcome=rows["of"].cases(*decided.items(), else_=open_) if decided else ibis.literal(open_),
     ).order_by("customer_id")  # fmt: skip
 

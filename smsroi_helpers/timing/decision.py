@@ -5,8 +5,8 @@ The money per week of the answer box and the index is clicks gained per text (`b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ __all__ = [
     "decide_weekdays",
     "gain_per_week",
     "gains_by_place",
+    "mark_followers",
     "place_rows",
     "regret_per_week",
 ]
@@ -103,6 +104,9 @@ class HourDecision:
     cash_weeks: int = CASH_WEEKS
     running: bool = False
     """Whether the test of hours still runs."""
+    follows_all: bool = False
+    """Whether this segment alone is undecided and follows all customers together, for whom a better hour is shown: it
+    has fewer texts than they have, so its own interval is wider."""
 
 
 def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEEKS) -> list[HourDecision]:
@@ -116,7 +120,18 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
     if not answers:
         texted = count_texted(timing, ALL)
         return [HourDecision(ALL, "not_enough_evidence", "nothing_to_compare", "none", texted, texted=texted)]
-    return [_decide_segment(timing, answer, cash_weeks) for answer in answers]
+    return mark_followers([_decide_segment(timing, answer, cash_weeks) for answer in answers])
+
+
+def mark_followers(found: Sequence[HourDecision]) -> list[HourDecision]:
+    """The decisions, with `follows_all` set.
+
+    Args:
+        found: that for all customers first.
+    """
+    if found[0].segment != ALL or found[0].reason != "better_hour":
+        return list(found)
+    return [replace(one, follows_all=one.segment != ALL and one.reason == "undecided") for one in found]
 
 
 def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDecision:
@@ -127,6 +142,7 @@ def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDeci
     forbidden = answer.forbidden_share >= _MATERIAL and tested != "better_hour"
     reason: HourReason = "not_allowed" if forbidden else tested
     shown = known and not forbidden  # what is not allowed is a finding about today's texts, with no money of its own
+    amounts: dict[str, Any] = {"value": value, "low": low, "high": high} if shown else {}
     return HourDecision(
         segment=answer.segment,
         outcome="do"
@@ -138,7 +154,7 @@ def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDeci
         evidence="descriptive" if reason == "not_allowed" else worked_out(answer.evidence),
         customers=answer.customers,
         tested=tested,
-        **({"value": value, "low": low, "high": high} if shown else {}),
+        **amounts,
         unit=("money_per_week" if timing.priced else "count") if shown else "",
         answer=answer,
         hours=_hours_found(answer, known),

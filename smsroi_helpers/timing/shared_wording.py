@@ -7,7 +7,6 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, number, percent
 from smsroi_helpers.timing.best_hours import Answer
 from smsroi_helpers.timing.decision import HourDecision
-from smsroi_helpers.timing.response import ALL
 
 __all__ = ["forbidden_sentence", "number_words", "reconcile", "rule_unknown"]
 
@@ -51,20 +50,17 @@ def forbidden_sentence(answer: Answer) -> str:
 def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[Decision]:
     """The decisions in words, where a better hour is shown for all customers together and not for each segment alone.
 
-    A segment has fewer texts than all customers, so its own interval is wider: it is undecided alone, and follows the
-    answer for all.
-
     Args:
         found: the decisions; that for all customers first.
         words: the same decisions in words.
     """
-    undecided = [one.reason == "undecided" and one.segment != ALL for one in found]
-    if not any(undecided) or found[0].segment != ALL or found[0].reason != "better_hour":
+    following = sum(one.follows_all for one in found)
+    if not following:
         return list(words)
     follow = _("Follow the answer for all customers: this segment alone does not decide yet")
-    said = [replace(one, action=follow) if alone else one for one, alone in zip(words, undecided, strict=True)]
+    said = [replace(one, action=follow) if own.follows_all else one for one, own in zip(words, found, strict=True)]
     why = _(
         "All customers together decide this; {n} of the {segments} segments alone do not, because they have fewer"
         " texts. They follow the answer for all."
-    ).format(n=number(sum(undecided)), segments=number(len(found) - 1))
+    ).format(n=number(following), segments=number(len(found) - 1))
     return [replace(said[0], text=joined(said[0].text, why)), *said[1:]]

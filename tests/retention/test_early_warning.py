@@ -14,11 +14,15 @@ from smsroi_helpers.retention import early_warning, warning_wording
 def test_the_warning_of_cdnow_is_scored_on_the_later_weeks(cdnow_shop):
     comparison = cltv.compare_models(cdnow_shop(), model="auto", horizon_weeks=39, holdout_weeks=39)
     tested = cltv.holdout_test(cdnow_shop(), comparison)
-    found = early_warning.evaluate_alive(comparison, tested, 0.5)
+    today = pd.DataFrame({"p_alive": [0.2, 0.5, 0.9], "customers": [300, 100, 600]})
+    found = early_warning.evaluate_alive(comparison, tested, today, 0.5)
+    assert (found.listed, found.people) == (300, 1000)
     outcomes = comparison.outcomes.loc[comparison.outcomes.index.repeat(comparison.outcomes["customers"])]
     alive = cltv.probability_alive(comparison.fits[found.model], outcomes)
     away = (outcomes["later_purchases"] == 0).to_numpy()
-    warned = alive < 0.5
+    # Those with the lowest P(alive): of all cuts, the one whose share is nearest to that of today's list.
+    warned = alive < min(np.unique(alive), key=lambda level: abs((alive < level).mean() - 0.3))
+    assert found.score.share == pytest.approx(warned.mean())
     assert found.score.precision[0] == pytest.approx((warned & away).sum() / warned.sum())
     assert found.score.recall[0] == pytest.approx((warned & away).sum() / away.sum())
     assert found.ranking == pytest.approx(roc_auc_score(away, -alive), abs=1e-9)
@@ -61,7 +65,25 @@ def test_a_warning_of_nobody_is_said_to_be_none():
     """No customer below the threshold: there is no share of the warned, and no dash for it."""
     nobody = early_warning.score_warning(dt.date(2023, 1, 1), 8, warned=0, hits=0, customers=1200, away=300)
     calibration = pd.DataFrame({"bought": [0.5], "low": [0.4], "high": [0.6]})
-    said = warning_wording.warning_decision(early_warning.AliveTest("bg_nbd", 0.5, nobody, 0.5, calibration))
-    assert said.text == "None of 1,200 customers had a P(alive) below 50%, so it warned of nobody."
+    said = warning_wording.warning_decision(early_warning.AliveTest("bg_nbd", 0.5, 0, 1300, nobody, 0.5, calibration))
+    assert said.text == "None of 1,300 customers has a P(alive) below 50%, so it warns of nobody."
     assert (said.outcome, said.unit) == ("not_enough_evidence", "")
     assert "warns of no customer" in said.action
+
+
+def test_the_precision_is_of_a_list_as_long_as_todays_and_says_so():
+    score = early_warning.score_warning(dt.date(2023, 1, 1), 8, warned=600, hits=450, customers=1200, away=700)
+    calibration = pd.DataFrame({"bought": [0.5], "low": [0.4], "high": [0.6]})
+    alive = early_warning.AliveTest("bg_nbd", 0.5, 700, 1400, score, 0.5, calibration)
+    said = warning_wording.warning_decision(alive)
+    assert said.value == 0.75
+    assert said.text.startswith("Today’s list warns of 50% of all 1,400 buyers: those with a P(alive) below 50%.")
+    assert "Of a list as long on Jan 1, 2023 (600 of 1,200 customers), 75% bought nothing" in said.text
+
+
+def test_a_list_of_everybody_tells_nobody_apart():
+    score = early_warning.score_warning(dt.date(2023, 1, 1), 8, warned=1200, hits=700, customers=1200, away=700)
+    calibration = pd.DataFrame({"bought": [0.5], "low": [0.4], "high": [0.6]})
+    said = warning_wording.warning_decision(early_warning.AliveTest("bg_nbd", 0.5, 9, 9, score, 0.5, calibration))
+    assert said.outcome == "not_enough_evidence"
+    assert "nan" not in said.text

@@ -1,4 +1,4 @@
-"""The CSV of an answer: whom it is for, what to do, why, and what they are worth."""
+"""The CSV of an answer: whom it is for, what to do, why, what it is worth, and which list goes before which."""
 
 import csv
 
@@ -6,7 +6,16 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers import locale
-from smsroi_helpers.runner.customer_lists import find_list, write_lists
+from smsroi_helpers.runner.customer_lists import write_lists
+
+WIN_BACK = "What should we do about customers who stop buying?"
+QUESTIONS = {
+    "retention": "Can we see early who is leaving?",
+    "timing": "When should a text go out?",
+    "frequency": "How often should we text?",
+    "win_back": WIN_BACK,
+}
+EVERY_DAY = "0 1 2 3 4 5 6"
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +25,10 @@ def _english():
     locale.use_language("en")
 
 
-def decided(stage, segment="all", outcome="do", action="Do it"):
-    return {"stage": stage, "segment": segment, "outcome": outcome, "action": action}
+def decided(name, segment="all", outcome="do", action="Do it", **more):
+    stage = "retention" if name == "win_back" else name
+    row = {"stage": stage, "segment": segment, "outcome": outcome, "action": action}
+    return row | {"question": QUESTIONS.get(name, "What?")} | more
 
 
 def save(run_dir, name, **columns):
@@ -26,71 +37,161 @@ def save(run_dir, name, **columns):
     pd.DataFrame(columns).to_parquet(file)
 
 
-def read(file):
-    with file.open(encoding="utf-8-sig", newline="") as lines:
+def read(found):
+    with found.file.open(encoding="utf-8-sig", newline="") as lines:
         return list(csv.DictReader(lines))
 
 
-def test_each_segment_has_its_action(tmp_path):
+def lists_of(run_dir, *decisions):
+    return write_lists(run_dir, decisions, currency="USD", as_of="2026-06-28")
+
+
+def link(found, run_dir, row):
+    return found.link(run_dir, row, "shop/run")
+
+
+def save_hours(run_dir, **columns):
+    n = len(columns["customer_id"])
+    usual = {
+        "segment": ["gold"] * n, "hour": [16] * n, "basis": ["all"] * n, "outcome": ["do"] * n,
+        "weekdays": [EVERY_DAY] * n,
+    }  # fmt: skip
+    save(run_dir, "customer_send_hour", **(usual | columns))
+
+
+def save_plan(run_dir, **columns):
+    n = len(columns["customer_id"])
+    times = pd.to_datetime([f"2026-07-{day:02}T16:05:00" for day in range(1, n + 1)])
+    usual = {
+        "role": ["plan"] * n, "send_at_local": times, "timezone": ["Asia/Shanghai"] * n, "variant": ["story"] * n,
+        "expected_profit": [0.5] * n, "left_out": [None] * n,
+    }  # fmt: skip
+    frame = pd.DataFrame(usual | columns)
+    frame["left_out"] = frame["left_out"].astype("string")
+    save(run_dir, "send_plan", **frame)
+
+
+# --- each list -------------------------------------------------------------------------------------------------------
+
+
+def test_each_segment_has_its_action_and_each_customer_the_expected_profit(tmp_path):
     save(tmp_path, "customer_segments", customer_id=["c", "=a", "b", "d"], rfm_group=["gold", "lost", "gold", "growth"],
          cluster=[None] * 4)  # fmt: skip
-    decisions = [
-        decided("segmentation"), decided("segmentation", "gold", action="Look, after them"),
+    save(tmp_path, "customer_value", customer_id=["c", "=a", "b"], cltv=[12.345, 2.0, float("nan")],
+         horizon_weeks=[26] * 3)  # fmt: skip
+    found = lists_of(
+        tmp_path, decided("segmentation"), decided("segmentation", "gold", action="Look, after them"),
         decided("segmentation", "lost", action="+1 text"), decided("segmentation", "growth", "dont"),
-    ]  # fmt: skip
-    (file,) = write_lists(tmp_path, decisions)
-    assert file.name == "customer-list-segmentation.csv"
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert file.read_bytes().startswith("\ufeffcustomer_id,action,reason,value".encode())
-    assert [tuple(row.values()) for row in read(file)] == [
-        ("'=a", "'+1 text", "lost", ""),
-        ("b", "Look, after them", "gold", ""),
-        ("c", "Look, after them", "gold", ""),
+    ).written["segmentation"]  # fmt: skip
+    assert found.file.name == "customer-list-segmentation.csv"
+    assert found.file.stat().st_mode & 0o777 == 0o600
+    assert found.file.read_bytes().startswith("\ufeffcustomer_id,action,reason,value,follow".encode())
+    assert [tuple(row.values()) for row in read(found)] == [
+        ("'=a", "'+1 text", "lost", "2.0", "this list"),
+        ("b", "Look, after them", "gold", "", "this list"),
+        ("c", "Look, after them", "gold", "12.35", "this list"),
     ]
+    assert "Column value (USD): expected profit in the next 26 weeks, before the cost of messages" in found.note
+
+
+def test_without_the_page_on_customer_value_the_list_says_why_value_is_empty(tmp_path):
+    save(tmp_path, "customer_segments", customer_id=["c"], rfm_group=["gold"])
+    found = lists_of(tmp_path, decided("segmentation"), decided("segmentation", "gold")).written["segmentation"]
+    assert [row["value"] for row in read(found)] == [""]
+    assert "Column value is empty: the page on customer value" in found.note
 
 
 def test_without_a_value_those_with_most_orders_to_come_are_listed(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a", "b"], cltv=[float("nan")] * 2, expected_orders=[1.0, 2.0])
-    (file,) = write_lists(tmp_path, [decided("cltv")])
-    assert [row["customer_id"] for row in read(file)] == ["b"]
+    found = lists_of(tmp_path, decided("cltv")).written["cltv"]
+    assert [row["customer_id"] for row in read(found)] == ["b"]
+    assert found.note == "Column value is empty: what a purchase brings is not known."
 
 
 def test_the_most_valuable_tenth_rounded_up(tmp_path):
     save(tmp_path, "customer_value", customer_id=[f"{n:02}" for n in range(21)], cltv=[float(n) for n in range(21)],
          expected_orders=[1.0] * 21)  # fmt: skip
-    (file,) = write_lists(tmp_path, [decided("cltv")])
-    assert [(row["customer_id"], row["value"]) for row in read(file)] == [
-        ("18", "18.0"),
-        ("19", "19.0"),
-        ("20", "20.0"),
-    ]
-
-
-def test_who_is_silent_and_what_is_at_risk(tmp_path):
-    save(tmp_path, "churn_warnings", customer_id=["a"], silent_weeks=[7.4], value_at_risk=[12.345])
-    (file,) = write_lists(tmp_path, [decided("retention")])
-    (row,) = read(file)
-    assert (row["reason"], float(row["value"])) == ("Silent for 7 weeks", 12.35)
-
-
-def test_the_hour_of_each_customer_who_has_one(tmp_path):
-    save(tmp_path, "customer_send_hour", customer_id=["a", "b", "c", "d"], hour=[16.0, float("nan"), 9.0, 10.0],
-         basis=["personal", "all", "segment", "all"], outcome=["do", "do", "do", "not_enough_evidence"],
-         weekdays=["0 1 2 3 4 5 6", "", "0 1 2 3 4", "0 1 2 3 4 5 6"])  # fmt: skip
-    (file,) = write_lists(tmp_path, [decided("timing")])
-    assert [(row["customer_id"], row["action"], row["reason"], row["value"]) for row in read(file)] == [
-        ("a", "Text at 16:00, local time", "The hours at which this customer buys and clicks", ""),
-        ("c", "Text at 9:00, local time, on the days of customer_send_hour.weekdays",
-         "The best hours of the customer’s segment", ""),
+    found = lists_of(tmp_path, decided("cltv")).written["cltv"]
+    assert [(row["customer_id"], row["value"]) for row in read(found)] == [
+        ("18", "18.0"), ("19", "19.0"), ("20", "20.0"),
     ]  # fmt: skip
-    row = {"stage": "timing", "question": "When should a text go out?", "outcome": "do"}
-    assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer-list-timing.csv"
-    assert find_list(tmp_path, row | {"question": "On which weekday should a text go out?"}, "shop/run") is None
+
+
+def save_warnings(run_dir, warned, listed):
+    save(run_dir, "churn_warnings", customer_id=[f"c{n:02}" for n in range(warned)], silent_weeks=[7.4] * warned,
+         value_at_risk=[12.345] * warned, horizon_weeks=[26] * warned)  # fmt: skip
+    save(run_dir, "warning_quality", warning=["alive", "opt_out"], warned_on=["2025-12-28"] * 2, weeks=[26, 8],
+         precision=[0.58, 0.1], precision_low=[0.56, 0.0], precision_high=[0.6, 0.2],
+         listed=[float(listed), float("nan")])  # fmt: skip
+
+
+def test_who_is_silent_what_is_at_risk_and_how_often_a_list_as_long_is_right(tmp_path):
+    save_warnings(tmp_path, 12, 12)
+    found = lists_of(tmp_path, decided("retention")).written["retention"]
+    row = read(found)[0]
+    assert (row["reason"], float(row["value"])) == ("Silent for 7 weeks", 12.35)
+    assert "As of Jun 28, 2026: 12 customers are warned of" in found.note
+    assert (
+        "Of a list as long on Dec 28, 2025 (the same share of the customers), 58% (95% interval 56% to 60%) bought"
+        " nothing in the next 26 weeks." in found.note
+    )
+    assert (
+        "Column value (USD): profit at risk: what the customer would bring in the next 26 weeks if still one"
+        in found.note
+    )
+
+
+def test_a_list_of_another_length_has_no_measured_precision(tmp_path):
+    save_warnings(tmp_path, 12, 400)
+    found = lists_of(tmp_path, decided("retention")).written["retention"]
+    assert "58%" not in found.note
+    assert "How often a list as long is right was not measured." in found.note
+
+
+def test_the_hour_of_each_customer_and_who_keeps_theirs(tmp_path):
+    save_hours(
+        tmp_path, customer_id=["a", "b", "c", "d"], hour=[16.0, float("nan"), 9.0, 10.0],
+        segment=["gold", "gold", "growth", "lost"], basis=["personal", "all", "all", "segment"],
+        outcome=["do", "do", "do", "not_enough_evidence"], weekdays=[EVERY_DAY, "", "0 1 2 3 4", EVERY_DAY],
+    )  # fmt: skip
+    money = {"unit": "money_per_week", "customers": 100, "cash_weeks": 12.0}
+    decisions = [
+        decided("timing", cash=50.0, **money), decided("timing", "gold", cash=80.0, **money),
+        decided("timing", "growth", "not_enough_evidence", "Follow", cash=10.0, **money),
+        decided("timing", "lost", "not_enough_evidence", "Keep, and test", cash=10.0, **money),
+    ]  # fmt: skip
+    lists = lists_of(tmp_path, *decisions)
+    found = lists.written["timing"]
+    assert [(row["customer_id"], row["action"], row["reason"], row["value"]) for row in read(found)] == [
+        ("a", "Text at 16:00, local time", "The hours at which this customer buys and clicks", "0.8"),
+        ("c", "Text at 9:00, local time, only on Monday to Friday", "The best hours of all customers", "0.5"),
+        ("d", "Keep, and test", "lost", ""),
+    ]  # fmt: skip
+    assert "Column value (USD): profit in the next 12 weeks compared with today’s hours" in found.note
+    row = decided("timing")
+    assert link(lists, tmp_path, row)["href"] == "tables/customer-list-timing.csv"
+    assert link(lists, tmp_path, row | {"question": "On which weekday should a text go out?"}) is None
+
+
+def test_how_many_move_and_how_many_keep_their_hours_is_said(tmp_path):
+    n = 40
+    save_hours(tmp_path, customer_id=[f"c{i:02}" for i in range(n)], outcome=["do"] * 28 + ["dont"] * 12,
+               basis=["personal"] * 15 + ["all"] * 25)  # fmt: skip
+    found = lists_of(tmp_path, decided("timing")).written["timing"]
+    assert found.note.startswith("28 are to be texted at the hour listed, 12 keep today’s hours")
+    assert "Of those, 15 have hours of their own, at which customers clicked more in the test." in found.note
+    assert "Column value is empty: what a click brings in money is not known." in found.note
+
+
+def test_a_weekday_is_no_reason_for_a_list_of_hours(tmp_path):
+    save_hours(tmp_path, customer_id=["a"], outcome=["not_enough_evidence"])
+    weekday = decided("timing") | {"question": "On which weekday should a text go out?"}
+    assert lists_of(tmp_path, decided("timing", outcome="not_enough_evidence"), weekday).written == {}
 
 
 @pytest.mark.parametrize(("stage", "table", "columns"), [
     ("timing", "customer_send_hour",
-     {"hour": [9.0] * 3, "basis": ["all"] * 3, "outcome": ["do"] * 3, "weekdays": ["0 1 2 3 4 5 6"] * 3}),
+     {"hour": [9.0] * 3, "basis": ["all"] * 3, "outcome": ["do"] * 3, "weekdays": [EVERY_DAY] * 3}),
     ("frequency", "customer_segments", {"rfm_group": ["gold"] * 3, "cluster": [None] * 3}),
     ("retention", "churn_warnings", {"silent_weeks": [7.0] * 3, "value_at_risk": [1.0] * 3}),
 ])  # fmt: skip
@@ -98,71 +199,74 @@ def test_who_may_not_be_texted_is_on_no_list_of_texts(tmp_path, stage, table, co
     save(tmp_path, table, customer_id=["a", "b", "c"], **columns)
     for part in ("04_frequency", "07_retention"):
         save(tmp_path, f"may_be_texted/{part}", customer_id=["a", "c", "z"])
-    (file,) = write_lists(tmp_path, [decided(stage), decided(stage, "gold")])
-    assert [row["customer_id"] for row in read(file)] == ["a", "c"]
-    question = {
-        "timing": "When should a text go out?", "frequency": "How often?",
-        "retention": "Can we see early who is leaving?",
-    }[stage]  # fmt: skip
-    found = find_list(tmp_path, decided(stage) | {"question": question}, "shop/run")
+    lists = lists_of(tmp_path, decided(stage), decided(stage, "gold"))
+    assert [row["customer_id"] for row in read(lists.written[stage])] == ["a", "c"]
+    found = link(lists, tmp_path, decided(stage))
     assert found["label"] == "Customer list (CSV; customers: 2)"
-    assert found["note"] == "subscribers only, without those whom a running experiment leaves without texts"
+    assert found["note"].endswith("Subscribers only, without those whom a running experiment leaves without texts.")
 
 
 def test_the_most_valuable_are_listed_with_or_without_texts(tmp_path):
-    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
+    save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0], horizon_weeks=[8])
     save(tmp_path, "may_be_texted/07_retention", customer_id=["b"])
-    (file,) = write_lists(tmp_path, [decided("cltv")])
-    assert [row["customer_id"] for row in read(file)] == ["a"]
-    assert find_list(tmp_path, decided("cltv") | {"question": "What?"}, "shop/run")["note"] == ""
+    lists = lists_of(tmp_path, decided("cltv"))
+    assert [row["customer_id"] for row in read(lists.written["cltv"])] == ["a"]
+    assert "Subscribers" not in link(lists, tmp_path, decided("cltv"))["note"]
 
 
-def test_who_gets_the_mailing(tmp_path):
-    save(tmp_path, "recipients", customer_id=["a", "b"], arm=["none", "=mail"], message=[False, True])
-    (file,) = write_lists(tmp_path, [decided("send_plan")])
-    assert [(row["customer_id"], row["action"]) for row in read(file)] == [("b", "Send “=mail”")]
-    found = find_list(tmp_path, {"stage": "send_plan", "question": "Who?", "outcome": "do"}, "shop/run")
+def test_who_gets_the_mailing_and_what_it_brings(tmp_path):
+    save(tmp_path, "recipients", customer_id=["a", "b", "c"], arm=["none", "=mail", "=mail"],
+         message=[False, True, True])  # fmt: skip
+    row = decided("send_plan", unit="money", value=5.0, customers=3)
+    lists = lists_of(tmp_path, row)
+    assert [(one["customer_id"], one["action"], one["value"]) for one in read(lists.written["send_plan"])] == [
+        ("b", "Send “=mail”", "2.5"), ("c", "Send “=mail”", "2.5"),
+    ]  # fmt: skip
+    found = link(lists, tmp_path, row)
     assert (found["href"], found["command"]) == ("tables/customer-list-send_plan.csv", "")
-    assert find_list(tmp_path, {"stage": "send_plan", "question": "Who?", "outcome": "dont"}, "shop/run") is None
+    none = decided("send_plan", outcome="dont")
+    assert link(lists_of(tmp_path, none), tmp_path, none) is None
 
 
 def test_without_a_recommendation_or_a_table_there_is_no_list(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
-    assert write_lists(tmp_path, [decided("cltv", outcome="dont"), decided("retention")]) == []
+    assert lists_of(tmp_path, decided("cltv", outcome="dont"), decided("retention")).written == {}
 
 
 def test_an_answer_links_its_csv_else_its_table(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0])
-    row = {"stage": "cltv", "question": "What?", "outcome": "do"}
-    assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer_value.parquet"
-    write_lists(tmp_path, [decided("cltv")])
-    found = find_list(tmp_path, row, "shop/run")
+    row = decided("cltv")
+    assert link(lists_of(tmp_path), tmp_path, row)["href"] == "tables/customer_value.parquet"
+    lists = lists_of(tmp_path, row)
+    found = link(lists, tmp_path, row)
     assert (found["href"], found["label"]) == ("tables/customer-list-cltv.csv", "Customer list (CSV; customers: 1)")
-    assert find_list(tmp_path, row | {"outcome": "dont"}, "shop/run") is None
+    assert link(lists, tmp_path, row | {"outcome": "dont"}) is None
 
 
 def test_the_warnings_are_the_list_of_their_own_answer_only(tmp_path):
     save(tmp_path, "churn_warnings", customer_id=["a"], silent_weeks=[7.0], value_at_risk=[1.0])
-    row = {"stage": "retention", "question": "Can we see early who is leaving?", "outcome": "do"}
-    assert find_list(tmp_path, row, "shop/run") is not None
-    assert find_list(tmp_path, row | {"question": "Does texting retain customers?"}, "shop/run") is None
-
-
-WIN_BACK = "What should we do about customers who stop buying?"
+    other = decided("retention") | {"question": "Does texting retain customers?"}
+    assert lists_of(tmp_path, other, decided("retention", outcome="not_enough_evidence")).written == {}
+    lists = lists_of(tmp_path, decided("retention"), other)
+    assert link(lists, tmp_path, decided("retention")) is not None
+    assert link(lists, tmp_path, other) is None
 
 
 @pytest.mark.parametrize(("outcome", "action"), [("do", "Text to win back"), ("dont", "Do not text")])
-def test_whom_to_win_back_or_to_leave_alone(tmp_path, outcome, action):
+def test_whom_to_win_back_or_to_leave_alone_and_what_texting_one_brought(tmp_path, outcome, action):
     save(
         tmp_path, "win_back_customers", customer_id=["a", "b"], rfm_group=["dormant", "lost"], silent_weeks=[14.0, 60.4]
     )
-    row = decided("retention", outcome=outcome) | {"question": WIN_BACK}
-    (file,) = write_lists(tmp_path, [row])
-    assert [(one["customer_id"], one["action"], one["reason"], one["value"]) for one in read(file)] == [
-        ("a", action, "Silent for 14 weeks", ""),
-        ("b", action, "Silent for 60 weeks", ""),
-    ]
-    assert find_list(tmp_path, row, "shop/run")["href"] == "tables/customer-list-win_back.csv"
+    row = decided("win_back", outcome=outcome, unit="money", value=-452.0, customers=100, cash_weeks=17.0)
+    lists = lists_of(tmp_path, row)
+    assert [(one["customer_id"], one["action"], one["reason"], one["value"])
+            for one in read(lists.written["win_back"])] == [
+        ("a", action, "Silent for 14 weeks", "-4.52"),
+        ("b", action, "Silent for 60 weeks", "-4.52"),
+    ]  # fmt: skip
+    found = link(lists, tmp_path, row)
+    assert found["href"] == "tables/customer-list-win_back.csv"
+    assert "Column value (USD): what texting brought per customer in the 17 weeks of the test" in found["note"]
 
 
 def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
@@ -170,37 +274,159 @@ def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
         tmp_path, "win_back_customers", customer_id=["a", "b"], rfm_group=["lost"] * 2, silent_weeks=[60.0, 14.4],
         arm=["texted", "not_texted"],
     )  # fmt: skip
-    row = decided("retention", outcome="not_enough_evidence") | {"question": WIN_BACK}
-    (file,) = write_lists(tmp_path, [row])
-    assert [(one["customer_id"], one["action"], one["reason"]) for one in read(file)] == [
+    row = decided("win_back", outcome="not_enough_evidence")
+    lists = lists_of(tmp_path, row)
+    assert [(one["customer_id"], one["action"], one["reason"]) for one in read(lists.written["win_back"])] == [
         ("a", "Text to win back (test)", "Drawn by chance for the win-back test; silent for 60 weeks"),
         ("b", "Do not text (test)", "Drawn by chance for the win-back test; silent for 14 weeks"),
     ]
-    found = find_list(tmp_path, row, "shop/run")
+    found = link(lists, tmp_path, row)
     assert (found["href"], found["label"]) == (
         "tables/customer-list-win_back.csv",
         "Customer list of the test (CSV; customers: 2)",
     )
+    assert "Column value is empty: the test is to show what a text brings." in found["note"]
 
 
-def test_segments_with_another_frequency_are_listed(tmp_path):
+def test_segments_with_another_frequency_are_listed_with_its_value(tmp_path):
     save(tmp_path, "customer_segments", customer_id=["a", "b", "c"], rfm_group=["gold", "lost", "growth"])
     rows = [
-        decided("frequency", outcome="not_enough_evidence"), decided("frequency", "gold", action="4 texts a week"),
+        decided("frequency", outcome="not_enough_evidence"),
+        decided("frequency", "gold", action="4 texts a week", unit="money_per_week", value=123.0, customers=1000),
         decided("frequency", "lost", "dont"),
     ]  # fmt: skip
-    (file,) = write_lists(tmp_path, rows)
-    assert [tuple(row.values()) for row in read(file)] == [("a", "4 texts a week", "gold", "")]
-    row = {"stage": "frequency", "question": "How often should we text?", "outcome": "not_enough_evidence"}
-    assert find_list(tmp_path, row | {"only_segments": True}, "shop/run")["href"] == (
-        "tables/customer-list-frequency.csv"
-    )
-    assert find_list(tmp_path, row | {"only_segments": False}, "shop/run") is None
+    lists = lists_of(tmp_path, *rows)
+    assert [tuple(row.values()) for row in read(lists.written["frequency"])] == [
+        ("a", "4 texts a week", "gold", "0.123", "this list")
+    ]
+    row = decided("frequency", outcome="not_enough_evidence")
+    found = link(lists, tmp_path, row | {"only_segments": True})
+    assert found["href"] == "tables/customer-list-frequency.csv"
+    assert "Column value (USD): profit a week in the long run compared with today’s frequency" in found["note"]
+    assert link(lists, tmp_path, row | {"only_segments": False}) is None
+
+
+def test_a_frequency_for_all_customers_is_a_list_of_everybody(tmp_path):
+    save(tmp_path, "customer_segments", customer_id=["a", "b"], rfm_group=["gold", "lost"])
+    row = decided("frequency", action="2 texts a week", unit="money_per_week", value=100.0, customers=1000)
+    found = lists_of(tmp_path, row, decided("frequency", "lost", "not_enough_evidence")).written["frequency"]
+    assert [(one["customer_id"], one["action"], one["value"]) for one in read(found)] == [
+        ("a", "2 texts a week", "0.1"), ("b", "2 texts a week", "0.1"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("arms", [{}, {"arm": [None]}])
 def test_an_undecided_win_back_without_a_test_has_no_list(tmp_path, arms):
     save(tmp_path, "win_back_customers", customer_id=["a"], rfm_group=["lost"], silent_weeks=[60.0], **arms)
-    row = decided("retention", outcome="not_enough_evidence") | {"question": WIN_BACK}
-    assert write_lists(tmp_path, [row]) == []
-    assert find_list(tmp_path, row, "shop/run") is None
+    row = decided("win_back", outcome="not_enough_evidence")
+    lists = lists_of(tmp_path, row)
+    assert lists.written == {}
+    assert link(lists, tmp_path, row) is None
+
+
+# --- the send plan ---------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_has_a_row_for_each_customer_with_text_times_and_value(tmp_path):
+    save_plan(
+        tmp_path, customer_id=["=a", "=a", "b", "c", "d"], role=["plan", "plan", "explore", "holdout", "plan"],
+        expected_profit=[0.25, 0.5, None, 0.0, 0.0], variant=["story", "story", "@vote", None, None],
+        left_out=[None, None, None, "holdout", "no_gain"],
+    )  # fmt: skip
+    lists = lists_of(tmp_path, decided("send_plan"))
+    found = lists.written["send_plan"]
+    assert (found.customers, found.texts) == (2, 3)
+    assert [tuple(row.values()) for row in read(found)] == [
+        ("'=a", "Send “story” at the times of send_at_local", "Best value", "0.75", "2",
+         "2026-07-01 16:05; 2026-07-02 16:05", "Asia/Shanghai", "story"),
+        ("b", "Send “@vote” at the times of send_at_local", "Drawn at random, to learn", "", "1", "2026-07-03 16:05",
+         "Asia/Shanghai", "'@vote"),
+    ]  # fmt: skip
+    assert list(read(found)[0])[:4] == ["customer_id", "action", "reason", "value"]
+    shown = link(lists, tmp_path, decided("send_plan"))
+    assert shown["label"] == "Customer list (CSV; customers: 2; texts: 3)"
+    assert shown["command"] == "smsroi list shop/run --to FOLDER"
+    assert "opt-outs as of Jun 28, 2026" in shown["note"]
+    assert "Column value (USD): expected profit of the customer’s texts in the weeks of the plan" in shown["note"]
+
+
+@pytest.mark.parametrize("outcome", ["not_enough_evidence", "dont"])
+def test_where_the_plan_is_not_recommended_only_its_exploring_share_is_listed(tmp_path, outcome):
+    save_plan(tmp_path, customer_id=["a", "b", "c"], role=["plan", "explore", "holdout"],
+              left_out=[None, None, "holdout"])  # fmt: skip
+    lists = lists_of(tmp_path, decided("send_plan", outcome=outcome))
+    assert [row["customer_id"] for row in read(lists.written["send_plan"])] == ["b"]
+    shown = link(lists, tmp_path, decided("send_plan", outcome=outcome))
+    assert shown["note"].startswith("The exploring share only")
+
+
+def test_without_opt_outs_the_plan_has_a_command_and_no_list(tmp_path):
+    save_plan(tmp_path, customer_id=["a", "b"], left_out=["opt_outs_unknown", "holdout"])
+    lists = lists_of(tmp_path, decided("send_plan"))
+    assert lists.written == {}
+    shown = link(lists, tmp_path, decided("send_plan"))
+    assert (shown["href"], shown["command"]) == ("", "smsroi list shop/run --to FOLDER")
+    assert "the source records no opt-outs" in shown["note"]
+
+
+# --- several lists ---------------------------------------------------------------------------------------------------
+
+
+def save_several(run_dir):
+    """a is texted by the plan, b explores, c is held out, d gets no text by the plan, e is not in the plan."""
+    everybody = list("abcde")
+    save_plan(run_dir, customer_id=everybody[:4], role=["plan", "explore", "holdout", "plan"],
+              left_out=[None, None, "holdout", "no_gain"])  # fmt: skip
+    save_hours(run_dir, customer_id=everybody)
+    save(run_dir, "win_back_customers", customer_id=["d", "e"], rfm_group=["lost"] * 2, silent_weeks=[60.0, 61.0],
+         arm=["texted", "not_texted"])  # fmt: skip
+    save(run_dir, "churn_warnings", customer_id=["d"], silent_weeks=[60.0], value_at_risk=[1.0])
+
+
+def follow(found):
+    return {row["customer_id"]: row["follow"] for row in read(found)}
+
+
+def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
+    save_several(tmp_path)
+    lists = lists_of(
+        tmp_path, decided("send_plan"), decided("timing"), decided("win_back", outcome="not_enough_evidence"),
+        decided("retention"),
+    )  # fmt: skip
+    assert follow(lists.written["timing"]) == {
+        "a": "the send plan’s list", "b": "the send plan’s list", "d": "the send plan: no text",
+        "e": "the win-back list",
+    }  # fmt: skip
+    assert follow(lists.written["win_back"]) == {"d": "the send plan: no text", "e": "this list"}
+    assert follow(lists.written["retention"]) == {"d": "the send plan: no text"}
+    assert "follow" not in read(lists.written["send_plan"])[0]
+    assert lists.written["timing"].note.startswith("Do not use it beside the send plan’s list, which decides for all")
+    assert "it holds for <10 customers" in lists.written["win_back"].note
+    assert "or the send plan leaves without texts" in lists.written["timing"].note
+    assert "first of these lists decides: the win-back list; the churn list" in lists.together
+    assert "Use the send plan’s list alone for the customers on it" in lists.together
+    assert link(lists, tmp_path, decided("timing"))["shared"]
+
+
+def test_without_a_recommendation_of_the_plan_its_experiment_goes_before(tmp_path):
+    """Whom it explores with or holds out stays apart; for the others win-back goes before hours."""
+    save_several(tmp_path)
+    lists = lists_of(
+        tmp_path, decided("send_plan", outcome="not_enough_evidence"), decided("timing"),
+        decided("win_back", outcome="not_enough_evidence"), decided("retention"),
+    )  # fmt: skip
+    assert follow(lists.written["timing"]) == {
+        "a": "this list", "b": "the send plan’s list", "d": "this list", "e": "the win-back list",
+    }  # fmt: skip
+    assert follow(lists.written["win_back"]) == {"d": "this list", "e": "this list"}
+    assert follow(lists.written["retention"]) == {"d": "the win-back list"}
+    assert "Do not use it beside" not in lists.written["timing"].note
+    assert "Send the exploring share by the send plan’s list" in lists.together
+
+
+def test_one_list_needs_no_order(tmp_path):
+    save_hours(tmp_path, customer_id=["a"])
+    lists = lists_of(tmp_path, decided("timing"))
+    assert lists.together == ""
+    assert not link(lists, tmp_path, decided("timing"))["shared"]
+    assert follow(lists.written["timing"]) == {"a": "this list"}

@@ -38,7 +38,9 @@ def page(tmp_path: Path) -> str:
     record |= {"first": pd.Timestamp("2025-04-01"), "held_out": 100, "promised": 1.9, "measured": 1.13}
     record |= {"low": 0.61, "high": 1.65, "gap": 0.77, "gap_low": 0.25, "gap_high": 1.29}
     pd.DataFrame([record]).to_parquet(tmp_path / "tables" / "plan_track_record.parquet")
-    pd.DataFrame({"customer_id": ["a"]}).to_parquet(tmp_path / "tables" / "send_plan.parquet")
+    text = {"customer_id": "a", "role": "plan", "variant": "story", "timezone": "Asia/Shanghai", "left_out": None}
+    text |= {"send_at_local": pd.Timestamp("2025-07-01 16:05"), "expected_profit": 0.5}
+    pd.DataFrame([text]).astype({"left_out": "string"}).to_parquet(tmp_path / "tables" / "send_plan.parquet")
     plan = _decision(
         stage="send_plan", question="Whom do we text next?", action="Text 840 customers twice a week", money="long_run",
         evidence="modelled", cash=1_310.0, cash_low=640.0, cash_high=1_980.0, cash_weeks=4, cash_evidence="modelled",
@@ -67,7 +69,8 @@ def test_the_reader_finds_what_to_do_for_whom_and_what_it_brings(page: str) -> N
     assert "+$3,100 a week $2,200 to $4,000" in said  # in the long run: how sure
     assert "Modelled from a randomised test" in said  # on what evidence
     assert row.group().count("<svg") == 1
-    assert 'href="tables/send_plan.parquet"' in row.group()
+    assert 'href="tables/customer-list-send_plan.csv"' in row.group()
+    assert "expected profit of the customer’s texts in the weeks of the plan, compared with no texts" in said
     assert "smsroi list tea/20250629-021200-1a2b3c --to FOLDER" in said
     assert "In the long run: a week, 95% interval" in _words(page)
     assert "In the long run: The profit of the coming weeks and of the time after them" in _words(page)

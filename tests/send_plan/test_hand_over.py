@@ -12,7 +12,7 @@ import pytest
 
 from smsroi_helpers.errors import DataError, StorageError
 from smsroi_helpers.send_plan import describe_list, hand_over_tables, write_list
-from smsroi_helpers.send_plan.hand_over import COLUMNS
+from smsroi_helpers.send_plan.hand_over import COLUMNS, mark_listed
 
 NOW = dt.datetime(2024, 5, 6, 12)
 CUSTOMERS = """customer_id,timezone,opted_in_at,opted_out_at
@@ -69,6 +69,30 @@ def test_where_the_plan_is_not_advised_only_what_explores_is_listed(shop, tmp_pa
     assert {each.reason: each.rows for each in found.left_out} == {"not_decided": 9, "no_gain": 2, "holdout": 1}
     assert [row["customer_id"] for row in rows_of(found.files[0])] == ["again"]
     assert found.texts + sum(each.rows for each in found.left_out) == found.rows
+
+
+@pytest.mark.parametrize("explore_only", [False, True])
+def test_the_run_marks_the_texts_that_are_handed_over_on_its_last_day(read_once, tmp_path, explore_only):
+    """The page's own list and that for the gateway have the same texts, at the same local times."""
+    shop = read_once("2024-05-06", **SOURCE)
+    rows = plan(*ROWS)
+    marked = shop.count(mark_listed(shop, rows))
+    own = marked[marked["left_out"].isna() & ((marked["role"] == "explore") | (not explore_only))]
+    found = write_list(shop, rows, tmp_path / "out", now=shop.end, explore_only=explore_only, raw=True)
+    handed = [(row["customer_id"], row["send_at_local"]) for row in rows_of(found.files[0])]
+    assert len(handed) > 0
+    assert sorted(zip(own["customer_id"], own["send_at_local"].dt.strftime("%Y-%m-%dT%H:%M:%S"), strict=True)) == (
+        sorted(handed)
+    )
+
+
+def test_without_recorded_opt_outs_the_run_lists_nobody(read_once):
+    shop = read_once(
+        "2024-05-06", customers="customer_id,opted_in_at\nhere,2024-01-01\nheld,2024-01-01\n", orders=ORDERS
+    )
+    rows = plan(("here", 15, "plan", "best_value"), ("held", None, "holdout", "holdout"))
+    marked = shop.count(mark_listed(shop, rows)).set_index("customer_id")["left_out"]
+    assert marked.to_dict() == {"here": "opt_outs_unknown", "held": "holdout"}
 
 
 def rows_of(file, encoding="utf-8-sig"):

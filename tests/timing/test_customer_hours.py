@@ -5,11 +5,11 @@ import zoneinfo
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.contract import Decision
 from smsroi_helpers.measures import quiet_hours
 from smsroi_helpers.timing import best_hours, personal_send_time
 from smsroi_helpers.timing import tables as timing_tables
 from smsroi_helpers.timing.customer_hours import customer_send_hours, share_moved
+from smsroi_helpers.timing.decision import HourDecision
 from tests.timing.samples import ORDERS, messages_at, orders_of, persons_of
 
 
@@ -71,15 +71,41 @@ def test_the_decision_for_the_customers_segment_stands_beside_the_hour(make_sour
         shop.orders, nothing, nothing, unknown, unknown, dict.fromkeys(("all", "a", "b", "c"), curve)
     )
     decisions = [
-        Decision("timing", "", outcome, "", "", "none", 2, segment=segment)
-        for segment, outcome in (("all", "dont"), ("a", "do"), ("b", "not_enough_evidence"))
+        HourDecision("all", "dont", "no_gain_possible", "modelled", 2),
+        HourDecision("a", "do", "better_hour", "modelled", 2),
+        HourDecision("b", "not_enough_evidence", "not_covered", "modelled", 2),
     ]
     rows = customer_send_hours(shop, personal, "attr_kind", decisions=decisions).execute().set_index("customer_id")
     # c has a curve and no decision; d has neither, so all customers' hour and decision are its own.
     assert rows["outcome"].reindex([f"c{i}" for i in range(6)]).tolist() == [
         "do", "do", "not_enough_evidence", "not_enough_evidence", "not_enough_evidence", "dont",
     ]  # fmt: skip
+    assert rows["basis"].loc[["c0", "c2", "c4", "c5"]].tolist() == ["segment", "segment", "segment", "all"]
+    assert rows["segment"].loc[["c0", "c2", "c4", "c5"]].tolist() == ["a", "b", "c", "d"]
     assert set(customer_send_hours(shop, personal, "attr_kind").execute()["outcome"]) == {"not_enough_evidence"}
+
+
+def test_a_segment_that_follows_all_customers_has_their_hour_and_decision(make_source, open_source):
+    """The advice for it is the hour of all, so its customers are to be texted at that and not at their segment's."""
+    rows = "".join(f"c{i},America/New_York,New York,{kind}\n" for i, kind in enumerate("aabb"))
+    customers = "customer_id,timezone,region,attr_kind\n" + rows
+    orders = ORDERS + "".join(f"o{i},c{i},2026-01-03 03:00:00,5\n" for i in range(4))
+    shop = open_source(make_source(orders=orders, customers=customers))
+    late = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.05, 0.06, 24)})
+    early = late.assign(rate=np.linspace(0.06, 0.05, 24))
+    nothing, unknown = pd.DataFrame(), personal_send_time.Estimate()
+    curves = {"all": late, "a": early, "b": early}
+    personal = personal_send_time.PersonalHours(shop.orders, nothing, nothing, unknown, unknown, curves)
+    decisions = [
+        HourDecision("all", "do", "better_hour", "modelled", 2),
+        HourDecision("a", "not_enough_evidence", "undecided", "modelled", 2, follows_all=True),
+        HourDecision("b", "not_enough_evidence", "not_covered", "modelled", 2),
+    ]
+    rows = customer_send_hours(shop, personal, "attr_kind", decisions=decisions).execute().set_index("customer_id")
+    assert rows.loc[["c0", "c1"], ["segment", "outcome", "basis"]].to_numpy().tolist() == [["a", "do", "all"]] * 2
+    assert rows.loc["c2", ["outcome", "basis"]].tolist() == ["not_enough_evidence", "segment"]
+    assert set(rows.loc[["c0", "c1"], "hour"]) == {20}  # New York allows texts from 8 to 21
+    assert set(rows.loc[["c2", "c3"], "hour"]) == {8}
 
 
 def test_without_a_response_no_customer_gets_an_hour(make_source, open_source):

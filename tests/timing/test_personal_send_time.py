@@ -69,16 +69,19 @@ def test_x_has_mean_zero_and_is_zero_without_a_shift():
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
-    [({"heeded": False}, "are not shown to be answered more"), ({"tested": False}, "no test of hours shows")],
+    ("given", "text", "basis"),
+    [
+        ({"heeded": False}, "are not shown to be answered more", "segment"),
+        ({"tested": False}, "no test of hours shows", "all"),
+    ],
 )
-def test_activity_alone_does_not_lead_to_own_hours(make_source, open_source, tmp_path, given, text):
+def test_activity_alone_does_not_lead_to_own_hours(make_source, open_source, tmp_path, given, text, basis):
     shop, personal = persons_of(make_source, open_source, **given)
     assert personal.overall.low > 0
     assert not personal.slope.low > 0
     assert not personal.used
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
-    assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}
+    assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {basis}
     assert text in timing_tables.personal_table(personal).markup
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.decision import HourDecision, mark_followers
 from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile, rule_unknown
 
 
@@ -45,10 +45,10 @@ def test_a_count_says_what_it_counts_and_money_needs_no_words():
 
 def decided(*reasons: str) -> list[HourDecision]:
     names = ["all", *(f"s{i}" for i in range(1, len(reasons)))]
-    return [
+    return mark_followers([
         HourDecision(name, "do" if reason == "better_hour" else "not_enough_evidence", reason, "modelled", 100)  # type: ignore[arg-type]
         for name, reason in zip(names, reasons, strict=True)
-    ]
+    ])  # fmt: skip
 
 
 def in_words(found: list[HourDecision]) -> list[Decision]:

@@ -1,0 +1,251 @@
+"""What is said beside the link of a list of customers: what its column value is, of which day it is, and which list
+goes before which.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smsroi_helpers.locale import _, joined, listed, number, percent
+from smsroi_helpers.pages import FEWEST_SHOWN
+from smsroi_helpers.runner.frame import day_words
+
+__all__ = [
+    "beside_words",
+    "expected_value",
+    "follow_words",
+    "frequency_value",
+    "hours_value",
+    "left_out_words",
+    "mailing_value",
+    "measured_value",
+    "moves_words",
+    "no_customer_value",
+    "no_plan_words",
+    "plan_words",
+    "together_words",
+    "value_at_risk",
+    "value_to_be_tested",
+    "warned_words",
+]
+
+
+# --- the column value ------------------------------------------------------------------------------------------------
+
+
+def _value(currency: str, said: str) -> str:
+    """The sentence on the column value, with its unit."""
+    return _("Column value ({currency}): {said}").format(currency=currency or _("the source’s currency"), said=said)
+
+
+def _weeks(weeks: Any) -> str:
+    """A number of weeks, with a decimal unless whole."""
+    if weeks is None or not math.isfinite(float(weeks)):
+        return "?"
+    return number(float(weeks), 0 if float(weeks).is_integer() else 1)
+
+
+def expected_value(currency: str, weeks: Any, *, known: bool) -> str:
+    """Of a list of customers with what each is expected to bring."""
+    if not known:
+        return _("Column value is empty: what a purchase brings is not known.")
+    said = _("expected profit in the next {n} weeks, before the cost of messages (forecast).")
+    return _value(currency, said.format(n=_weeks(weeks)))
+
+
+def no_customer_value() -> str:
+    """Of a list in a run that has not estimated what customers are worth."""
+    return _("Column value is empty: the page on customer value, which estimates it, is not part of this run.")
+
+
+def hours_value(currency: str, weeks: Any, *, known: bool) -> str:
+    """Of the list of hours."""
+    if not known:
+        return _("Column value is empty: what a click brings in money is not known.")
+    said = _(
+        "profit in the next {n} weeks compared with today’s hours, on average of the customers decided together; empty"
+        " for those who keep their hours."
+    )
+    return _value(currency, said.format(n=_weeks(weeks)))
+
+
+def frequency_value(currency: str, *, known: bool) -> str:
+    """Of the list of texts per week."""
+    if not known:
+        return _("Column value is empty: what the change brings in money is not known.")
+    said = _("profit a week in the long run compared with today’s frequency, on average per subscriber.")
+    return _value(currency, said)
+
+
+def measured_value(currency: str, weeks: Any, *, known: bool) -> str:
+    """Of a list whose test measured what a customer brings."""
+    if not known:
+        return _("Column value is empty: what texts bring in money is not known.")
+    said = _("what texting brought per customer in the {n} weeks of the test, on average, after the cost of texts.")
+    return _value(currency, said.format(n=_weeks(weeks)))
+
+
+def value_to_be_tested() -> str:
+    """Of the list of a test."""
+    return _("Column value is empty: the test is to show what a text brings.")
+
+
+def value_at_risk(currency: str, weeks: Any, *, known: bool) -> str:
+    """Of the list of warnings."""
+    if not known:
+        return _("Column value is empty: what a purchase brings is not known.")
+    said = _(
+        "profit at risk: what the customer would bring in the next {n} weeks if still one, times the probability of"
+        " having left (forecast)."
+    )
+    return _value(currency, said.format(n=_weeks(weeks)))
+
+
+def mailing_value(currency: str, *, known: bool) -> str:
+    """Of the list of one mailing."""
+    if not known:
+        return _("Column value is empty: what a message brings in money is not known.")
+    return _value(currency, _("what the mailing brings per customer who gets it, on average."))
+
+
+# --- the list --------------------------------------------------------------------------------------------------------
+
+
+def plan_words(currency: str, as_of: str, *, advised: bool) -> tuple[str, ...]:
+    """Of the send plan's list."""
+    value = _value(currency, _(
+        "expected profit of the customer’s texts in the weeks of the plan, compared with no texts (modelled); empty"
+        " where they are drawn at random, to learn what they bring."
+    ))  # fmt: skip
+    whole = _("One row per customer, with the local times of all texts; opt-outs as of {day}.").format(
+        day=day_words(as_of)
+    )
+    if advised:
+        return whole, value
+    return _("The exploring share only: everybody else goes on as today."), whole, value
+
+
+def no_plan_words(*, opt_outs_unknown: bool) -> str:
+    """Why the send plan has no list: the source records no opt-outs, or there is no text."""
+    if opt_outs_unknown:
+        return _(
+            "No list: the source records no opt-outs, so customers who have opted out would be texted. The command"
+            " below writes one with --no-suppression; apply the gateway’s own list of opt-outs before sending."
+        )
+    return _("No list: nobody is to be texted by the plan.")
+
+
+def warned_words(as_of: str, warned: int, scored: Mapping[str, Any]) -> str:
+    """Of which day the warnings are, and how a list as long did on later weeks.
+
+    Args:
+        as_of: the last day observed (ISO).
+        warned: customers warned of.
+        scored: the row `alive` of the table `warning_quality`; empty without one.
+    """
+    today = _("As of {day}: {n} customers are warned of; those who may be texted are listed.").format(
+        day=day_words(as_of), n=_few(warned)
+    )
+    precision = scored.get("precision")
+    if scored.get("listed") != warned or precision is None or not math.isfinite(precision):
+        return joined(today, _("How often a list as long is right was not measured."))
+    tested = _(
+        "Of a list as long on {then} (the same share of the customers), {precision} (95% interval {low} to {high})"
+        " bought nothing in the next {weeks} weeks."
+    ).format(
+        then=day_words(scored["warned_on"]), precision=percent(precision), low=percent(scored["precision_low"]),
+        high=percent(scored["precision_high"]), weeks=number(scored["weeks"]),
+    )  # fmt: skip
+    return joined(today, tested)
+
+
+def moves_words(moving: int, keeping: int, personal: int) -> str:
+    """How many of a list of hours move to another hour, and to their own; numbers too small to be shown are left out.
+
+    Args:
+        moving: customers whose texts move.
+        keeping: customers who keep today's hours.
+        personal: of those who move, to hours of their own.
+    """
+    parts = []
+    if not keeping:
+        parts.append(_("All of them are to be texted at the hour listed."))
+    elif min(moving, keeping) >= FEWEST_SHOWN:
+        moved = _("{n} are to be texted at the hour listed, {kept} keep today’s hours (their rows say so).")
+        parts.append(moved.format(n=number(moving), kept=number(keeping)))
+    if personal >= FEWEST_SHOWN and (moving == personal or moving - personal >= FEWEST_SHOWN):
+        own = _("Of those, {n} have hours of their own, at which customers clicked more in the test.")
+        parts.append(own.format(n=number(personal)))
+    return joined(*parts)
+
+
+def beside_words(alone: int) -> str:
+    """Of a list beside that of a recommended send plan: for how many customers it holds."""
+    if not alone:
+        return _("Do not use it beside the send plan’s list, which decides for all of these customers.")
+    return _(
+        "Do not use it beside the send plan’s list; it holds for {n} customers for whom the plan does not."
+    ).format(n=_few(alone))
+
+
+def left_out_words(*, plan: bool) -> str:
+    """Whom a list of texts leaves out."""
+    if plan:
+        return _("Subscribers only, without those whom a running experiment or the send plan leaves without texts.")
+    return _("Subscribers only, without those whom a running experiment leaves without texts.")
+
+
+def _few(n: int) -> str:
+    return number(n) if n >= FEWEST_SHOWN or not n else f"<{FEWEST_SHOWN}"
+
+
+# --- several lists ---------------------------------------------------------------------------------------------------
+
+
+def follow_words(which: str) -> str:
+    """What the column follow says of a customer."""
+    return {
+        "this": _("this list"),
+        "plan": _("the send plan’s list"),
+        "plan_silent": _("the send plan: no text"),
+        "win_back": _("the win-back list"),
+    }[which]
+
+
+def together_words(lists: Sequence[str], *, advised: bool) -> str:
+    """How the lists of a run go together; empty where no two of them act on texts.
+
+    Args:
+        lists: those of the run, in their order.
+        advised: whether the send plan is recommended.
+    """
+    names = {
+        "send_plan": _("the send plan’s list"),
+        "win_back": _("the win-back list"),
+        "retention": _("the churn list, once its test is drawn"),
+        "timing": _("the list of hours"),
+        "frequency": _("the list of texts per week"),
+        "segmentation": _("the list by segment"),
+    }
+    there = [name for name in names if name in lists]
+    if len(there) < 2:
+        return ""
+    parts, others = [], [name for name in there if name != "send_plan"]
+    if "send_plan" in there:
+        parts.append(
+            _("Use the send plan’s list alone for the customers on it: it already sets hour, frequency and text.")
+            if advised
+            else _("Send the exploring share by the send plan’s list, and use no other list for it.")
+        )
+        parts.append(_("Customers whom the plan holds out are on no list of texts."))
+    if len(others) > 1:
+        order = _("For everybody else the first of these lists decides: {lists}.")
+        if "send_plan" not in there:
+            order = _("A customer can be on several lists. The first of these decides: {lists}.")
+        parts.append(order.format(lists=listed(names[name] for name in others)))
+    if {"timing", "frequency"} <= set(there):
+        parts.append(_("Hours and texts per week go together: one says when, the other how often."))
+    if "segmentation" in there:
+        parts.append(_("The list by segment adds no text: it says what a text or an offer should be for."))
+    parts.append(_("Column follow of each list says which one holds for a customer."))
+    return joined(*parts)
