@@ -107,7 +107,11 @@ def run(
         )
         with runner.show_progress() as progress:
             published = runner.run_report(file, options, progress)
-        print(f"unchanged: {runner.shown_path(published.index)}" if published.unchanged else runner.shown_path(published.index))
+        print(
+            f"unchanged: {runner.shown_path(published.index)}"
+            if published.unchanged
+            else runner.shown_path(published.index)
+        )
         if fail_on_alert and published.new_alerts:
             raise AlertRaised(
                 f"published with {published.new_alerts} new alerts; the index lists them (--fail-on-alert)"

@@ -300,7 +300,9 @@ class TestTheCommand:
 
     def test_without_a_key_it_is_a_usage_error(self, make_source, tmp_path, monkeypatch):
         monkeypatch.delenv("SMSROI_KEY", raising=False)
-        result = CliRunner().invoke(commands.app, ["pseudonymise", str(make_source(orders=ORDERS)), str(tmp_path / "out")])
+        result = CliRunner().invoke(
+            commands.app, ["pseudonymise", str(make_source(orders=ORDERS)), str(tmp_path / "out")]
+        )
         assert result.exit_code == 2
         assert result.stderr.startswith("smsroi: a secret key of at least 32 bytes is needed")
         assert not (tmp_path / "out").exists()

@@ -17,7 +17,9 @@ from tests.workbooks import write_workbook
 @pytest.fixture
 def invoke(tmp_path):
     def run(*arguments):
-        result = CliRunner().invoke(commands.app, ["import", *map(str, arguments)], env={"SMSROI_PROJECT": str(tmp_path)})
+        result = CliRunner().invoke(
+            commands.app, ["import", *map(str, arguments)], env={"SMSROI_PROJECT": str(tmp_path)}
+        )
         return result.exit_code, result.stdout, result.stderr
 
     return run
