@@ -308,7 +308,7 @@ def _saved(mpl_figure: Figure) -> str:
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "path"}):
         warnings.filterwarnings("error", message=r"Glyph .* missing")
         try:
-            edges = _edges(mpl_figure, _SVG_DPI, lambda *size: RendererSVG(*size, io.StringIO()))  # type: ignore[no-untyped-call]
+            edges = _edges(mpl_figure, _SVG_DPI, lambda w, h: RendererSVG(w, h, io.StringIO()))  # type: ignore[no-untyped-call]
             mpl_figure.savefig(
                 buffer, format="svg", bbox_inches=edges, pad_inches=_PADDING_INCHES, metadata={"Date": None}
             )
@@ -341,7 +341,7 @@ def _edges(mpl_figure: Figure, dpi: float, renderer: Callable[[float, float], Re
 def _png(mpl_figure: Figure) -> tuple[str, int, int]:
     """The drawing as PNG (base64), with its width and height in CSS pixels."""
     buffer = io.BytesIO()
-    edges = _edges(mpl_figure, _PNG_DPI, lambda *size: RendererAgg(*size, _PNG_DPI))  # type: ignore[no-untyped-call]
+    edges = _edges(mpl_figure, _PNG_DPI, lambda w, h: RendererAgg(w, h, _PNG_DPI))  # type: ignore[no-untyped-call]
     mpl_figure.savefig(
         buffer, format="png", dpi=_PNG_DPI, bbox_inches=edges, pad_inches=_PADDING_INCHES, metadata={"Software": None}
     )
