@@ -2,7 +2,7 @@
 
 import gc
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 __version__ = "0.1.0"
@@ -25,6 +25,22 @@ def lazy_submodules(package: str, *names: str) -> Callable[[str], ModuleType]:
     def import_when_asked(name: str) -> ModuleType:
         if name in names:
             return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return import_when_asked
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Return the `__getattr__` of a package that imports the modules of its names on first use.
+
+    Args:
+        package: `__name__` of the package.
+        homes: name → module of the package that defines it.
+    """
+
+    def import_when_asked(name: str) -> object:
+        if name in homes:
+            return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return import_when_asked

@@ -9,7 +9,7 @@ import tempfile
 import pytest
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 
 HEAD = "order_id,customer_id,ordered_at,amount\n"
 GOOD = "".join(f"{i},c{i},2024-01-{1 + i:02},5\n" for i in range(4))
@@ -24,7 +24,7 @@ def check(make_source, tmp_path, monkeypatch):
         (tmp_path / "tmp").mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
         before = {path: path.read_bytes() for path in folder.rglob("*")}
-        result = CliRunner().invoke(cli.app, ["check", str(folder), *options])
+        result = CliRunner().invoke(commands.app, ["check", str(folder), *options])
         assert list((tmp_path / "tmp").iterdir()) == []
         assert {path: path.read_bytes() for path in folder.rglob("*")} == before
         return result.exit_code, result.stdout, result.stderr
@@ -175,7 +175,7 @@ def test_a_terminal_gets_a_table_with_escaped_text(monkeypatch):
 
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stdout", Terminal())
-    cli._show_table(["what", "rows"], [[HOSTILE, "1,234"]])
+    commands._show_table(["what", "rows"], [[HOSTILE, "1,234"]])
     shown = sys.stdout.getvalue()  # type: ignore[attr-defined]
     assert SHOWN in shown
     assert "────" in shown

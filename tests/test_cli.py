@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import smsroi_helpers
-from smsroi_helpers import cli, runner
+from smsroi_helpers import commands, runner
 from smsroi_helpers.errors import Incomplete
 from smsroi_helpers.runner import run as runner_run
 from tests.faults.tiny import command, make_project, report_files, smsroi
@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def invoke(root: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
     """Run a command inside this process; exit code, standard output, standard error."""
-    result = CliRunner().invoke(cli.app, arguments, env={"SMSROI_PROJECT": str(root), **environment})
+    result = CliRunner().invoke(commands.app, arguments, env={"SMSROI_PROJECT": str(root), **environment})
     return result.exit_code, result.stdout, result.stderr
 
 

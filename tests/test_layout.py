@@ -24,7 +24,8 @@ LEVELS = {
     "send_plan": 10,
     "notebook": 11,
     "runner": 12,
-    "cli": 13,
+    "commands": 13,
+    "cli": 14,
 }  # fmt: skip
 """A subpackage imports from lower levels only. `segmentation` uses the validity checks of `experiments`."""
 STAGES = tuple(path.stem[3:] for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))

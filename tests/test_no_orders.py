@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from smsroi_helpers import ab_test, cli, experiments, measures, quality, segmentation, timing
+from smsroi_helpers import ab_test, commands, experiments, measures, quality, segmentation, timing
 from smsroi_helpers.ab_test import figures, planning_tables
 from smsroi_helpers.ab_test import tables as ab_test_tables
 from smsroi_helpers.errors import DataError, NotEnoughData, UsageError
@@ -121,7 +121,7 @@ def with_orders(rows, read_once):
 class TestOpen:
     def test_messages_alone_are_a_source_and_check_says_what_can_run(self, make_source, rows):
         folder = make_source(messages=written(rows["messages"]))
-        result = CliRunner().invoke(cli.app, ["check", str(folder)])
+        result = CliRunner().invoke(commands.app, ["check", str(folder)])
         lines = result.stdout.splitlines()
         assert result.exit_code == 0
         last = max(row["sent_at"] for row in rows["messages"]).date()
@@ -137,11 +137,11 @@ class TestOpen:
         export.write_text(makers.twilio(60, 12), encoding="utf-8")
         environment = {"SMSROI_PROJECT": str(tmp_path)}
         shop = ["import", str(export), "--to", "data/gateway", "--country", "US", "--timezone", "UTC"]
-        imported = CliRunner().invoke(cli.app, shop, env=environment)
+        imported = CliRunner().invoke(commands.app, shop, env=environment)
         assert imported.exit_code == 0, imported.stderr
         assert "there are no orders: add the shop's export" in imported.stdout
         key = {"SMSROI_KEY": "k" * 40}
-        result = CliRunner().invoke(cli.app, ["check", "data/gateway"], env=environment | key)
+        result = CliRunner().invoke(commands.app, ["check", "data/gateway"], env=environment | key)
         assert result.exit_code == 0, result.stderr
         assert "last day observed (as_of):" in result.stdout
 

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.source import load, open_shop
 from tests.faults.bad_data import (
     EMAIL,
@@ -231,7 +231,7 @@ def test_personal_data_appear_in_no_page_log_manifest_notebook_or_error(
 
     code, _stdout, refused = workbook.run("--force")  # now two rejected rows are too many
     assert code == 10
-    checked = CliRunner().invoke(cli.app, ["check", "data/tiny"])
+    checked = CliRunner().invoke(commands.app, ["check", "data/tiny"])
     assert checked.exit_code == 10
     for output in (stdout, stderr, refused, checked.stdout, checked.stderr):
         assert not any(word in output for word in (PHONE, EMAIL, KEY)), output

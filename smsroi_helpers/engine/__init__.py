@@ -19,6 +19,7 @@ from smsroi_helpers.engine.duckdb import (
     utc_from_local_read,
     utc_from_offset,
 )
+from smsroi_helpers.engine.expression_key import expression_key
 from smsroi_helpers.engine.offsets import local_time_within
 from smsroi_helpers.engine.queries import (
     QueryError,
@@ -60,6 +61,7 @@ __all__ = [
     "count_rows",
     "count_to_parquet",
     "create_view",
+    "expression_key",
     "failing_column",
     "guard_formula",
     "hash_group",

@@ -14,17 +14,21 @@ import struct
 import warnings
 import weakref
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter, ScalarFormatter
+from matplotlib.transforms import Bbox
 
 from smsroi_helpers import locale
 from smsroi_helpers.contract import PAGE_MARKUP
@@ -82,7 +86,9 @@ _BUNDLED_NAME = "WenQuanYi Micro Hei GB2312"
 
 _HASH_SALT = "smsroi"
 _CSS_DPI = 96
+_SVG_DPI = 72
 _PNG_DPI = 144
+_PADDING_INCHES = 0.04
 _PAGE_WIDTH = 1056
 """Of the column of figures and tables of a page on a desktop (CSS pixels)."""
 _MOST_ENLARGED = 1.36
@@ -305,7 +311,10 @@ def _saved(mpl_figure: Figure) -> str:
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "path"}):
         warnings.filterwarnings("error", message=r"Glyph .* missing")
         try:
-            mpl_figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
+            edges = _edges(mpl_figure, _SVG_DPI, lambda w, h: RendererSVG(w, h, io.StringIO()))  # type: ignore[no-untyped-call]
+            mpl_figure.savefig(
+                buffer, format="svg", bbox_inches=edges, pad_inches=_PADDING_INCHES, metadata={"Date": None}
+            )
         except UserWarning as missing:
             raise PageError(
                 f"a figure would show empty boxes ({missing}): install a font with these characters, for rare Chinese "
@@ -314,11 +323,30 @@ def _saved(mpl_figure: Figure) -> str:
     return buffer.getvalue()
 
 
+def _edges(mpl_figure: Figure, dpi: float, renderer: Callable[[float, float], RendererBase]) -> Bbox | Literal["tight"]:
+    """What `bbox_inches="tight"` stands for (inches). To find it, matplotlib draws everything once more.
+
+    Args:
+        mpl_figure: the figure.
+        dpi: resolution of the picture.
+        renderer: makes what draws it, of its width and height (pixels).
+    """
+    if mpl_figure.get_layout_engine() is not None:
+        return "tight"  # it places the panels while they are drawn
+    before = mpl_figure.dpi
+    try:
+        mpl_figure.set_dpi(dpi)
+        return mpl_figure.get_tightbbox(renderer(*mpl_figure.bbox.size)).padded(_PADDING_INCHES)
+    finally:
+        mpl_figure.set_dpi(before)
+
+
 def _png(mpl_figure: Figure) -> tuple[str, int, int]:
     """The drawing as PNG (base64), with its width and height in CSS pixels."""
     buffer = io.BytesIO()
+    edges = _edges(mpl_figure, _PNG_DPI, lambda w, h: RendererAgg(w, h, _PNG_DPI))  # type: ignore[no-untyped-call]
     mpl_figure.savefig(
-        buffer, format="png", dpi=_PNG_DPI, bbox_inches="tight", pad_inches=0.04, metadata={"Software": None}
+        buffer, format="png", dpi=_PNG_DPI, bbox_inches=edges, pad_inches=_PADDING_INCHES, metadata={"Software": None}
     )
     image = buffer.getvalue()
     # The header of a PNG: 8 bytes of signature, 8 of the first chunk's, then width and height.

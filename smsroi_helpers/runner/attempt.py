@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from smsroi_helpers import simulation, source
 from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiError, UsageError
 from smsroi_helpers.locale import _
-from smsroi_helpers.runner import execute, publish
+from smsroi_helpers.runner import answered, execute, publish
 from smsroi_helpers.runner.alerts import count_alerts
 from smsroi_helpers.runner.parameters import Notebook, RunPlan, stage_module
 from smsroi_helpers.runner.publish import ReportFolder
@@ -34,6 +34,7 @@ class Attempt:
         self._code = publish.code_identity(root, _files(self._run_notebooks))
         self._versions = publish.versions()
         self._inputs: dict[str, str] = {}
+        self._source_basis: answered.Basis | None = None
         self._key_id = ""
         self._uses_key = False
 
@@ -56,6 +57,7 @@ class Attempt:
         if "simulate" in make:
             self._check_simulation_settings(folder / "truth.json", make["simulate"])
         self._inputs = source.fingerprint_inputs(self._data)
+        self._source_basis = answered.source_basis(folder, self._inputs)
         self._key_id = source.key_id(source.find_key(self._data))
         self._uses_key = _uses_key(self._latest["manifest"].get("source", {})) if self._latest else False
 
@@ -93,6 +95,17 @@ class Attempt:
             return None
         self._folder.touch()
         return folder / "index.html"
+
+    def note_answer(self, basis: answered.Basis | None, fingerprint: str = "") -> None:
+        """Note that the latest run is up to date.
+
+        Args:
+            basis: as of `answered.note_answer`.
+            fingerprint: of a run that this attempt has published; empty: of the run that it found.
+        """
+        fingerprint = fingerprint or (self._latest["fingerprint"] if self._latest else "")
+        if not (self._options.only or self._options.start_from or self._options.overrides) and self._options.show_code:
+            answered.note_answer(self._folder, basis, self._source_basis, self._data, fingerprint)
 
     def first_manifest(self, run: str) -> dict[str, Any]:
         """Return the manifest of a run that has not finished."""

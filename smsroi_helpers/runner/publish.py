@@ -5,6 +5,7 @@ reports/<report>/.staging-<run>/   a run in progress (mode 0700)
 reports/<report>/<run>/            a complete run
 reports/<report>/failed-<run>/     the files of a failed run
 reports/<report>/latest.json       {"run", "fingerprint"} of the newest complete run; authoritative
+reports/<report>/.answered.json    what decided the last answer: see `answered`
 reports/<report>/latest.html       link to the same run, for bookmarks
 """
 
@@ -33,14 +34,18 @@ from smsroi_helpers.errors import AlreadyRunning, Incomplete, StorageError, Usag
 __all__ = [
     "ReportFolder",
     "age_of_last_good_run",
+    "code_hashes",
     "code_identity",
     "find_run",
     "fingerprint",
+    "lock_report",
     "open_report",
     "sha256",
+    "shown_path",
     "utc_now",
     "verify_run",
     "versions",
+    "write_atomically",
 ]
 
 _RUN = r"\d{8}-\d{6}-[0-9a-f]{6}"
@@ -78,6 +83,12 @@ def utc_now() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def shown_path(path: Path) -> str:
+    """Return the path relative to the current folder if it is inside it, else in full."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def sha256(file: Path) -> str:
     """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
@@ -102,6 +113,11 @@ def code_identity(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
     `revision` is the git revision (`+edited` if files differ; empty outside git), `package` the hash of the package's
     files and the notebooks, `lock` the hash of requirements.lock.
     """
+    return {"revision": _git_revision(root), **code_hashes(root, notebooks)}
+
+
+def code_hashes(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
+    """Return `package` and `lock` of `code_identity`."""
     package = Path(smsroi_helpers.__file__).parent
     files = {
         f"package/{file.relative_to(package).as_posix()}": file
@@ -112,7 +128,6 @@ def code_identity(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
     hashes = {name: sha256(file) for name, file in sorted(files.items())}
     lock = root / "requirements.lock"
     return {
-        "revision": _git_revision(root),
         "package": hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
         "lock": sha256(lock) if lock.is_file() else "",
     }
@@ -190,7 +205,7 @@ class ReportFolder:
             StorageError: the file cannot be written.
         """
         with _storage_errors(f"the report {self.report} cannot be built"):
-            _write_atomically(staging / "manifest.json", _manifest_text(manifest))
+            write_atomically(staging / "manifest.json", _manifest_text(manifest))
 
     def publish(self, staging: Path, manifest: dict[str, Any]) -> Path:
         """Publish a run under its name, and make it the latest; return its folder.
@@ -206,7 +221,7 @@ class ReportFolder:
                 for file in sorted(staging.rglob("*"))
                 if file.is_file() and file != staging / "manifest.json"
             }
-            _write_atomically(staging / "manifest.json", _manifest_text(manifest))
+            write_atomically(staging / "manifest.json", _manifest_text(manifest))
             # The staging folder is private; the published run has the permissions of the report's folder.
             staging.chmod(stat.S_IMODE(self.path.stat().st_mode))
             staging.replace(self.path / run)
@@ -219,7 +234,7 @@ class ReportFolder:
         """Keep a failed run with its manifest; return its folder, or None if it cannot be written."""
         try:
             _drop_working_files(staging, keep=".logs")
-            _write_atomically(staging / "manifest.json", _manifest_text(manifest))
+            write_atomically(staging / "manifest.json", _manifest_text(manifest))
             failed_folder = self.path / f"failed-{manifest['run']}"
             staging.replace(failed_folder)
         except OSError:
@@ -252,7 +267,7 @@ class ReportFolder:
                 page = _pointer_page(self.report, latest["run"], latest["manifest"].get("language", "en"))
                 file = self.path / "latest.html"
                 if not file.is_file() or file.read_text(encoding="utf-8") != page:
-                    _write_atomically(file, page)
+                    write_atomically(file, page)
 
     def _point_to(self, run: str, manifest: dict[str, Any]) -> None:
         """Replace both pointers together: everything that needs disk space is written before the first is replaced."""
@@ -270,7 +285,7 @@ class ReportFolder:
                 if before is None:
                     pointer.unlink()
                 else:
-                    _write_atomically(pointer, before)
+                    write_atomically(pointer, before)
             raise
         _sync_folder(self.path)
 
@@ -283,6 +298,14 @@ def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
         AlreadyRunning: another run has the lock.
         StorageError: a file cannot be written.
     """
+    with lock_report(root, report) as folder:
+        folder.recover()
+        yield folder
+
+
+@contextlib.contextmanager
+def lock_report(root: Path, report: str) -> Iterator[ReportFolder]:
+    """`open_report`, which leaves what a killed run has left."""
     folder = ReportFolder(root, report)
     with _storage_errors(f"the folder reports/{report} cannot be written"):
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -292,7 +315,6 @@ def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
         except filelock.Timeout:
             raise AlreadyRunning(f"another run of the report {report} is in progress; wait for it or stop it") from None
     try:
-        folder.recover()
         yield folder
     finally:
         lock.release()
@@ -310,7 +332,7 @@ def _manifest_text(manifest: dict[str, Any]) -> str:
     return json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
 
 
-def _write_atomically(file: Path, text: str) -> None:
+def write_atomically(file: Path, text: str) -> None:
     """Write a small file atomically."""
     _write_temporary(file, text).replace(file)
     _sync_folder(file.parent)

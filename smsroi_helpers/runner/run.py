@@ -8,7 +8,7 @@ from typing import Any
 
 from smsroi_helpers import locale, source
 from smsroi_helpers.errors import Interrupted, SmsroiError, StorageError
-from smsroi_helpers.runner import publish
+from smsroi_helpers.runner import answered, publish
 from smsroi_helpers.runner.alerts import new_alerts
 from smsroi_helpers.runner.attempt import Attempt
 from smsroi_helpers.runner.execute import Progress
@@ -103,6 +103,7 @@ def as_failure(error: BaseException) -> SmsroiError:
 def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, summary: dict[str, Any]) -> Published:
     began = time.monotonic()
     root = source.project_root()
+    basis = answered.basis_of(root, file)
     plan = plan_run(file, root=root, only=options.only, start_from=options.start_from, overrides=options.overrides)
     locale.use_language(plan.run_wide("language", "en"))
     summary["report"] = plan.report
@@ -110,6 +111,7 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
         attempt = Attempt(root, plan, options, folder)
         attempt.make_source()
         if not options.force and (index := attempt.unchanged_before_loading()):
+            attempt.note_answer(basis)
             summary |= _found(index, root)
             return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
         run, staging = folder.stage()
@@ -121,6 +123,7 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
                 loaded = attempt.load(staging, manifest)
                 if not options.force and (index := attempt.unchanged(manifest["as_of"])):
                     folder.discard(staging)
+                    attempt.note_answer(basis)
                     summary |= _found(index, root)
                     return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
                 deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
@@ -130,6 +133,7 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
                 index = folder.publish(staging, manifest) / "index.html"
                 summary |= _found(index, root)
                 attempt.render_list_of_reports()
+                attempt.note_answer(basis, manifest["fingerprint"])
         except Exception as error:
             with signals.deferred():
                 failure = as_failure(error)

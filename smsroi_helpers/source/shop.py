@@ -25,6 +25,7 @@ from smsroi_helpers.engine import (
     connect_engine,
     count_rows,
     count_to_parquet,
+    expression_key,
     keep_as_parquet,
     local_time_within,
     logged_query,
@@ -95,6 +96,8 @@ class Shop:
         """Results of `keep`, by expression."""
         self._files: dict[Relation, Path] = {}
         """Cached files of this shop's queries, by expression."""
+        self._keys: dict[Relation, str] = {}
+        """Keys of expressions and of their parts."""
         self.made: dict[Callable[[Shop], Any], Any] = {}
         """Results of the functions that are called `once`, by function."""
         self.end = self.start_of(as_of + dt.timedelta(days=1))
@@ -189,8 +192,8 @@ class Shop:
     def count(self, cells: ir.Table) -> pd.DataFrame:
         """Return the result of an expression as a data frame; each query is computed once per run.
 
-        The result is cached by (SQL, input fingerprint). The expression should end in an `order_by`, so that identical
-        data give identical frames.
+        The result is cached by (expression, input fingerprint). The expression should end in an `order_by`, so that
+        identical data give identical frames.
 
         Raises:
             ValueError: the result has more than `MAX_CELLS` rows; use `write`.
@@ -209,23 +212,28 @@ class Shop:
         return self._kept[expression]
 
     def _computed(self, rows: ir.Table, compute: Callable[[Connection, ir.Table, str, Path], None]) -> Path:
-        """Return the cached file of an expression, by (SQL, input fingerprint); compute it if it is missing."""
+        """Return the cached file of an expression, by (expression, input fingerprint); compute it if it is missing."""
         expression = rows.op()
         if expression in self._files and self._files[expression].exists():
             return self._files[expression]  # writing the SQL takes longer than most queries
-        sql = self.con.compile(rows)
-        named = _name_by_content(expression, sql)
-        key = f"{hashlib.sha256(named.encode()).hexdigest()}-{self.loaded.fingerprint[:32]}"
+        key = f"{self._key_of(rows)}-{self.loaded.fingerprint[:32]}"
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
                 new = file.with_suffix(".new")
+                sql = self.con.compile(rows)
                 with logged_query(self.con, sql, new):
                     compute(self.con, rows, sql, new)
                 new.replace(file)
         self._files[expression] = file
         return file
+
+    def _key_of(self, rows: ir.Table) -> str:
+        """Return what tells an expression from others; its SQL, where that cannot be known without it."""
+        if key := expression_key(self.con, rows.op(), self._keys):
+            return key
+        return hashlib.sha256(_name_by_content(rows.op(), self.con.compile(rows)).encode()).hexdigest()
 
     def recall(self, name: str, make: Callable[[], str]) -> str:
         """Return a text, made once per run: what Python makes of counts, and takes long to make.

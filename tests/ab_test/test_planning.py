@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.ab_test import planning
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.statistics import detectable_difference, power_of_difference
@@ -94,11 +94,11 @@ def test_the_command_prints_the_same(settings):
     words = (
         "plan-test --customers 4000 --base-rate 0.06 --profit-per-order 14 --order-spread 0.9 --gain 0.5 --cost 0.07"
     )
-    done = CliRunner().invoke(cli.app, words.split())
+    done = CliRunner().invoke(commands.app, words.split())
     assert done.exit_code == 0, done.output
     plan = planning.plan_test(**settings, cost_per_customer=0.07)
     assert f"{plan.customers_for_gain:,.0f} customers" in done.stdout
     assert f"{plan.smallest_profit:,.4g} more profit" in done.stdout
     assert "pays for itself from 6.50% on" in done.stdout
-    refused = CliRunner().invoke(cli.app, [*words.split(), "--power", "2"])
+    refused = CliRunner().invoke(commands.app, [*words.split(), "--power", "2"])
     assert refused.exit_code == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.runner.publish import ReportFolder
 from tests.faults.tiny import make_project, report_files
 
@@ -41,7 +41,7 @@ class Project:
 
     def run(self, *options: str) -> tuple[int, str, str]:
         """`smsroi run`: exit code, standard output, standard error."""
-        result = CliRunner().invoke(cli.app, ["run", str(self.file), *options])
+        result = CliRunner().invoke(commands.app, ["run", str(self.file), *options])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result.exit_code, result.stdout, result.stderr
 

@@ -5,6 +5,7 @@ import base64
 import io
 import re
 import warnings
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import RendererAgg
 from PIL import Image
 
 from smsroi_helpers import locale, pages
@@ -479,6 +481,32 @@ def test_a_figure_carries_its_picture_for_notebooks_that_are_not_trusted() -> No
     assert metadata["text/html"] == {"smsroi": True}
     again, _metadata = pages.figure(_curve(), alt='A "curve"', caption="Orders <by> week.")._repr_mimebundle_()
     assert again == data
+
+
+def test_the_edges_of_a_picture_are_those_that_matplotlib_finds_by_drawing_twice() -> None:
+    drawing, panels = plt.subplots(1, 2)
+    for panel in panels:
+        panel.plot([0, 1, 2], [3, 1_000_000, 4], label="orders")
+        panel.set(title="A title that is longer than its panel is wide", xlabel="weeks", ylabel="orders")
+        panel.annotate("beyond the edge", (2, 4))
+        panel.legend(loc="best")
+    picture = base64.b64decode(style._png(drawing)[0])
+    vector = ET.fromstring(style._saved(drawing))
+    tight = {"bbox_inches": "tight", "pad_inches": 0.04}
+    pixels, lines = io.BytesIO(), io.BytesIO()
+    drawing.savefig(pixels, format="png", dpi=144, metadata={"Software": None}, **tight)
+    drawing.savefig(lines, format="svg", metadata={"Date": None}, **tight)
+    plt.close(drawing)
+    assert picture == pixels.getvalue()
+    known = ET.fromstring(lines.getvalue())
+    assert vector.get("viewBox") == known.get("viewBox")
+    assert [one.get("d") for one in vector.iter()] == [one.get("d") for one in known.iter()]
+
+
+def test_panels_that_are_placed_while_they_are_drawn_are_drawn_twice() -> None:
+    drawing, _panels = plt.subplots(layout="constrained")
+    assert style._edges(drawing, 144, lambda width, height: RendererAgg(width, height, 144)) == "tight"
+    plt.close(drawing)
 
 
 # --- tooltips --------------------------------------------------------------------------------------------------------

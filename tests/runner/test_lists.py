@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.runner.publish import sha256
 from tests.faults.tiny import make_project
 
@@ -57,7 +57,7 @@ def write_manifest(run: Path) -> None:
 
 
 def invoke(root: Path, *arguments: str) -> tuple[int, str, list[str]]:
-    result = CliRunner().invoke(cli.app, ["list", *arguments], env={"SMSROI_PROJECT": str(root)})
+    result = CliRunner().invoke(commands.app, ["list", *arguments], env={"SMSROI_PROJECT": str(root)})
     return result.exit_code, result.stdout, result.stderr.splitlines()
 
 

@@ -19,7 +19,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source import settings
 from smsroi_helpers.source.read import load
@@ -329,7 +329,7 @@ class TestPostgres:
     )
     def test_a_server_that_cannot_be_asked_is_one_line(self, make_source, address, server, change, words):
         folder = make_source(source=change(address, server.port))
-        result = CliRunner().invoke(cli.app, ["check", str(folder)])
+        result = CliRunner().invoke(commands.app, ["check", str(folder)])
         assert (result.exit_code, result.stdout) == (10, "")
         (line,) = result.stderr.splitlines()
         assert re.fullmatch(

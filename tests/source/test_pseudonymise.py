@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.errors import DataError, UsageError
 from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
 from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
@@ -290,17 +290,19 @@ class TestTheCommand:
         raw = make_source(orders=ORDERS)
         (tmp_path / "key").write_bytes(KEY)
         arguments = ["pseudonymise", str(raw), str(tmp_path / "out"), "--key-file", str(tmp_path / "key")]
-        result = CliRunner().invoke(cli.app, arguments)
+        result = CliRunner().invoke(commands.app, arguments)
         assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'out'}\n")
         assert result.stderr.splitlines()[0] == "orders: 8 rows"
         assert f"key id: {key_id(KEY)}" in result.stderr
-        again = CliRunner().invoke(cli.app, arguments)
+        again = CliRunner().invoke(commands.app, arguments)
         assert (again.exit_code, again.stdout) == (2, "")
         assert again.stderr == "smsroi: out already exists; name a new folder, or delete it first\n"
 
     def test_without_a_key_it_is_a_usage_error(self, make_source, tmp_path, monkeypatch):
         monkeypatch.delenv("SMSROI_KEY", raising=False)
-        result = CliRunner().invoke(cli.app, ["pseudonymise", str(make_source(orders=ORDERS)), str(tmp_path / "out")])
+        result = CliRunner().invoke(
+            commands.app, ["pseudonymise", str(make_source(orders=ORDERS)), str(tmp_path / "out")]
+        )
         assert result.exit_code == 2
         assert result.stderr.startswith("smsroi: a secret key of at least 32 bytes is needed")
         assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ import io
 import pytest
 from typer.testing import CliRunner
 
-from smsroi_helpers import cli
+from smsroi_helpers import commands
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source.exports.command import files_with_kinds
 from smsroi_helpers.source.settings import read_settings
@@ -17,7 +17,9 @@ from tests.workbooks import write_workbook
 @pytest.fixture
 def invoke(tmp_path):
     def run(*arguments):
-        result = CliRunner().invoke(cli.app, ["import", *map(str, arguments)], env={"SMSROI_PROJECT": str(tmp_path)})
+        result = CliRunner().invoke(
+            commands.app, ["import", *map(str, arguments)], env={"SMSROI_PROJECT": str(tmp_path)}
+        )
         return result.exit_code, result.stdout, result.stderr
 
     return run
