@@ -32,7 +32,6 @@ from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 from tests.cltv_worlds import LEVEL
 from tests.reference import cdnow
-from tests.source.test_mappings import DATA, opened, public
 
 
 @pytest.fixture(scope="module")
@@ -479,16 +478,10 @@ class TestWhereDropOutIsNotIdentified:
     """Public data on which plain optimisers overflow or end at a bound: said in words, and predicted all the same."""
 
     @pytest.mark.parametrize(
-        ("source", "variables", "log_likelihood"),
-        [
-            ("online_retail", ["ONLINE_RETAIL_CSV"], -38_387.59),
-            ("retail_transactions", ["RETAIL_TRANSACTIONS_CSV", "RETAIL_RESPONSE_CSV"], None),
-        ],
+        ("source", "log_likelihood"), [("online_retail", -38_387.59), ("retail_transactions", None)]
     )
-    def test_real_data(self, tmp_path, monkeypatch, source, variables, log_likelihood):
-        for variable in variables:
-            monkeypatch.setenv(variable, str(public(variable)))
-        forecast, _checks, decision = publish(opened(DATA / source, tmp_path), horizon_weeks=26)
+    def test_real_data(self, open_public, source, log_likelihood):
+        forecast, _checks, decision = publish(open_public(source), horizon_weeks=26)
         assert forecast.purchases.model == "bg_nbd"
         assert forecast.purchases.status == "not_identified"
         assert not forecast.purchases.drop_out_identified
