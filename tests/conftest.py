@@ -2,6 +2,8 @@
 
 import functools
 import gc
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -9,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -21,6 +24,8 @@ from smsroi_helpers.source import examples
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
 from tests import machine
+
+DATA = Path(__file__).parents[1] / "data"
 
 # As in smsroi_helpers.runner.child, before anything imports nbformat: saves two seconds in every worker.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -111,32 +116,79 @@ def ordinary_users_folder(tmp_path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def cdnow_sample(tmp_path_factory) -> Path:
-    """The folder of the example source cdnow_sample."""
-    folder = tmp_path_factory.mktemp("examples") / "cdnow_sample"
-    examples.write_example("cdnow_sample", folder)
-    return folder
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A function: the folder of a name, filled by the first of pytest's workers that asks for it.
+
+    The others wait until it is filled. Tests read it, but for what `load` and `Shop` keep there, under locks of theirs.
+    """
+    of_worker = tmp_path_factory.getbasetemp()
+    place = (of_worker.parent if "PYTEST_XDIST_WORKER" in os.environ else of_worker) / "made_once"
+    place.mkdir(exist_ok=True)
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, made = place / name, place / f"{name}.made"
+        with filelock.FileLock(place / f"{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                made.touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")
-def cdnow_shop(cdnow_sample, tmp_path_factory) -> Callable[[str], Shop]:
+def cdnow_sample(made_once) -> Path:
+    """The folder of the example source cdnow_sample."""
+    place = made_once("cdnow", lambda to: examples.write_example("cdnow_sample", to / "cdnow_sample"))
+    return place / "cdnow_sample"
+
+
+@pytest.fixture(scope="session")
+def cdnow_shop(cdnow_sample) -> Callable[[str], Shop]:
     """A function that opens cdnow_sample as of a day."""
-    place = tmp_path_factory.mktemp("cdnow_shop")
+    place = cdnow_sample.parent
     loaded = load(cdnow_sample, place / ".loaded")
     return lambda as_of="": open_shop(loaded, as_of, place / ".cache")
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory):
+def open_public(made_once) -> Callable[..., Shop]:
+    """A function that opens public data through their mapping under data/, perhaps as of a day; they are read once."""
+
+    @functools.cache
+    def opened(name: str, as_of: str = "") -> Shop:
+        place = made_once(name, lambda _to: None)
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, file in machine.PUBLIC_FILES[name].items():
+                patch.setenv(variable, str((machine.PUBLIC_DATA / file).resolve()))
+            loaded = load(DATA / name, place / ".loaded")
+        return open_shop(loaded, as_of, place / ".cache")
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def simulated(made_once):
     """A simulated company with four experiments: its truth, its folder and its shop. Several stages' tests read them.
 
     The time that such a company takes hardly depends on its size.
     """
+    from smsroi_helpers.simulation.ground_truth import read_truth
     from smsroi_helpers.simulation.write import write_company
 
-    place = tmp_path_factory.mktemp("simulated")
-    world = write_company(place / "source", customers=6_000, weeks=40, seed=5)
-    return world, place / "source", open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
+    place = made_once("simulated", lambda to: write_company(to / "source", customers=6_000, weeks=40, seed=5))
+    shop = open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
+    return read_truth(place / "source"), place / "source", shop
+
+
+@pytest.fixture(scope="session")
+def every_table(made_once) -> Path:
+    """A folder whose `source` is a small simulated company with every table."""
+    from smsroi_helpers.simulation.write import write_company
+
+    return made_once("every_table", lambda to: write_company(to / "source", customers=600, weeks=30, seed=3))
 
 
 @pytest.fixture(scope="session")
@@ -183,14 +235,17 @@ def make_source(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def read_once(tmp_path_factory) -> Callable[..., Shop]:
+def read_once(made_once) -> Callable[..., Shop]:
     """Writes files like `make_source` and opens them; the same files are read once for all tests."""
 
     @functools.cache
     def opened(as_of: str = "", max_rejected_share: float = 0.01, **files: str) -> Shop:
-        folder = tmp_path_factory.mktemp("source")
-        for name, content in files.items():
-            (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
+        def write(folder: Path) -> None:
+            for name, content in files.items():
+                (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
+
+        given = hashlib.sha256(json.dumps([max_rejected_share, sorted(files.items())]).encode()).hexdigest()
+        folder = made_once(f"read-{given[:32]}", write)
         return open_shop(load(folder, folder / ".loaded", max_rejected_share), as_of, folder / ".cache")
 
     return opened

@@ -9,19 +9,13 @@ import pandas as pd
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
-from tests.machine import PUBLIC_DATA
+from tests.machine import PUBLIC_DATA, PUBLIC_FILES
 
 ROOT = Path(__file__).parents[1]
-FILES = {
-    "hillstrom": ("HILLSTROM_CSV", "hillstrom/hillstrom.csv.gz"),
-    "starbucks_promo": ("STARBUCKS_PROMO_CSV", "starbucks_promo/Training.csv.gz"),
-    "cookie_cats": ("COOKIE_CATS_CSV", "cookie_cats/cookie_cats.csv.gz"),
-    "marketing_ab": ("MARKETING_AB_CSV", "marketing_ab/marketing_AB_2pct_sample.csv.gz"),
-}
 
 
 def public(name):
-    variable, path = FILES[name]
+    ((variable, path),) = PUBLIC_FILES[name].items()
     return variable, str(PUBLIC_DATA / path)
 
 

@@ -12,6 +12,19 @@ from pathlib import Path
 
 PUBLIC_DATA = Path(__file__).parents[2] / "shared" / "data"
 CASES = Path(__file__).parents[2] / "shared" / "cases"
+PUBLIC_FILES = {
+    "cookie_cats": {"COOKIE_CATS_CSV": "cookie_cats/cookie_cats.csv.gz"},
+    "email_events": {"EMAIL_EVENTS_CSV": "dirty_email_events/email_events_1000.csv.gz"},
+    "hillstrom": {"HILLSTROM_CSV": "hillstrom/hillstrom.csv.gz"},
+    "marketing_ab": {"MARKETING_AB_CSV": "marketing_ab/marketing_AB_2pct_sample.csv.gz"},
+    "online_retail": {"ONLINE_RETAIL_CSV": "online_retail_ii_y1/online_retail_II_2009_2010.csv.gz"},
+    "retail_transactions": {
+        "RETAIL_TRANSACTIONS_CSV": "retail_tx_response/Retail_Data_Transactions.csv.gz",
+        "RETAIL_RESPONSE_CSV": "retail_tx_response/Retail_Data_Response.csv.gz",
+    },
+    "starbucks_promo": {"STARBUCKS_PROMO_CSV": "starbucks_promo/Training.csv.gz"},
+}
+"""Mapping under data/ → the variables that it reads → their files in `PUBLIC_DATA`."""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 

@@ -401,11 +401,11 @@ def run_and_note(one):
         if event == "call" and id(frame.f_code) not in called:
             called[id(frame.f_code)] = (frame.f_code, frame.f_globals.get("__name__", ""))
 
-    sys.setprofile(note)
+    sys.settrace(note)
     try:
         replicate = run_replicate(one, 10**6)
     finally:
-        sys.setprofile(None)
+        sys.settrace(None)
     return replicate, {(module, code.co_qualname.split(".")[0]) for code, module in called.values()}
 
 

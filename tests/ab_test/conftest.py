@@ -6,22 +6,7 @@ import pytest
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test.decision_rule import decide_experiment
-from tests.experiment_sources import ONE_FAULT_EACH, ROOT, open_folder, public, write_tests
-
-
-@pytest.fixture(scope="session")
-def open_public(tmp_path_factory):
-    """A public experiment's shop, through its mapping under data/."""
-    opened = {}
-
-    def open_(name):
-        if name not in opened:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv(*public(name))
-                opened[name] = open_folder(ROOT / "data" / name, tmp_path_factory.mktemp(name))
-        return opened[name]
-
-    return open_
+from tests.experiment_sources import ONE_FAULT_EACH, open_folder, write_tests
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +20,19 @@ def evaluated(simulated_tests):
 
 
 @pytest.fixture(scope="session")
-def evaluate(tmp_path_factory):
+def evaluate(made_once):
     """Evaluates an experiment of `ONE_FAULT_EACH`, optionally with other decision parameters."""
-    place = tmp_path_factory.mktemp("one_fault_each")
-    (place / "source").mkdir()
 
-    def write(**files):
-        for name, text in files.items():
-            (place / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
-        return place / "source"
+    def fill(to):
+        def write(**files):
+            (to / "source").mkdir()
+            for name, text in files.items():
+                (to / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
 
-    every = ab_test.analyse(open_folder(write_tests(write, **ONE_FAULT_EACH), place), segment_by="recency")
+        write_tests(write, **ONE_FAULT_EACH)
+
+    place = made_once("one_fault_each", fill)
+    every = ab_test.analyse(open_folder(place / "source", place), segment_by="recency")
     by_test = {each.experiment.name: each for each in every}
 
     def run(name, **changes):

@@ -32,7 +32,6 @@ from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 from tests.cltv_worlds import LEVEL
 from tests.reference import cdnow
-from tests.source.test_mappings import DATA, opened, public
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +184,7 @@ class TestForecast:
         assert ((tenths["low"] < tenths["share"]) & (tenths["share"] < tenths["high"])).all()
 
 
-def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, tmp_path):
+def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, forecast, tmp_path):
     """Parquet, three parts in any order, CSV in every encoding, gzip, a mapping: one table of values."""
     orders = shop.con.read_parquet(shop.loaded.tables["orders"].paths[0])
     moment = orders.ordered_at.strftime("%Y-%m-%d %H:%M:%S") + "Z"
@@ -216,14 +215,15 @@ def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, tmp_path):
         "mapping": mapped,
     }
     left = {}
+    fitted_to = counts.count_cells(shop), counts.count_value_cells(shop)
     for form, make in forms.items():
         folder = tmp_path / form
         folder.mkdir()
         (folder / "source.yml").write_text("timezone: America/New_York\n")
         make(folder)
         same = open_shop(load(folder, folder / ".loaded"), "1997-09-30", folder / ".cache")
-        cells = counts.count_cells(same)
-        forecast = make_forecast((cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(same))))
+        for cells, those in zip((counts.count_cells(same), counts.count_value_cells(same)), fitted_to, strict=True):
+            pd.testing.assert_frame_equal(cells, those, check_exact=True)
         same.write(customer_value.customer_values(same, forecast), folder / "customer_value.parquet")
         left[form] = (folder / "customer_value.parquet").read_bytes()
     assert [form for form, table in left.items() if table != left["parquet"]] == []
@@ -479,16 +479,10 @@ class TestWhereDropOutIsNotIdentified:
     """Public data on which plain optimisers overflow or end at a bound: said in words, and predicted all the same."""
 
     @pytest.mark.parametrize(
-        ("source", "variables", "log_likelihood"),
-        [
-            ("online_retail", ["ONLINE_RETAIL_CSV"], -38_387.59),
-            ("retail_transactions", ["RETAIL_TRANSACTIONS_CSV", "RETAIL_RESPONSE_CSV"], None),
-        ],
+        ("source", "log_likelihood"), [("online_retail", -38_387.59), ("retail_transactions", None)]
     )
-    def test_real_data(self, tmp_path, monkeypatch, source, variables, log_likelihood):
-        for variable in variables:
-            monkeypatch.setenv(variable, str(public(variable)))
-        forecast, _checks, decision = publish(opened(DATA / source, tmp_path), horizon_weeks=26)
+    def test_real_data(self, open_public, source, log_likelihood):
+        forecast, _checks, decision = publish(open_public(source), horizon_weeks=26)
         assert forecast.purchases.model == "bg_nbd"
         assert forecast.purchases.status == "not_identified"
         assert not forecast.purchases.drop_out_identified

@@ -9,10 +9,9 @@ from tests.experiment_sources import open_folder
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory):
+def company(made_once):
     """The shop of a simulated company with a test of texts."""
-    place = tmp_path_factory.mktemp("content")
-    write_company(place / "source", customers=1_500, weeks=40, seed=8)
+    place = made_once("content", lambda to: write_company(to / "source", customers=1_500, weeks=40, seed=8))
     return open_folder(place / "source", place)
 
 

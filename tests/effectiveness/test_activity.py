@@ -7,7 +7,6 @@ import pytest
 from smsroi_helpers import effectiveness
 from smsroi_helpers.effectiveness.activity import count_activity, estimate_activity
 from smsroi_helpers.effectiveness.counts import Known
-from tests.experiment_sources import ROOT, open_folder
 from tests.machine import PUBLIC_DATA
 
 RETAIL = PUBLIC_DATA / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
@@ -18,9 +17,8 @@ def monthly(rows, kpi):
 
 
 @pytest.mark.public_data
-def test_repurchase_and_revenue_of_online_retail_by_month(tmp_path, monkeypatch):
-    monkeypatch.setenv("ONLINE_RETAIL_CSV", str(RETAIL))
-    shop = open_folder(ROOT / "data" / "online_retail", tmp_path, "2010-12-09")
+def test_repurchase_and_revenue_of_online_retail_by_month(open_public):
+    shop = open_public("online_retail", "2010-12-09")
     found = effectiveness.analyse(shop, log_months=13)
     lines = pd.read_csv(RETAIL, dtype=str)
     lines = lines[lines["Customer ID"].notna()]

@@ -1,5 +1,6 @@
-"""The same numbers everywhere: the whole workbook by DuckDB with 1 and 8 threads, by Spark, and from PostgreSQL."""
+"""The same numbers everywhere: each notebook alone, the whole workbook with 8 threads, from PostgreSQL and by Spark."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 
 from smsroi_helpers.runner.execute import Job, execute_notebooks, start_server
 from smsroi_helpers.runner.progress import show_progress
-from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source import load, share_engine
+from tests.machine import what_is_missing
 from tests.source.test_database import PASSWORD, Server, server
 
 __all__ = ["server"]  # a fixture
@@ -21,7 +22,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-CUSTOMERS, WEEKS = 600, 30
 FITTED = {"timing_weekdays": ("gain_low", "gain_high")}
 """Ends of intervals that come from a solved system of equations. Sums are added in another order, so the inputs differ
 in the last digit; this is what becomes of it."""
@@ -50,17 +50,43 @@ def run_workbook(company: Path, run: Path, **variables: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory) -> Path:
-    """A simulated company with every table."""
-    folder = tmp_path_factory.mktemp("company") / "company"
-    write_company(folder, customers=CUSTOMERS, weeks=WEEKS, seed=3)
-    return folder
+def company(every_table) -> Path:
+    return every_table / "source"
 
 
 @pytest.fixture(scope="module")
-def reference(company, tmp_path_factory) -> Path:
-    """The tables by DuckDB with one thread."""
-    return run_workbook(company, tmp_path_factory.mktemp("one"), SMSROI_THREADS="1")
+def alone(company, made_once) -> Path:
+    """The folder in which each notebook has run alone by DuckDB with one thread, on a source that nobody has loaded."""
+
+    def fill(run: Path) -> None:
+        values = {"data": str(company), "run_dir": str(run)}
+        errors = {}
+        with start_server(NOTEBOOKS, ROOT, 1) as forks, show_progress() as progress:
+            for path in NOTEBOOKS:
+                job = Job(path.stem, path.stem[3:], path, run / path.name, values)
+                done = execute_notebooks(
+                    [job], root=ROOT, logs=run / "logs", progress=progress, server=forks,
+                    variables={"SMSROI_THREADS": "1"},
+                )  # fmt: skip
+                errors[path.stem] = str(done[path.stem].error or done[path.stem].reason)
+        (run / "errors.json").write_text(json.dumps(errors))
+
+    return made_once("alone", fill)
+
+
+@pytest.fixture(scope="module")
+def reference(alone) -> Path:
+    """The tables of the notebooks that ran alone."""
+    return alone / "tables"
+
+
+@pytest.mark.parametrize("notebook", [path.stem for path in NOTEBOOKS])
+def test_each_notebook_runs_alone(notebook, alone):
+    """As by papermill on its command line, with the tables of the notebooks before it in its folder."""
+    assert json.loads((alone / "errors.json").read_text())[notebook] == ""
+    executed = json.loads((alone / f"{notebook}.ipynb").read_text())
+    assert "application/vnd.smsroi.finished+json" in executed["cells"][-1]["outputs"][0]["data"]
+    assert (alone / "tables" / "decisions" / f"{notebook}.parquet").is_file()
 
 
 def copy_with_settings(company: Path, folder: Path, settings: str) -> Path:
@@ -95,7 +121,10 @@ def assert_same_tables(ours: Path, theirs: Path) -> None:
         assert_same_values(pd.read_parquet(ours / name), pd.read_parquet(theirs / name), of)
 
 
-def test_eight_threads(company, reference, tmp_path):
+def test_one_run_with_eight_threads_from_a_database(company, reference, tmp_path, request, monkeypatch):
+    """The same data in the tables of PostgreSQL; where this machine has none, the files again."""
+    if not what_is_missing("postgres"):
+        company = copy_to_database(company, tmp_path / "company", request.getfixturevalue("server"), monkeypatch)
     assert_same_tables(reference, run_workbook(company, tmp_path / "run", SMSROI_THREADS="8"))
 
 
@@ -110,10 +139,8 @@ def test_spark(company, reference, tmp_path):
     assert not list(cache.glob("*.new"))
 
 
-@pytest.mark.postgres
-def test_postgres(company, reference, tmp_path, server, monkeypatch):
-    """The same data in the tables of a database."""
-    folder = tmp_path / "company"
+def copy_to_database(company: Path, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A source whose data are in the tables of a database."""
     folder.mkdir()
     shutil.copy(company / "source.yml", folder)
     with (folder / "source.yml").open("a", encoding="utf-8") as lines:
@@ -121,7 +148,7 @@ def test_postgres(company, reference, tmp_path, server, monkeypatch):
     monkeypatch.setenv("PGUSER", "shop")
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     fill_database(server, company)
-    assert_same_tables(reference, run_workbook(folder, tmp_path / "run"))
+    return folder
 
 
 def fill_database(server: Server, company: Path) -> None:

@@ -19,7 +19,6 @@ from smsroi_helpers.engine import (
     write_parquet,
 )
 from smsroi_helpers.segmentation import clusters, cutoffs, membership
-from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
 from tests.engine.spark_sources import open_both
@@ -36,11 +35,10 @@ def label(shop: Shop, k: int = 3) -> tuple[membership.Grouping, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory):
+def company(every_table, tmp_path_factory):
     """A shop whose customers have attributes, clicks and refunds, on DuckDB and on Spark."""
     place = tmp_path_factory.mktemp("spark")
-    write_company(place / "source", customers=600, weeks=30, seed=3)
-    return open_both(load(place / "source", place / ".loaded"), place)
+    return open_both(load(every_table / "source", place / ".loaded"), place)
 
 
 def test_every_customer_is_in_the_same_groups(company):

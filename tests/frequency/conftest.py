@@ -1,6 +1,7 @@
 """Fixtures shared by the tests of frequency; each source is read once."""
 
 import functools
+import hashlib
 
 import numpy as np
 import pytest
@@ -10,16 +11,18 @@ from tests.frequency.samples import LOG_WEEKS, open_folder, source, written
 
 
 @pytest.fixture(scope="session")
-def study_of(tmp_path_factory):
+def study_of(made_once):
     """The shop of a source and its study; each source is read once."""
 
     @functools.cache
     def study(**given):
-        folder = tmp_path_factory.mktemp("doses") / "source"
-        folder.mkdir()
-        for name, content in written(source(**given)[0]).items():
-            (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
-        shop = open_folder(folder)
+        def write(to):
+            (to / "source").mkdir()
+            for name, content in written(source(**given)[0]).items():
+                (to / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
+
+        named = hashlib.sha256(repr(sorted(given.items())).encode()).hexdigest()
+        shop = open_folder(made_once(f"doses-{named[:32]}", write) / "source")
         return shop, analyse(shop, np.random.default_rng(1), log_weeks=LOG_WEEKS)
 
     return study

@@ -10,8 +10,6 @@ from scipy.stats import beta
 
 from smsroi_helpers.retention import base_audit, cohorts, counts
 from smsroi_helpers.segmentation import count_funnel, find_cuts
-from smsroi_helpers.source.read import load
-from smsroi_helpers.source.shop import open_shop
 from tests.machine import PUBLIC_DATA
 from tests.retention.samples import ALPHA, START, A, B, R, buyers, orders_csv
 
@@ -120,12 +118,10 @@ def test_cdnow_is_as_plain_pandas_counts_it(cdnow_shop):
 
 
 @pytest.mark.public_data
-def test_online_retail_is_as_plain_pandas_counts_it(tmp_path):
+def test_online_retail_is_as_plain_pandas_counts_it(open_public):
     """Monthly trend, cohort triangle and repurchase rate of half a million real rows."""
     file = PUBLIC_DATA / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONLINE_RETAIL_CSV", str(file.resolve()))
-        shop = open_shop(load(ROOT / "data" / "online_retail", tmp_path / ".loaded"), "", tmp_path / ".cache")
+    shop = open_public("online_retail")
     raw = pd.read_csv(file, dtype=str, encoding="utf-8")
     raw.columns = [name.replace(" ", "").lower() for name in raw.columns]
     customer = next(name for name in raw.columns if name.startswith("customer"))

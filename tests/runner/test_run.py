@@ -10,9 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from smsroi_helpers.runner.execute import Job, execute_notebooks, start_server
-from smsroi_helpers.runner.progress import show_progress
-from smsroi_helpers.simulation.write import write_company
 from tests.faults.tiny import smsroi
 from tests.reference import cdnow
 
@@ -92,46 +89,13 @@ def test_too_few_customers_are_an_answer_and_no_failure(project):
     assert not any("Traceback" in page.read_text(encoding="utf-8") for page in run.glob("*.html"))
 
 
-NOTEBOOKS = [path.name for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    """A simulated company with every table, and the run folder of its notebooks; they read the source once."""
-    folder = tmp_path_factory.mktemp("smoke")
-    write_company(folder / "company", customers=1_000, weeks=30, seed=1)
-    return folder / "company", folder / "run"
-
-
-def check_executed(file, run):
-    executed = json.loads(file.read_text())
-    assert "application/vnd.smsroi.finished+json" in executed["cells"][-1]["outputs"][0]["data"]
-    assert (run / "tables" / "decisions" / f"{file.stem}.parquet").is_file()
-
-
-def test_a_notebook_runs_alone_on_papermill_s_command_line(smoke, tmp_path):
-    company, run = smoke[0], tmp_path / "run"
-    line = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / NOTEBOOKS[0]), str(tmp_path / NOTEBOOKS[0])]
-    settings = ["-p", "data", str(company), "-p", "run_dir", str(run), "--no-progress-bar"]
+def test_a_notebook_runs_alone_on_papermill_s_command_line(cdnow_sample, tmp_path):
+    """What the others do alone: engine/test_same_numbers."""
+    run, name = tmp_path / "run", "00_quality.ipynb"
+    line = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / name), str(tmp_path / name)]
+    settings = ["-p", "data", str(cdnow_sample), "-p", "run_dir", str(run), "--no-progress-bar"]
     done = subprocess.run([*line, *settings], capture_output=True, encoding="utf-8", timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    check_executed(tmp_path / NOTEBOOKS[0], run)
-
-
-@pytest.fixture(scope="module")
-def server():
-    """Imports what the notebooks import, once for all of them."""
-    with start_server([ROOT / "notebooks" / name for name in NOTEBOOKS], ROOT, 1) as started:
-        yield started
-
-
-@pytest.mark.parametrize("notebook", NOTEBOOKS[1:])
-def test_each_notebook_runs_alone(notebook, smoke, server, tmp_path):
-    """By papermill, as on its command line, on a source that nobody has loaded for it."""
-    company, run = smoke
-    parameters = {"data": str(company), "run_dir": str(run)}
-    job = Job(notebook, notebook[3:-6], ROOT / "notebooks" / notebook, tmp_path / notebook, parameters)
-    with show_progress() as progress:
-        done = execute_notebooks([job], root=ROOT, logs=tmp_path / "logs", progress=progress, server=server)
-    assert done[notebook].error is None
-    check_executed(tmp_path / notebook, run)
+    executed = json.loads((tmp_path / name).read_text())
+    assert "application/vnd.smsroi.finished+json" in executed["cells"][-1]["outputs"][0]["data"]
+    assert (run / "tables" / "decisions" / "00_quality.parquet").is_file()

@@ -27,10 +27,11 @@ def small_shop(make_source, open_source):
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory):
+def company(made_once):
     """A simulated company of 5,000 customers with its shop, its grouping and where it lies."""
-    place = tmp_path_factory.mktemp("company")
-    write.write_company(place / "source", customers=CUSTOMERS, weeks=52, seed=5)
+    place = made_once(
+        "segmentation", lambda to: write.write_company(to / "source", customers=CUSTOMERS, weeks=52, seed=5)
+    )
     shop = open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
     return shop, membership.find_grouping(shop), place / "source"
 

@@ -7,10 +7,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.segmentation import rfm
-from smsroi_helpers.source.read import load
-from smsroi_helpers.source.shop import open_shop
-from tests.machine import PUBLIC_DATA
-from tests.segmentation.samples import HEAD, ROOT, frame_of
+from tests.segmentation.samples import HEAD, frame_of
 
 
 class TestScores:
@@ -65,14 +62,9 @@ class TestScores:
 
 @pytest.mark.public_data
 class TestOnlineRetail:
-    @pytest.fixture(scope="class")
-    def retail(self, tmp_path_factory):
-        place = tmp_path_factory.mktemp("retail")
-        file = PUBLIC_DATA / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ONLINE_RETAIL_CSV", str(file.resolve()))
-            loaded = load(ROOT / "data" / "online_retail", place / ".loaded")
-        return open_shop(loaded, "2010-12-09", place / ".cache")
+    @pytest.fixture
+    def retail(self, open_public):
+        return open_public("online_retail", "2010-12-09")
 
     def test_recency_frequency_and_one_time_buyers_are_the_known_ones(self, retail):
         """Recency counts to the day after the last one observed, 2010-12-10."""

@@ -13,15 +13,10 @@ from smsroi_helpers.cltv import counts
 from smsroi_helpers.cltv.fitting import fit_purchases
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
-from tests.machine import PUBLIC_DATA
+from tests.machine import PUBLIC_DATA, PUBLIC_FILES
 
 DATA = Path(__file__).parents[2] / "data"
-FILES = {
-    "ONLINE_RETAIL_CSV": "online_retail_ii_y1/online_retail_II_2009_2010.csv.gz",
-    "RETAIL_TRANSACTIONS_CSV": "retail_tx_response/Retail_Data_Transactions.csv.gz",
-    "RETAIL_RESPONSE_CSV": "retail_tx_response/Retail_Data_Response.csv.gz",
-    "EMAIL_EVENTS_CSV": "dirty_email_events/email_events_1000.csv.gz",
-}
+FILES = {variable: file for files in PUBLIC_FILES.values() for variable, file in files.items()}
 
 
 def public(variable):
@@ -89,11 +84,9 @@ class TestOnlineRetail:
         customers = good_rows(small, "customers").sort_values("customer_id")
         assert customers.to_numpy().tolist() == [["13085", "EIRE"], ["13086", "Spain"], ["13087", "EIRE"]]
 
-    @pytest.fixture(scope="class")
-    def shop(self, tmp_path_factory):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ONLINE_RETAIL_CSV", str(public("ONLINE_RETAIL_CSV")))
-            yield opened(DATA / "online_retail", tmp_path_factory.mktemp("online_retail"))
+    @pytest.fixture
+    def shop(self, open_public):
+        return open_public("online_retail")
 
     @pytest.mark.public_data
     def test_the_real_file_is_the_published_one(self, shop):
@@ -142,10 +135,8 @@ class TestOnlineRetail:
 
 class TestRetailTransactions:
     @pytest.fixture
-    def shop(self, tmp_path, monkeypatch):
-        for variable in ("RETAIL_TRANSACTIONS_CSV", "RETAIL_RESPONSE_CSV"):
-            monkeypatch.setenv(variable, str(public(variable)))
-        return opened(DATA / "retail_transactions", tmp_path)
+    def shop(self, open_public):
+        return open_public("retail_transactions")
 
     @pytest.mark.public_data
     def test_the_real_file(self, shop):

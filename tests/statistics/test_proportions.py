@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from scipy.special import xlog1py, xlogy
 from statsmodels.stats.proportion import test_proportions_2indep as score_test
 
 from smsroi_helpers.statistics import proportions
@@ -144,7 +145,9 @@ class TestDifferenceOfRates:
             d = rng.uniform(-0.95, 0.95)
             p0 = np.linspace(max(0, -d), min(1, 1 - d), 400_001)
             p1 = p0 + d
-            likelihood = stats.binom.logpmf(x1, n1, np.clip(p1, 0, 1)) + stats.binom.logpmf(x0, n0, p0)
+            likelihood = sum(
+                xlogy(x, p) + xlog1py(n - x, -p) for x, n, p in ((x1, n1, np.clip(p1, 0, 1)), (x0, n0, p0))
+            )
             best = np.argmax(likelihood)
             variance = p1[best] * (1 - p1[best]) / n1 + p0[best] * (1 - p0[best]) / n0
             by_hand = (x1 / n1 - x0 / n0 - d) / np.sqrt(variance * (n1 + n0) / (n1 + n0 - 1))

@@ -15,9 +15,8 @@ def clear():
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory):
-    place = tmp_path_factory.mktemp("timing")
-    write_company(place / "co", customers=1_500, weeks=39, seed=3)
+def company(made_once):
+    place = made_once("timing", lambda to: write_company(to / "co", customers=1_500, weeks=39, seed=3))
     return opened(place / "co", place)
 
 
