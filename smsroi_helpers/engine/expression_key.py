@@ -28,11 +28,11 @@ _SIMPLE = (type(None), bool, int, float, str, bytes, dt.date, dt.time, dt.timede
 
 
 class _UnknownError(Exception):
-    """A part of an expression of which it is not known what tells it from others."""
+    """A part of an expression of which it is not known what identifies it."""
 
 
 def expression_key(con: Connection, expression: Node, known: dict[Node, str]) -> str | None:
-    """Return a key of an expression; None if it has a part that cannot be told from others without its SQL.
+    """Return a key of an expression; None if it has a part that only its SQL identifies.
 
     Two expressions have the same key only if they have the same operations on the same tables by name, in the same
     engine; tables of Python's rows count by these rows, because Ibis names them at random.
@@ -62,7 +62,7 @@ def _hash_of(text: str) -> str:
 
 
 def _parts(node: Node, known: Mapping[Node, str]) -> Iterator[str]:
-    """What tells a node from others, as texts."""
+    """What identifies a node, as texts."""
     if isinstance(node, SelfReference):  # numbered in the order in which a process makes them
         raise _UnknownError
     yield f"{type(node).__module__}.{type(node).__qualname__}"

@@ -230,7 +230,7 @@ class Shop:
         return file
 
     def _key_of(self, rows: ir.Table) -> str:
-        """Return what tells an expression from others; its SQL, where that cannot be known without it."""
+        """Return the hash of what identifies an expression: its parts, or its SQL where these do not."""
         if key := expression_key(self.con, rows.op(), self._keys):
             return key
         return hashlib.sha256(_name_by_content(rows.op(), self.con.compile(rows)).encode()).hexdigest()
