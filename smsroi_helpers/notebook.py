@@ -31,6 +31,8 @@ class Run:
     """Source of every random draw of the notebook."""
     folder: Path
     """Folder of the results."""
+    segment_by: str = ""
+    """The grouping whose groups the page names; empty: none of its own."""
     _decisions: list[Decision] = dataclasses.field(default_factory=list)
 
     @property
@@ -94,7 +96,8 @@ class Run:
     def finish(self) -> None:
         """Mark the notebook as complete, for the runner.
 
-        Where its answer has a list of customers to text, save the table `may_be_texted` for that list.
+        Where its answer has a list of customers to text, save the table `may_be_texted` for that list, with the groups
+        of the page.
 
         Raises:
             ValueError: the notebook has recorded no decision.
@@ -103,6 +106,10 @@ class Run:
             raise ValueError(f"notebook {self.name} has no decision; call run.decide(…) before run.finish()")
         if self.stage in contract.LISTS_OF_TEXTS:
             allowed = who_may_be_texted(self.shop, segmentation.known_people(self.shop))
+            if self.segment_by:
+                of_day = segmentation.segments(self.shop, self.segment_by, self.shop.as_of)
+                groups = of_day.select(member="customer_id", **{self.segment_by: "segment"})
+                allowed = allowed.left_join(groups, allowed.customer_id == groups.member).drop("member")
             self.save("may_be_texted", allowed.order_by("customer_id"))
         display({FINISHED: {"stage": self.stage}, "text/plain": _("Finished.")}, raw=True)
 
@@ -158,4 +165,4 @@ def begin(
     needs = importlib.import_module(f"smsroi_helpers.{stage}").NEEDS
     if lacking := [table for table in needs if not shop.has(table)]:
         raise NotEnoughData("This source has no table {tables}.", tables=", ".join(lacking))
-    return Run(stage, shop, np.random.default_rng([seed, *stage.encode()]), folder)
+    return Run(stage, shop, np.random.default_rng([seed, *stage.encode()]), folder, segment_by)

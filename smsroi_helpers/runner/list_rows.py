@@ -55,9 +55,14 @@ class Tables:
         """A table of the run; None where it has none. Of a folder of parts, all together."""
         place = self.run_dir / "tables"
         if (place / name).is_dir():
-            return self.con.read_parquet(place / name / "*.parquet", table_name=name)
+            return self.con.read_parquet(place / name / "*.parquet", table_name=name, union_by_name=True)
         file = place / f"{name}.parquet"
         return self.con.read_parquet(file, table_name=name) if file.is_file() else None
+
+    def part(self, name: str, stage: str) -> ir.Table | None:
+        """The part of a table of several stages that one has saved; None where it has none."""
+        files = sorted((self.run_dir / "tables" / name).glob(f"*_{stage}.parquet"))
+        return self.con.read_parquet(files[0], table_name=f"{name}_{stage}") if files else None
 
     @property
     def advised(self) -> bool:
@@ -101,11 +106,17 @@ def _mean(row: Mapping[str, Any], amount: str = "value") -> float | None:
     return float(money) / float(customers) if math.isfinite(float(money)) else None
 
 
-def _segment_of(table: ir.Table, names: Sequence[str]) -> str | None:
-    """The column of a table that has some of the segments; None without one."""
-    for column in _GROUPINGS:
+def _members(tables: Tables, stage: str, names: Sequence[str]) -> tuple[ir.Table, str] | None:
+    """The customers who may be texted with their segments, by a grouping that has some of these; None without one.
+
+    It is that of the stage's page. 01 may decide by another grouping than its page shows, one of `customer_segments`.
+    """
+    own, of_segmentation = tables.part("may_be_texted", stage), tables.read("customer_segments")
+    places = [(own, column) for column in own.columns[1:]] if own is not None else []
+    places += [(of_segmentation, one) for one in _GROUPINGS if of_segmentation is not None]
+    for table, column in places:
         if column in table.columns and count(table.filter(table[column].cast("string").isin(list(names)))):
-            return column
+            return table, column
     return None
 
 
@@ -114,22 +125,23 @@ def _by_segment(tables: Tables, own: Decisions) -> Listed | None:
 
     Where only all customers together have one, it is for everybody.
     """
-    table = tables.read("customer_segments")
     decided = [row for row in own if row["outcome"] == "do" and row["segment"] not in (None, "", "all")]
-    if table is None:
-        return None
-    is_plan_of_texts = own[0]["stage"] == "frequency"
+    stage = str(own[0]["stage"])
+    is_plan_of_texts = stage == "frequency"
     if not decided and is_plan_of_texts:
-        whole = own[0]
+        whole, table = own[0], tables.part("may_be_texted", stage)
+        if table is None:
+            return None
         everybody = table.mutate(
             action=ibis.literal(str(whole["action"])),
             reason=ibis.literal(segment_name("all")),
             value=_literal(_mean(whole), 4),
         )
         return Listed(everybody, (words.frequency_value(tables.currency, known=_mean(whole) is not None),))
-    column = _segment_of(table, [str(row["segment"]) for row in decided]) if decided else None
-    if column is None:
+    found = _members(tables, stage, [str(row["segment"]) for row in decided]) if decided else None
+    if found is None:
         return None
+    table, column = found
     actions = {str(row["segment"]): str(row["action"]) for row in decided}
     rows = table.filter(table[column].cast("string").isin(list(actions)))
     segment = rows[column].cast("string")

@@ -289,7 +289,7 @@ def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
 
 
 def test_segments_with_another_frequency_are_listed_with_its_value(tmp_path):
-    save(tmp_path, "customer_segments", customer_id=["a", "b", "c"], rfm_group=["gold", "lost", "growth"])
+    save(tmp_path, "may_be_texted/04_frequency", customer_id=["a", "b", "c"], rfm_group=["gold", "lost", "growth"])
     rows = [
         decided("frequency", outcome="not_enough_evidence"),
         decided("frequency", "gold", action="4 texts a week", unit="money_per_week", value=123.0, customers=1000),
@@ -306,8 +306,17 @@ def test_segments_with_another_frequency_are_listed_with_its_value(tmp_path):
     assert link(lists, tmp_path, row | {"only_segments": False}) is None
 
 
+def test_groups_are_those_of_the_page_where_no_page_is_about_groups(tmp_path):
+    """With a member level, which is called like an RFM group, in a run without 01, and beside a page without groups."""
+    save(tmp_path, "may_be_texted/04_frequency", customer_id=["a", "b", "c"], attr_level=["prospect", "basic", None])
+    save(tmp_path, "may_be_texted/07_retention", customer_id=["a", "b", "c"])
+    row = decided("frequency", "prospect", action="4 texts a week", unit="money_per_week", value=10.0, customers=100)
+    found = lists_of(tmp_path, decided("frequency", outcome="dont"), row).written["frequency"]
+    assert [(one["customer_id"], one["reason"], one["value"]) for one in read(found)] == [("a", "prospect", "0.1")]
+
+
 def test_a_frequency_for_all_customers_is_a_list_of_everybody(tmp_path):
-    save(tmp_path, "customer_segments", customer_id=["a", "b"], rfm_group=["gold", "lost"])
+    save(tmp_path, "may_be_texted/04_frequency", customer_id=["a", "b"], rfm_group=["gold", "lost"])
     row = decided("frequency", action="2 texts a week", unit="money_per_week", value=100.0, customers=1000)
     found = lists_of(tmp_path, row, decided("frequency", "lost", "not_enough_evidence")).written["frequency"]
     assert [(one["customer_id"], one["action"], one["value"]) for one in read(found)] == [
