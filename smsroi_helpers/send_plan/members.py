@@ -28,6 +28,7 @@ from smsroi_helpers.send_plan.schedule import (
     send_times,
 )
 from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats, Ints
 
@@ -77,13 +78,14 @@ class Members:
         return found
 
     def texts(self, place: int, texts_per_week: float, weekdays: Sequence[int]) -> int:
-        """Texts of the whole plan that one customer in a place gets by an action."""
+        """Texts of the whole plan that one customer in a place gets by an action; the most, where weekdays differ."""
         return _count_texts(self.calendar, self.closed[place], texts_per_week, tuple(weekdays))
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _count_texts(calendar: Calendar, closed: frozenset[dt.date], texts: float, weekdays: tuple[int, ...]) -> int:
-    return sum(day not in closed for day in send_times(calendar, texts, weekdays))
+    turns = {turned_weekdays(texts, weekdays, turn) for turn in range(TURNS)}
+    return max(sum(day not in closed for day in send_times(calendar, texts, days)) for days in turns)
 
 
 def count_members(shop: Shop, assigned: ir.Table, codes: pd.Series, audience: Audience, calendar: Calendar) -> Members:

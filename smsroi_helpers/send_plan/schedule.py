@@ -22,6 +22,7 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.policy import Policy
 from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "divide_customers",
     "find_slots",
     "plan_calendar",
+    "plan_key",
     "policy_rows",
     "send_times",
     "window_instants",
@@ -116,18 +118,6 @@ def send_times(calendar: Calendar, texts: float, weekdays: Sequence[int]) -> lis
     return found
 
 
-def spread_weekdays(texts: float, weekdays: Sequence[int]) -> tuple[int, ...]:
-    """As many of these weekdays as are needed, as far apart as can be.
-
-    >>> spread_weekdays(2, range(7)), spread_weekdays(0.5, range(7))
-    ((0, 3), (0,))
-    >>> spread_weekdays(2, [])
-    ()
-    """
-    needed = min(int(np.ceil(texts)), len(weekdays))
-    return tuple(weekdays[k * len(weekdays) // needed] for k in range(needed)) if needed else ()
-
-
 # --- who gets what ---------------------------------------------------------------------------------------------------
 
 
@@ -139,8 +129,8 @@ def assign_actions(
 
     Returns:
         customer_id, place (number in `audience.places`), mask, profile, role, probability; dose_number, window_number,
-        text_number (of what is explored; of the others without meaning); code; explored_slice (0–255: those below
-        `Roles.explore` are explored with).
+        text_number (of what is explored; of the others without meaning); turn (of `turned_weekdays`); code;
+        explored_slice (0–255: those below `Roles.explore` are explored with).
     """
     rows = audience.rows.filter(audience.rows.reason == "")
     places = ibis.memtable(audience.places[["timezone", "region", "mask"]].assign(place=range(len(audience.places))))
@@ -166,6 +156,7 @@ def assign_actions(
             dose_number=drawn("frequency", len(exploration.doses)),
             window_number=drawn("timing", len(exploration.windows)),
             text_number=drawn("content", len(exploration.texts)),
+            turn=drawn("weekday", TURNS),
         )
     )  # fmt: skip
 
@@ -220,8 +211,8 @@ def divide_customers(
         ranked: whether to number the customers of each place and action, in the order of their times.
 
     Returns:
-        the columns of `assigned`; part; action: `plan 3 0 0` (profile, mask, part), `explore 1 4` (dose, window), or a
-        key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0; 0 if not ranked).
+        the columns of `assigned`; part; action: `plan 3 0 0 6` (profile, mask, part, turn), `explore 1 4 6` (dose, window,
+        turn), or a key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0; 0 if not ranked).
     """
     ties = {name: hash_group(assigned.customer_id, f"{calendar.plan_id}-{name}", SLICES) for name in _TIES}
     seconds = hash_group(assigned.customer_id, f"{calendar.plan_id}-second", SLICES)
@@ -291,6 +282,11 @@ def write_messages(
     ).order_by("customer_id", "send_at")  # fmt: skip
 
 
+def plan_key(profile: int, mask: int, part: int, turn: int) -> str:
+    """What the texts of a customer in the role `plan` depend on, beside the place, as `divide_customers` writes it."""
+    return f"plan {profile} {mask} {part} {turn}"
+
+
 def _action_key(assigned: ir.Table) -> ir.StringValue:
     """What a customer's texts depend on, beside the place.
 
@@ -302,17 +298,20 @@ def _action_key(assigned: ir.Table) -> ir.StringValue:
             lambda text, each: text + ibis.literal(" ") + each.cast("string"), numbers, assigned.role
         )
 
-    explored = of(assigned.dose_number, assigned.window_number)
-    return ibis.ifelse(assigned.role == "explore", explored, of(assigned.profile, assigned["mask"], assigned.part))
+    explored = of(assigned.dose_number, assigned.window_number, assigned.turn)
+    planned = of(assigned.profile, assigned["mask"], assigned.part, assigned.turn)
+    return ibis.ifelse(assigned.role == "explore", explored, planned)
 
 
 def _why_silent(action: ir.StringValue, actions: pd.DataFrame, full: bool) -> ir.StringValue:
     """Why a customer in the role `plan` gets no text: that none would gain, the budget, or the gateway's capacity."""
-    keys = (
-        "plan " + actions["profile"].astype(str) + " " + actions["mask"].astype(str) + " " + actions["part"].astype(str)
-    )
     texted = actions["texts_per_week"] > 0
-    of_budget, of_capacity = list(keys[actions["limited"] & ~texted]), list(keys[texted]) if full else []
+
+    def keys(which: pd.Series) -> list[str]:
+        rows = actions[which].itertuples()
+        return [plan_key(row.profile, row.mask, row.part, turn) for row in rows for turn in range(TURNS)]
+
+    of_budget, of_capacity = keys(actions["limited"] & ~texted), keys(texted) if full else []
     return ibis.cases(
         (action.isin(of_budget or [""]), "budget"), (action.isin(of_capacity or [""]), "capacity"), else_="no_gain"
     )
@@ -336,14 +335,17 @@ def find_slots(
                 hour, weekday = windows[window][0], day.weekday()
                 rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
 
-        for each in actions[actions["mask"] == place.mask].itertuples():
-            add(f"plan {each.profile} {each.mask} {each.part}", each.texts_per_week, each.weekdays, each.window,
-                each.variant, float(each.cash), float(each.long_run))  # fmt: skip
-        for d, texts in enumerate(exploration.doses):
-            for w, window in enumerate(exploration.windows):
-                start, end = windows[window]
-                open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
-                add(f"explore {d} {w}", texts, spread_weekdays(texts, open_days), window, None, None, None)
+        for turn in range(TURNS):
+            for each in actions[actions["mask"] == place.mask].itertuples():
+                days = turned_weekdays(each.texts_per_week, each.weekdays, turn)
+                add(plan_key(each.profile, each.mask, each.part, turn), each.texts_per_week, days, each.window,
+                    each.variant, float(each.cash), float(each.long_run))  # fmt: skip
+            for d, texts in enumerate(exploration.doses):
+                for w, window in enumerate(exploration.windows):
+                    start, end = windows[window]
+                    open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
+                    days = turned_weekdays(texts, open_days, turn)
+                    add(f"explore {d} {w} {turn}", texts, days, window, None, None, None)
     names = [
         "of_place", "of_action", "texts_per_week", "window", "day", "begins", "spread_seconds", "hour", "weekday",
         "variant", "cash", "long_run", "first_rank", "end_rank",

@@ -23,10 +23,10 @@ from smsroi_helpers.send_plan.schedule import (
     find_slots,
     policy_rows,
     send_times,
-    spread_weekdays,
     write_messages,
 )
 from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.send_plan.weekdays import spread_weekdays
 
 N = 20_000
 WINDOWS = ((9, 11), (12, 14), (18, 20))
