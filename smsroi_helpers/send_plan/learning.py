@@ -17,8 +17,9 @@ It is discounted to the plan's first day, and those who are lost until its last 
 later are not counted. The cost is the difference between the plan's action for all weeks, and random actions in the
 plan's weeks with the plan's action afterwards; opt-outs that the random actions cause are included.
 
-**Held fixed.** Today's level of clicks and opt-outs is learned from every plan, explored or not; weekdays are not
-drawn at random. Where a lever was never tested, its error is not known and nothing is counted for learning it.
+**Held fixed.** Today's level of clicks and opt-outs is learned from every plan, explored or not. Weekdays are
+drawn at random, too, but nothing is counted for learning which are better. Where a lever was never tested, its error is
+not known and nothing is counted for learning it.
 """
 
 from collections.abc import Sequence

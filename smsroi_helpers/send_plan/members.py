@@ -25,10 +25,9 @@ from smsroi_helpers.send_plan.schedule import (
     divide_customers,
     find_slots,
     policy_rows,
-    send_times,
+    send_dates,
 )
 from smsroi_helpers.send_plan.today import Audience
-from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats, Ints
 
@@ -78,14 +77,13 @@ class Members:
         return found
 
     def texts(self, place: int, texts_per_week: float, weekdays: Sequence[int]) -> int:
-        """Texts of the whole plan that one customer in a place gets by an action; the most, where weekdays differ."""
+        """Texts of the whole plan that one customer in a place gets by an action."""
         return _count_texts(self.calendar, self.closed[place], texts_per_week, tuple(weekdays))
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _count_texts(calendar: Calendar, closed: frozenset[dt.date], texts: float, weekdays: tuple[int, ...]) -> int:
-    turns = {turned_weekdays(texts, weekdays, turn) for turn in range(TURNS)}
-    return max(sum(day not in closed for day in send_times(calendar, texts, days)) for days in turns)
+    return len(send_dates(calendar, closed, texts, weekdays, turn=0))
 
 
 def count_members(shop: Shop, assigned: ir.Table, codes: pd.Series, audience: Audience, calendar: Calendar) -> Members:

@@ -26,6 +26,7 @@ from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "EVERY",
     "POLICY_COLUMNS",
     "Calendar",
     "Exploration",
@@ -36,6 +37,7 @@ __all__ = [
     "plan_calendar",
     "plan_key",
     "policy_rows",
+    "send_dates",
     "send_times",
     "window_instants",
     "write_messages",
@@ -43,7 +45,7 @@ __all__ = [
 
 SLICES = 256
 """Customers are drawn by one of so many numbers, which a hash gives."""
-_EVERY = 2**62
+EVERY = 2**62
 """No place and action has so many customers."""
 _TIES = ("split", "tie")
 """Hashes by which customers alike are put in order, before their identifiers."""
@@ -118,6 +120,25 @@ def send_times(calendar: Calendar, texts: float, weekdays: Sequence[int]) -> lis
     return found
 
 
+def send_dates(
+    calendar: Calendar, closed: Collection[dt.date], texts: float, weekdays: Sequence[int], turn: int
+) -> list[dt.date]:
+    """The dates of an action for the customers of a turn (`turned_weekdays`): as many for each turn.
+
+    Weekdays with a closed day are avoided if there are enough others. If not, all customers have the same weekdays, and
+    what would go out on a closed day is left out.
+
+    >>> calendar = Calendar("p", dt.date(2026, 6, 29), 1)  # a Monday
+    >>> [str(day) for day in send_dates(calendar, {dt.date(2026, 7, 4)}, 1, [4, 5, 6], turn=6)]
+    ['2026-07-05']
+    """
+    shut = {day.weekday() for day in closed if day in calendar.days}
+    free = [day for day in weekdays if day not in shut]
+    enough = np.ceil(texts) <= len(free)
+    days = turned_weekdays(texts, free, turn) if enough else turned_weekdays(texts, weekdays, 0)
+    return [day for day in send_times(calendar, texts, days) if day not in closed]
+
+
 # --- who gets what ---------------------------------------------------------------------------------------------------
 
 
@@ -129,8 +150,8 @@ def assign_actions(
 
     Returns:
         customer_id, place (number in `audience.places`), mask, profile, role, probability; dose_number, window_number,
-        text_number (of what is explored; of the others without meaning); turn (of `turned_weekdays`); code;
-        explored_slice (0–255: those below `Roles.explore` are explored with).
+        text_number (of what is explored; of the others without meaning); code; explored_slice (0–255: those below
+        `Roles.explore` are explored with).
     """
     rows = audience.rows.filter(audience.rows.reason == "")
     places = ibis.memtable(audience.places[["timezone", "region", "mask"]].assign(place=range(len(audience.places))))
@@ -156,7 +177,6 @@ def assign_actions(
             dose_number=drawn("frequency", len(exploration.doses)),
             window_number=drawn("timing", len(exploration.windows)),
             text_number=drawn("content", len(exploration.texts)),
-            turn=drawn("weekday", TURNS),
         )
     )  # fmt: skip
 
@@ -211,8 +231,9 @@ def divide_customers(
         ranked: whether to number the customers of each place and action, in the order of their times.
 
     Returns:
-        the columns of `assigned`; part; action: `plan 3 0 0 6` (profile, mask, part, turn), `explore 1 4 6` (dose, window,
-        turn), or a key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0; 0 if not ranked).
+        the columns of `assigned`; part; action: `plan 3 0 0 6` (profile, mask, part, turn), `explore 1 4 6` (dose,
+        window, turn), or a key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0;
+        0 if not ranked).
     """
     ties = {name: hash_group(assigned.customer_id, f"{calendar.plan_id}-{name}", SLICES) for name in _TIES}
     seconds = hash_group(assigned.customer_id, f"{calendar.plan_id}-second", SLICES)
@@ -225,6 +246,9 @@ def divide_customers(
         )  # fmt: skip
         rows = rows.mutate(part=((rows.role == "plan") & (ibis.row_number().over(order) < many)).cast("int64"))
     rows = rows.mutate(action=_action_key(rows))
+    alike = ibis.window(group_by=["place", "action"], order_by=[*_TIES, "customer_id"])
+    rows = rows.mutate(turn=ibis.row_number().over(alike) % TURNS)
+    rows = rows.mutate(action=rows.action + ibis.literal(" ") + rows.turn.cast("string")).drop("turn")
     rank = ibis.literal(0).cast("int64")
     if ranked:
         order = ibis.window(group_by=["place", "action"], order_by=["time_slice", *_TIES, "customer_id"])
@@ -256,7 +280,7 @@ def write_messages(
     named = [(divided.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
     text = ibis.cases(*named, else_=None) if named else ibis.null("string")
     rows = divided.mutate(explored_text=text.cast("string"))
-    full = bool((slots["end_rank"] < _EVERY).any())
+    full = bool((slots["end_rank"] < EVERY).any())
     fits = (rows["rank"] >= table.first_rank) & (rows["rank"] < table.end_rank)
     joined = rows.left_join(table, (rows.place == table.of_place) & (rows.action == table.of_action) & fits)
     seconds = joined.time_slice * joined.spread_seconds // SLICES
@@ -298,9 +322,8 @@ def _action_key(assigned: ir.Table) -> ir.StringValue:
             lambda text, each: text + ibis.literal(" ") + each.cast("string"), numbers, assigned.role
         )
 
-    explored = of(assigned.dose_number, assigned.window_number, assigned.turn)
-    planned = of(assigned.profile, assigned["mask"], assigned.part, assigned.turn)
-    return ibis.ifelse(assigned.role == "explore", explored, planned)
+    explored = of(assigned.dose_number, assigned.window_number)
+    return ibis.ifelse(assigned.role == "explore", explored, of(assigned.profile, assigned["mask"], assigned.part))
 
 
 def _why_silent(action: ir.StringValue, actions: pd.DataFrame, full: bool) -> ir.StringValue:
@@ -328,24 +351,23 @@ def find_slots(
         zone = place.timezone or audience.usual_zone
 
         def add(key: str, texts: float, weekdays: Sequence[int], window: int, *rest: object) -> None:
-            days = [day for day in send_times(calendar, texts, weekdays) if day not in closed]  # noqa: B023
+            days = send_dates(calendar, closed, texts, weekdays, turn)  # noqa: B023
             for day in days:
                 shared = [x / len(days) if isinstance(x, float) else x for x in rest]
                 at = (day - calendar.first_day).days, *window_instants(day, windows[window], zone)  # noqa: B023
                 hour, weekday = windows[window][0], day.weekday()
-                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
+                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, EVERY))  # noqa: B023
 
         for turn in range(TURNS):
             for each in actions[actions["mask"] == place.mask].itertuples():
-                days = turned_weekdays(each.texts_per_week, each.weekdays, turn)
-                add(plan_key(each.profile, each.mask, each.part, turn), each.texts_per_week, days, each.window,
-                    each.variant, float(each.cash), float(each.long_run))  # fmt: skip
+                key = plan_key(each.profile, each.mask, each.part, turn)
+                add(key, each.texts_per_week, each.weekdays, each.window, each.variant, float(each.cash),
+                    float(each.long_run))  # fmt: skip
             for d, texts in enumerate(exploration.doses):
                 for w, window in enumerate(exploration.windows):
                     start, end = windows[window]
                     open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
-                    days = turned_weekdays(texts, open_days, turn)
-                    add(f"explore {d} {w} {turn}", texts, days, window, None, None, None)
+                    add(f"explore {d} {w} {turn}", texts, open_days, window, None, None, None)
     names = [
         "of_place", "of_action", "texts_per_week", "window", "day", "begins", "spread_seconds", "hour", "weekday",
         "variant", "cash", "long_run", "first_rank", "end_rank",

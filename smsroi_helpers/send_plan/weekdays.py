@@ -9,7 +9,7 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import studentized_range
 
 from smsroi_helpers.send_plan.mixture_rates import standard_error
 from smsroi_helpers.statistics import ALPHA, Floats, Ints
@@ -61,8 +61,8 @@ def weekday_shares(texts: float, weekdays: tuple[int, ...]) -> Floats:
 def only_shown(weekday: Floats, mix: Floats) -> Floats:
     """Effects of weekdays, of which those not distinguishable from the best are one.
 
-    A weekday is worse than the best one if their difference exceeds its error as a one-sided test of six asks for
-    (Bonferroni).
+    A weekday is worse than the best one if they differ by Tukey's honestly significant difference: where weekdays do
+    not differ, all stay one with a probability of 95 %.
 
     Args:
         weekday: (R, K, 7), the estimate and its replicates.
@@ -74,16 +74,24 @@ def only_shown(weekday: Floats, mix: Floats) -> Floats:
     if len(weekday) < 3:
         return weekday
     found = weekday.copy()
-    limit = float(norm.ppf(1 - ALPHA / 6))
+    sent = np.flatnonzero(mix > 0)
+    if len(sent) < 2:
+        return weekday
+    limit = _largest_by_chance(len(sent), len(weekday) - 2)
     for k in range(weekday.shape[1]):
         effects = weekday[:, k]
-        sent = np.flatnonzero(mix > 0)
-        best = sent[int(effects[0, sent].argmax())] if len(sent) else 0
+        best = sent[int(effects[0, sent].argmax())]
         gap = effects[:, [best]] - effects
         alike = np.flatnonzero(gap[0] <= limit * standard_error(gap))
         weights = mix[alike] if mix[alike].sum() > 0 else np.ones(len(alike))
         found[:, k, alike] = np.average(effects[:, alike], axis=1, weights=weights)[:, None]
     return found
+
+
+@functools.lru_cache
+def _largest_by_chance(weekdays: int, df: int) -> float:
+    """By how many standard errors of their difference two of so many alike are apart in one world of twenty."""
+    return float(studentized_range.ppf(1 - ALPHA, weekdays, df) / np.sqrt(2))
 
 
 def best_weekdays(effects: Floats, open_days: Ints, needed: int) -> tuple[int, ...]:

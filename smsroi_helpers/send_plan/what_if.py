@@ -13,7 +13,7 @@ import numpy as np
 from smsroi_helpers import measures
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.policy import choose_policy
-from smsroi_helpers.send_plan.schedule import plan_key
+from smsroi_helpers.send_plan.schedule import EVERY, plan_key
 from smsroi_helpers.send_plan.settle import Limits, Settled, choose_plan, fit_to_gateway
 from smsroi_helpers.send_plan.spending import of_customers
 from smsroi_helpers.send_plan.valuation import Candidate, Design, Estimate, revalue
@@ -115,7 +115,8 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
     slots = settled.slots[settled.slots["cash"].notna()]
     for (place, action), rows in slots.groupby(["of_place", "of_action"]):
         n = size.get((place, action), 0)
-        first, end = (rows[name].clip(upper=n).to_numpy(int) for name in ("first_rank", "end_rank"))
+        first, end = (rows[name].to_numpy(int) for name in ("first_rank", "end_rank"))
+        end = np.where(end == EVERY, n, end)
         many = int((end - first).sum())
         texts += many
         paid += many * price[rows["variant"].iloc[0] or ""]
@@ -126,7 +127,7 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
 
 
 def _sizes(settled: Settled) -> dict[tuple[int, str], int]:
-    """(place, action) → customers in the role `plan`; those of a place and part begin at all weekdays alike."""
+    """(place, action) → customers in the role `plan`, as `divide_customers` gives them their turns."""
     members, policy = settled.members, settled.chosen.policy
     customers = members.by_profile(settled.chosen.cells.grouping)
     found = {
@@ -139,7 +140,7 @@ def _sizes(settled: Settled) -> dict[tuple[int, str], int]:
         found[place, profile, mask, 0] -= many
         found[place, profile, mask, 1] = many
     return {
-        (place, plan_key(p, mask, part, turn)): many * (turn + 1) // TURNS - many * turn // TURNS
+        (place, plan_key(p, mask, part, turn)): (many + TURNS - 1 - turn) // TURNS
         for (place, p, mask, part), many in found.items()
         for turn in range(TURNS)
     }
