@@ -17,8 +17,9 @@ It is discounted to the plan's first day, and those who are lost until its last 
 later are not counted. The cost is the difference between the plan's action for all weeks, and random actions in the
 plan's weeks with the plan's action afterwards; opt-outs that the random actions cause are included.
 
-**Held fixed.** Today's level of clicks and opt-outs is learned from every plan, explored or not; weekdays are not
-drawn at random. Where a lever was never tested, its error is not known and nothing is counted for learning it.
+**Held fixed.** Today's level of clicks and opt-outs is learned from every plan, explored or not. Weekdays are
+drawn at random, too, but nothing is counted for learning which are better. Where a lever was never tested, its error is
+not known and nothing is counted for learning it.
 """
 
 from collections.abc import Sequence
@@ -36,8 +37,9 @@ from smsroi_helpers.send_plan.sample_information import (
     learnt_shares,
     mean_and_error,
 )
-from smsroi_helpers.send_plan.schedule import SLICES, Exploration, spread_weekdays
+from smsroi_helpers.send_plan.schedule import SLICES, Exploration
 from smsroi_helpers.send_plan.valuation import hold_if_worthless
+from smsroi_helpers.send_plan.weekdays import weekday_shares
 from smsroi_helpers.statistics import Floats, Ints
 
 __all__ = ["Learning", "ShareWorth", "cost_of_exploring", "expected_gain", "gains_of_learning", "size_exploration"]
@@ -184,7 +186,8 @@ def _find_cells(
     texts = response.text.shape[2]
     found = []
     for (p, chosen), together in size.items():
-        weekday = np.stack([response.weekday[0][:, list(days)].mean(axis=1) for _pair, days in chosen], axis=1)
+        shares = [weekday_shares(float(response.doses[d]), days) for (d, _window), days in chosen]
+        weekday = response.weekday[0] @ np.stack(shares, axis=1)
         pairs = np.repeat([pair for pair, _days in chosen], texts, axis=0)
         actions = np.column_stack([pairs, np.tile(np.arange(texts), len(chosen))])
         earned = np.repeat(membership[p][:, None] * weekday, texts, axis=1)
@@ -275,7 +278,7 @@ def _random_actions(response: Response, economics: Economics, exploration: Explo
         dose = int(np.abs(response.doses - texts).argmin())
         for window in exploration.windows:
             start, end = economics.windows[window]
-            days = spread_weekdays(texts, np.flatnonzero(mask[:, start:end].all(axis=1)).tolist())
+            days = tuple(np.flatnonzero(mask[:, start:end].all(axis=1)).tolist())
             found += [Action(dose if days else 0, window, text, days) for text in range(len(exploration.texts))]
     return found
 
@@ -288,7 +291,8 @@ def _stays_and_profit(response: Response, economics: Economics, action: Action) 
     profit = np.zeros(response.classes)
     if texts > 0:
         clicks = response.clicks[0, :, action.dose] * response.click_level[0] * response.window[0, :, action.window]
-        clicks = clicks * response.weekday[0][:, list(action.weekdays)].mean(axis=1) * response.text[0, :, action.text]
+        weekday = response.weekday[0] @ weekday_shares(texts, action.weekdays)
+        clicks = clicks * weekday * response.text[0, :, action.text]
         each = response.click_profit[0] * response.text_profit[0, action.text]
         profit = texts * (clicks * each - economics.cost[action.text])
     return stays[:, None] * (1 - economics.loss_rates), profit

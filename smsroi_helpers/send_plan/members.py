@@ -25,7 +25,7 @@ from smsroi_helpers.send_plan.schedule import (
     divide_customers,
     find_slots,
     policy_rows,
-    send_times,
+    send_dates,
 )
 from smsroi_helpers.send_plan.today import Audience
 from smsroi_helpers.source import Shop
@@ -83,7 +83,7 @@ class Members:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _count_texts(calendar: Calendar, closed: frozenset[dt.date], texts: float, weekdays: tuple[int, ...]) -> int:
-    return sum(day not in closed for day in send_times(calendar, texts, weekdays))
+    return len(send_dates(calendar, closed, texts, weekdays, turn=0))
 
 
 def count_members(shop: Shop, assigned: ir.Table, codes: pd.Series, audience: Audience, calendar: Calendar) -> Members:

@@ -21,6 +21,7 @@ from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.mixture_rates import fit_rates
 from smsroi_helpers.send_plan.response import Response
 from smsroi_helpers.send_plan.today import DOSE_STEP, HALVES, Today
+from smsroi_helpers.send_plan.weekdays import best_weekdays, weekday_shares
 from smsroi_helpers.statistics import Floats, Ints
 
 Flags = NDArray[np.bool_]
@@ -75,6 +76,7 @@ class Action:
     window: int
     text: int
     weekdays: tuple[int, ...]
+    """Over which the customers' texts are spread (`weekdays.turned_weekdays`)."""
 
 
 NOTHING = Action(0, 0, 0, ())
@@ -220,12 +222,11 @@ class ActionValues:
         days: dict[tuple[int, int], tuple[int, ...]] = {}
         for w, (start, end) in enumerate(windows):
             open_days = np.flatnonzero(mask[:, start:end].all(axis=1))
-            ranked = open_days[np.argsort(-weekday[open_days], kind="stable")]
-            mean = by_weekday[:, ranked].cumsum(axis=1) / np.arange(1, len(ranked) + 1)
             for d, needed in self._doses:
-                if needed <= len(ranked):
-                    days[d, w] = tuple(sorted(ranked[:needed].tolist()))
-                    slots[:, d, w] = response.window[0][:, w] * mean[:, needed - 1]
+                if chosen := best_weekdays(weekday, open_days, needed):
+                    days[d, w] = chosen
+                    shares = weekday_shares(float(response.doses[d]), chosen)
+                    slots[:, d, w] = response.window[0][:, w] * (by_weekday @ shares)
         earned = np.einsum("k,kdw,kdc->dwc", rows, slots, self._earned, optimize=True)
         value = earned - np.einsum("k,kdc->dc", rows, self._paid)[:, None, :]
         return np.where(np.isnan(value), -np.inf, value), days
@@ -253,7 +254,7 @@ def value_action(response: Response, rows: Floats, economics: Economics, action:
         return none, none
     mix = _Mix(
         response.window[..., action.window]
-        * response.weekday[..., list(action.weekdays)].mean(axis=2)
+        * (response.weekday @ weekday_shares(float(response.doses[action.dose]), action.weekdays))
         * response.text[..., action.text],
         response.click_profit * response.text_profit[:, None, action.text],
         response.text_opt_outs[:, action.text],

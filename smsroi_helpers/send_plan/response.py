@@ -21,6 +21,7 @@ import numpy as np
 from smsroi_helpers.send_plan.cells import Cells, Rates
 from smsroi_helpers.send_plan.click_profit import fit_click_profit
 from smsroi_helpers.send_plan.mixture_rates import fit_rates, standard_error
+from smsroi_helpers.send_plan.weekdays import only_shown
 from smsroi_helpers.statistics import FEW_EVENTS, Floats, Ints
 
 __all__ = ["Response", "fit_response"]
@@ -43,7 +44,7 @@ class Response:
     window: Floats
     """(R, K, W): H, its mean 1 over the hours of the frequency tests."""
     weekday: Floats
-    """(R, K, 7): J, mean 1."""
+    """(R, K, 7): J, mean 1; those of weekdays not distinguishable from the best are one."""
     text: Floats
     """(R, K, C): C, mean 1 over the texts of the frequency tests."""
     text_opt_outs: Floats
@@ -105,7 +106,8 @@ def fit_response(
     natural = (at_zero.sum() - np.append(0.0, at_zero)) / total
     window = _relative(cells.clicks_by_window, logs, window_mix, by_dose.shape)
     weekdays = cells.clicks_by_weekday.exposure.sum(axis=(0, 1))
-    weekday = _relative(cells.clicks_by_weekday, logs, weekdays / max(weekdays.sum(), 1.0), by_dose.shape)
+    weekday_mix = weekdays / max(weekdays.sum(), 1.0)
+    weekday = only_shown(_relative(cells.clicks_by_weekday, logs, weekday_mix, by_dose.shape), weekday_mix)
     text = _relative(cells.clicks_by_text, logs, text_mix, by_dose.shape)
     text_opt_outs = _relative_opt_outs(cells.opt_outs_by_text, text_mix, groups)
     members = _clicks_per_member(cells, membership, groups)

@@ -22,9 +22,11 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.policy import Policy
 from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "EVERY",
     "POLICY_COLUMNS",
     "Calendar",
     "Exploration",
@@ -33,7 +35,9 @@ __all__ = [
     "divide_customers",
     "find_slots",
     "plan_calendar",
+    "plan_key",
     "policy_rows",
+    "send_dates",
     "send_times",
     "window_instants",
     "write_messages",
@@ -41,7 +45,7 @@ __all__ = [
 
 SLICES = 256
 """Customers are drawn by one of so many numbers, which a hash gives."""
-_EVERY = 2**62
+EVERY = 2**62
 """No place and action has so many customers."""
 _TIES = ("split", "tie")
 """Hashes by which customers alike are put in order, before their identifiers."""
@@ -116,16 +120,23 @@ def send_times(calendar: Calendar, texts: float, weekdays: Sequence[int]) -> lis
     return found
 
 
-def spread_weekdays(texts: float, weekdays: Sequence[int]) -> tuple[int, ...]:
-    """As many of these weekdays as are needed, as far apart as can be.
+def send_dates(
+    calendar: Calendar, closed: Collection[dt.date], texts: float, weekdays: Sequence[int], turn: int
+) -> list[dt.date]:
+    """The dates of an action for the customers of a turn (`turned_weekdays`): as many for each turn.
 
-    >>> spread_weekdays(2, range(7)), spread_weekdays(0.5, range(7))
-    ((0, 3), (0,))
-    >>> spread_weekdays(2, [])
-    ()
+    Weekdays with a closed day are avoided if there are enough others. If not, all customers have the same weekdays, and
+    what would go out on a closed day is left out.
+
+    >>> calendar = Calendar("p", dt.date(2026, 6, 29), 1)  # a Monday
+    >>> [str(day) for day in send_dates(calendar, {dt.date(2026, 7, 4)}, 1, [4, 5, 6], turn=6)]
+    ['2026-07-05']
     """
-    needed = min(int(np.ceil(texts)), len(weekdays))
-    return tuple(weekdays[k * len(weekdays) // needed] for k in range(needed)) if needed else ()
+    shut = {day.weekday() for day in closed if day in calendar.days}
+    free = [day for day in weekdays if day not in shut]
+    enough = np.ceil(texts) <= len(free)
+    days = turned_weekdays(texts, free, turn) if enough else turned_weekdays(texts, weekdays, 0)
+    return [day for day in send_times(calendar, texts, days) if day not in closed]
 
 
 # --- who gets what ---------------------------------------------------------------------------------------------------
@@ -220,8 +231,9 @@ def divide_customers(
         ranked: whether to number the customers of each place and action, in the order of their times.
 
     Returns:
-        the columns of `assigned`; part; action: `plan 3 0 0` (profile, mask, part), `explore 1 4` (dose, window), or a
-        key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0; 0 if not ranked).
+        the columns of `assigned`; part; action: `plan 3 0 0 6` (profile, mask, part, turn), `explore 1 4 6` (dose,
+        window, turn), or a key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0;
+        0 if not ranked).
     """
     ties = {name: hash_group(assigned.customer_id, f"{calendar.plan_id}-{name}", SLICES) for name in _TIES}
     seconds = hash_group(assigned.customer_id, f"{calendar.plan_id}-second", SLICES)
@@ -234,6 +246,9 @@ def divide_customers(
         )  # fmt: skip
         rows = rows.mutate(part=((rows.role == "plan") & (ibis.row_number().over(order) < many)).cast("int64"))
     rows = rows.mutate(action=_action_key(rows))
+    alike = ibis.window(group_by=["place", "action"], order_by=[*_TIES, "customer_id"])
+    rows = rows.mutate(turn=ibis.row_number().over(alike) % TURNS)
+    rows = rows.mutate(action=rows.action + ibis.literal(" ") + rows.turn.cast("string")).drop("turn")
     rank = ibis.literal(0).cast("int64")
     if ranked:
         order = ibis.window(group_by=["place", "action"], order_by=["time_slice", *_TIES, "customer_id"])
@@ -265,7 +280,7 @@ def write_messages(
     named = [(divided.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
     text = ibis.cases(*named, else_=None) if named else ibis.null("string")
     rows = divided.mutate(explored_text=text.cast("string"))
-    full = bool((slots["end_rank"] < _EVERY).any())
+    full = bool((slots["end_rank"] < EVERY).any())
     fits = (rows["rank"] >= table.first_rank) & (rows["rank"] < table.end_rank)
     joined = rows.left_join(table, (rows.place == table.of_place) & (rows.action == table.of_action) & fits)
     seconds = joined.time_slice * joined.spread_seconds // SLICES
@@ -291,6 +306,11 @@ def write_messages(
     ).order_by("customer_id", "send_at")  # fmt: skip
 
 
+def plan_key(profile: int, mask: int, part: int, turn: int) -> str:
+    """What the texts of a customer in the role `plan` depend on, beside the place, as `divide_customers` writes it."""
+    return f"plan {profile} {mask} {part} {turn}"
+
+
 def _action_key(assigned: ir.Table) -> ir.StringValue:
     """What a customer's texts depend on, beside the place.
 
@@ -308,11 +328,13 @@ def _action_key(assigned: ir.Table) -> ir.StringValue:
 
 def _why_silent(action: ir.StringValue, actions: pd.DataFrame, full: bool) -> ir.StringValue:
     """Why a customer in the role `plan` gets no text: that none would gain, the budget, or the gateway's capacity."""
-    keys = (
-        "plan " + actions["profile"].astype(str) + " " + actions["mask"].astype(str) + " " + actions["part"].astype(str)
-    )
     texted = actions["texts_per_week"] > 0
-    of_budget, of_capacity = list(keys[actions["limited"] & ~texted]), list(keys[texted]) if full else []
+
+    def keys(which: pd.Series) -> list[str]:
+        rows = actions[which].itertuples()
+        return [plan_key(row.profile, row.mask, row.part, turn) for row in rows for turn in range(TURNS)]
+
+    of_budget, of_capacity = keys(actions["limited"] & ~texted), keys(texted) if full else []
     return ibis.cases(
         (action.isin(of_budget or [""]), "budget"), (action.isin(of_capacity or [""]), "capacity"), else_="no_gain"
     )
@@ -329,21 +351,23 @@ def find_slots(
         zone = place.timezone or audience.usual_zone
 
         def add(key: str, texts: float, weekdays: Sequence[int], window: int, *rest: object) -> None:
-            days = [day for day in send_times(calendar, texts, weekdays) if day not in closed]  # noqa: B023
+            days = send_dates(calendar, closed, texts, weekdays, turn)  # noqa: B023
             for day in days:
                 shared = [x / len(days) if isinstance(x, float) else x for x in rest]
                 at = (day - calendar.first_day).days, *window_instants(day, windows[window], zone)  # noqa: B023
                 hour, weekday = windows[window][0], day.weekday()
-                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
+                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, EVERY))  # noqa: B023
 
-        for each in actions[actions["mask"] == place.mask].itertuples():
-            add(f"plan {each.profile} {each.mask} {each.part}", each.texts_per_week, each.weekdays, each.window,
-                each.variant, float(each.cash), float(each.long_run))  # fmt: skip
-        for d, texts in enumerate(exploration.doses):
-            for w, window in enumerate(exploration.windows):
-                start, end = windows[window]
-                open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
-                add(f"explore {d} {w}", texts, spread_weekdays(texts, open_days), window, None, None, None)
+        for turn in range(TURNS):
+            for each in actions[actions["mask"] == place.mask].itertuples():
+                key = plan_key(each.profile, each.mask, each.part, turn)
+                add(key, each.texts_per_week, each.weekdays, each.window, each.variant, float(each.cash),
+                    float(each.long_run))  # fmt: skip
+            for d, texts in enumerate(exploration.doses):
+                for w, window in enumerate(exploration.windows):
+                    start, end = windows[window]
+                    open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
+                    add(f"explore {d} {w} {turn}", texts, open_days, window, None, None, None)
     names = [
         "of_place", "of_action", "texts_per_week", "window", "day", "begins", "spread_seconds", "hour", "weekday",
         "variant", "cash", "long_run", "first_rank", "end_rank",

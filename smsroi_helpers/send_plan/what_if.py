@@ -13,9 +13,11 @@ import numpy as np
 from smsroi_helpers import measures
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.policy import choose_policy
+from smsroi_helpers.send_plan.schedule import EVERY, plan_key
 from smsroi_helpers.send_plan.settle import Limits, Settled, choose_plan, fit_to_gateway
 from smsroi_helpers.send_plan.spending import of_customers
 from smsroi_helpers.send_plan.valuation import Candidate, Design, Estimate, revalue
+from smsroi_helpers.send_plan.weekdays import TURNS
 
 __all__ = ["Change", "WhatIf", "what_if"]
 
@@ -113,7 +115,8 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
     slots = settled.slots[settled.slots["cash"].notna()]
     for (place, action), rows in slots.groupby(["of_place", "of_action"]):
         n = size.get((place, action), 0)
-        first, end = (rows[name].clip(upper=n).to_numpy(int) for name in ("first_rank", "end_rank"))
+        first, end = (rows[name].to_numpy(int) for name in ("first_rank", "end_rank"))
+        end = np.where(end == EVERY, n, end)
         many = int((end - first).sum())
         texts += many
         paid += many * price[rows["variant"].iloc[0] or ""]
@@ -124,19 +127,23 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
 
 
 def _sizes(settled: Settled) -> dict[tuple[int, str], int]:
-    """(place, action) → customers in the role `plan`."""
+    """(place, action) → customers in the role `plan`, as `divide_customers` gives them their turns."""
     members, policy = settled.members, settled.chosen.policy
     customers = members.by_profile(settled.chosen.cells.grouping)
     found = {
-        (place, f"plan {p} {mask} {part}"): int(customers[p, place])
+        (place, p, mask, part): int(customers[p, place])
         for (p, mask, part), _action, _share in policy.parts()
         for place in np.flatnonzero(members.masks == mask).tolist()
     }
     for profile, place, many in settled.split.itertuples(index=False):
-        mask = members.masks[place]
-        found[place, f"plan {profile} {mask} 0"] -= many
-        found[place, f"plan {profile} {mask} 1"] = many
-    return found
+        mask = int(members.masks[place])
+        found[place, profile, mask, 0] -= many
+        found[place, profile, mask, 1] = many
+    return {
+        (place, plan_key(p, mask, part, turn)): (many + TURNS - 1 - turn) // TURNS
+        for (place, p, mask, part), many in found.items()
+        for turn in range(TURNS)
+    }
 
 
 def _covered(first: np.ndarray, end: np.ndarray) -> int:

@@ -1,5 +1,7 @@
 """The decision of `09_send_plan` in words, and wording that its tables and figures share."""
 
+import numpy as np
+
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.measures import knows_cost
@@ -10,6 +12,7 @@ from smsroi_helpers.send_plan.learning import Learning
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans, PromiseFactor
+from smsroi_helpers.timing import weekdays_words
 
 __all__ = ["decide", "grouping_name", "left_out_words", "lever_words", "policy_name", "role_words"]
 
@@ -154,9 +157,20 @@ def _short_words(plan: SendPlan) -> str:
     dose = fewest if fewest == greatest else _("{low} to {high}").format(low=fewest, high=greatest)
     first, end = min(start for start, _end in windows), max(end for _start, end in windows)
     words = _("In short: {dose} texts a week, at {first}:00–{end}:00 local time, “{text}” for {share} of those texted.")
-    return words.format(
+    words = words.format(
         dose=dose, first=first, end=end, text=arm_name(most), share=percent(by_text[most] / sum(by_text.values()), 0)
     )
+    return joined(words, _weekday_words(plan, {day for action, _n in sent for day in action.weekdays}))
+
+
+def _weekday_words(plan: SendPlan, weekdays: set[int]) -> str:
+    """On which weekdays texts go out, and what that rests on."""
+    if not np.ptp(plan.chosen.response.weekday[0], axis=1).any():
+        return _("Each customer’s weekdays are drawn by chance from the allowed ones: none is shown to be better.")
+    return _(
+        "They go out on {weekdays}. Which weekdays are better is observational: the tests did not draw weekdays by"
+        " chance. The exploring share does."
+    ).format(weekdays=weekdays_words(weekdays))
 
 
 def _kept_words(factor: PromiseFactor) -> str:

@@ -23,10 +23,10 @@ from smsroi_helpers.send_plan.schedule import (
     find_slots,
     policy_rows,
     send_times,
-    spread_weekdays,
     write_messages,
 )
 from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.send_plan.weekdays import spread_weekdays
 
 N = 20_000
 WINDOWS = ((9, 11), (12, 14), (18, 20))
@@ -212,3 +212,14 @@ def test_who_gains_by_no_text_has_one_row_that_says_so(shop):
     assert found["send_at"].isna().all()
     assert set(found["reason"]) == {"holdout", "no_gain"}
     assert found["variant"].isna().all()
+
+
+def test_weekdays_of_one_action_are_spread_over_customers(shop):
+    """Two texts a week on any weekday: each customer on two of them, all together on each alike, holidays aside."""
+    found = write(shop, audience_of(places=PLACES[:1], n=1_400), Action(4, 2, 1, tuple(range(7))), weeks=1)
+    texts = found[(found["role"] == "plan") & found["send_at"].notna()]
+    assert set(texts.groupby("customer_id")["weekday"].nunique()) == {2}
+    by_weekday = texts["weekday"].value_counts().reindex(range(7), fill_value=0)
+    assert stats.chisquare(by_weekday).pvalue > 1e-4
+    explored = found[(found["role"] == "explore") & found["send_at"].notna()]
+    assert stats.chi2_contingency(pd.crosstab(explored["texts_per_week"], explored["weekday"])).pvalue > 1e-4
