@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, euclidean_distances, silhouette_score
 
 from smsroi_helpers.segmentation import cluster_test, clusters, cutoffs, membership, wording
 from tests.segmentation.samples import one_population, sample_of
@@ -67,6 +67,16 @@ class TestOnePopulation:
         others[1] = np.where(rng.random(300) < 0.2, others[1], labels)
         theirs = [adjusted_rand_score(labels, other) for other in others]
         assert cluster_test._adjusted_rand(labels, others, 4) == pytest.approx(theirs)
+
+    def test_silhouette_is_the_librarys(self):
+        """A row alone in its cluster counts as 0, rows at one place too, and a number that no row has is no cluster."""
+        rng = np.random.default_rng(4)
+        rows, labels = rng.standard_normal((60, 2)), rng.integers(0, 3, 60)
+        labels[7] = 4
+        rows[labels == 2] = rows[labels == 2][:1]
+        distances = euclidean_distances(rows)
+        theirs = silhouette_score(distances, labels, metric="precomputed")
+        assert cluster_test._silhouette(distances, labels, 5) == pytest.approx(theirs, rel=1e-12)
 
     def test_features_that_have_nothing_to_do_with_one_another_are_not_grouped(self):
         """Three of their own accord: whatever directions chance prefers are no dimensions."""
