@@ -1,6 +1,7 @@
 """The page of an executed notebook: the answer first, then the evidence; data, method and code are folded."""
 
 import dataclasses
+import functools
 import html
 import io
 import json
@@ -297,20 +298,28 @@ def _cells_to_html(sections: Sequence[_Section], show_code: bool) -> str:
             cell["id"] = f"cell-{len(cells)}"
             cells.append(cell)
     asset("smsroi/index.html.j2")
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    rendered, _resources = _exporter(TEMPLATES, show_code).from_notebook_node(
+        notebook, resources={"words": {"code": _("Code")}}
+    )
+    return clean(rendered)
+
+
+@functools.cache
+def _exporter(templates: Path, show_code: bool) -> TemplateExporter:
+    """The exporter of nbconvert with our template, which is compiled once for all pages."""
     config = Config({"TemplateExporter": {"exclude_input": not show_code}})
     config.NbConvertBase.display_data_priority = ["text/html", "text/plain"]
     exporter = TemplateExporter(
         config=config,
         template_name="smsroi",
-        extra_template_basedirs=[str(TEMPLATES)],
+        extra_template_basedirs=[str(templates)],
         file_extension=".html",
     )
     exporter.register_filter("page_markdown", _markdown)
     exporter.register_filter("page_code", _code)
     exporter.register_filter("page_text", _plain)
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    rendered, _resources = exporter.from_notebook_node(notebook, resources={"words": {"code": _("Code")}})
-    return clean(rendered)
+    return exporter
 
 
 class _MarkdownRenderer(IPythonRenderer):  # type: ignore[misc]
