@@ -38,6 +38,8 @@ __all__ = [
 # nbformat imports jsonschema, which takes 1.2 s to build a grammar of international URLs if this package is installed.
 # Notebooks have no such URLs, and jsonschema works without it.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+# A kernel imports the debugger if there is one; nobody debugs a notebook of a run.
+sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
 
 _SAVE_SECONDS = 30.0
 
