@@ -33,6 +33,8 @@ class Run:
     """Folder of the results."""
     segment_by: str = ""
     """The grouping whose groups the page names; empty: none of its own."""
+    channel: str = ""
+    """Of the texts of its list of customers; empty: as `measures.choose_channel` chooses."""
     _decisions: list[Decision] = dataclasses.field(default_factory=list)
 
     @property
@@ -105,7 +107,7 @@ class Run:
         if not self._decisions:
             raise ValueError(f"notebook {self.name} has no decision; call run.decide(…) before run.finish()")
         if self.stage in contract.LISTS_OF_TEXTS:
-            allowed = who_may_be_texted(self.shop, segmentation.known_people(self.shop))
+            allowed = who_may_be_texted(self.shop, segmentation.known_people(self.shop), self.channel)
             if self.segment_by:
                 of_day = segmentation.segments(self.shop, self.segment_by, self.shop.as_of)
                 groups = of_day.select(member="customer_id", **{self.segment_by: "segment"})
@@ -129,6 +131,7 @@ def begin(
     seed: int = 1,
     max_rejected_share: float = 0.01,
     segment_by: str = "",
+    channel: str = "",
 ) -> Run:
     """Open a source for a notebook: read and validate it (or reuse the result), up to `as_of`; set the language.
 
@@ -141,6 +144,7 @@ def begin(
         seed: seed of every random draw, ≥ 0.
         max_rejected_share: largest share (0–1) of a table's rows that may be rejected.
         segment_by: the grouping whose groups the page names; empty: groups made from behaviour.
+        channel: of the page's texts; empty: as `measures.choose_channel` chooses.
 
     Raises:
         DataError: the source cannot be used.
@@ -165,4 +169,4 @@ def begin(
     needs = importlib.import_module(f"smsroi_helpers.{stage}").NEEDS
     if lacking := [table for table in needs if not shop.has(table)]:
         raise NotEnoughData("This source has no table {tables}.", tables=", ".join(lacking))
-    return Run(stage, shop, np.random.default_rng([seed, *stage.encode()]), folder, segment_by)
+    return Run(stage, shop, np.random.default_rng([seed, *stage.encode()]), folder, segment_by, channel)

@@ -119,12 +119,12 @@ def _action(found: CltvOutcome) -> str:
         return _("Trust neither the amount nor the ranking of customers: the forecast failed its test")
     if not found.knows_value:
         action = (
-            _("Look after the {n} customers of the top tenth first: they make {share} of the purchases to come")
+            _("Give the {n} customers of the top tenth better service: they make {share} of the purchases to come")
             if found.stands_out
             else _("Treat customers alike: the {n} of the top tenth make {share} of the purchases to come")
         )
     elif found.stands_out:
-        action = _("Look after the {n} customers of the top tenth first: they bring {share} of expected profit")
+        action = _("Give the {n} customers of the top tenth better service: they bring {share} of expected profit")
     else:
         action = _("Treat customers alike: none stand out, the {n} of the top tenth bring {share} of expected profit")
     action = action.format(n=number(found.top_customers), share=percent(found.top_share))

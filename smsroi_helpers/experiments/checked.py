@@ -65,14 +65,20 @@ def left_without_texts(shop: Shop) -> ir.Table | None:
     return rows.select("customer_id").distinct()
 
 
-def who_may_be_texted(shop: Shop, people: ir.Table) -> ir.Table:
-    """customer_id of those subscribed when the log ends, without whom a running experiment leaves without texts.
+def who_may_be_texted(shop: Shop, people: ir.Table, channel: str = "") -> ir.Table:
+    """customer_id of those subscribed when the log ends whom texts reach, and no running experiment leaves without.
 
     Args:
         shop: the company.
         people: a column customer_id, each customer once.
+        channel: of the texts; empty: as `measures.choose_channel` chooses.
+
+    Raises:
+        UsageError: there are messages, but none of the channel.
     """
     rows = measures.subscribed(shop, ibis.literal(shop.end), people)
+    if shop.has("messages"):
+        rows = rows.anti_join(measures.never_reached(shop, measures.choose_channel(shop, channel)), "customer_id")
     alone = left_without_texts(shop)
     return rows if alone is None else rows.anti_join(alone, "customer_id")
 

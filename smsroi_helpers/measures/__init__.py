@@ -53,7 +53,7 @@ from smsroi_helpers.measures.quiet_hours import (
     with_place,
 )
 from smsroi_helpers.measures.sending_rules import CONSENT_SOURCES, EU_MEMBERS, RULES, Rule
-from smsroi_helpers.measures.sends import every_send, human_clicks
+from smsroi_helpers.measures.sends import every_send, human_clicks, never_reached
 
 __all__ = [
     "CLUSTER",
@@ -97,6 +97,7 @@ __all__ = [
     "local_time",
     "message_outcomes",
     "mostly_dates",
+    "never_reached",
     "opt_in_times",
     "opt_outs",
     "order_events",

@@ -10,8 +10,12 @@ from smsroi_helpers.source import Shop, once
 __all__ = [
     "every_send",
     "human_clicks",
+    "never_reached",
     "sends_with_clock",
 ]
+
+_UNDELIVERED = 3
+"""Fewer texts, none delivered, show no dead number: a phone may be off for a while."""
 
 
 @once
@@ -59,3 +63,23 @@ def every_send(shop: Shop) -> ir.Table:
         DataError: the source has no messages.
     """
     return sends_with_clock(shop).select(written_sends(shop).columns)
+
+
+def never_reached(shop: Shop, channel: str) -> ir.Table:
+    """customer_id of everybody who was sent at least three messages in a channel, and to whom none was delivered.
+
+    A text to them costs money and reaches nobody. Where the source records no deliveries there are none.
+
+    Args:
+        shop: the company, with messages.
+        channel: in lower case, as of `choose_channel`.
+
+    Raises:
+        DataError: the source has no messages.
+    """
+    sends = every_send(shop)
+    sends = sends.filter(sends.channel == channel)
+    each = sends.group_by("customer_id").aggregate(
+        sent=sends.count(), arrived=sends.count(where=sends.delivered_at.notnull())
+    )
+    return each.filter(each.sent >= _UNDELIVERED, each.arrived == 0).select("customer_id")

@@ -105,4 +105,4 @@ def win_back_customers(shop: Shop, study: Study) -> ir.Table | pd.DataFrame:
     open_ = found.outcome == "not_enough_evidence"
     groups = INACTIVE if open_ or found.row is None else found.row.groups or INACTIVE
     test = open_ and study.plan is not None and study.plan.proposed
-    return inactive_customers(shop, study.cuts, test=test, groups=groups)
+    return inactive_customers(shop, study.cuts, test=test, groups=groups, channel=study.channel)

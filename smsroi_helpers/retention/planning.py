@@ -163,7 +163,7 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
 
 
 def inactive_customers(
-    shop: Shop, cuts: Cuts, *, test: bool, groups: Sequence[str] = INACTIVE
+    shop: Shop, cuts: Cuts, *, test: bool, groups: Sequence[str] = INACTIVE, channel: str = ""
 ) -> ir.Table:  # fmt: skip
     """The table `win_back_customers`: whom texts to win back are for, as an expression for the engine to write.
 
@@ -172,18 +172,19 @@ def inactive_customers(
         cuts: of `segmentation.find_cuts`.
         test: whether they are to be in a test.
         groups: RFM groups that they are of.
+        channel: of the texts; empty: as `measures.choose_channel` chooses.
 
     Returns:
         customer_id, rfm_group (`dormant`, `lost`), silent_weeks (since the last purchase), arm (of the test: `texted`
         or `not_texted`, half each, by a hash of the id, so that later runs put nobody into the other; null without a
-        test): everybody of the groups on the last day observed who may be texted, by customer_id. Nobody whom a running
-        test leaves without texts is among them.
+        test): everybody of the groups on the last day observed who may be texted (see `who_may_be_texted`), by
+        customer_id.
     """
     orders = measures.purchases(shop)
     last = orders.group_by(buyer="customer_id").aggregate(last=orders.day.max())
     people = resolve(shop, "rfm_group", cuts=cuts).at(shop.as_of)
     people = people.filter(people.segment.isin(list(groups)))
-    people = people.semi_join(who_may_be_texted(shop, known_people(shop)), "customer_id")
+    people = people.semi_join(who_may_be_texted(shop, known_people(shop), channel), "customer_id")
     rows = people.inner_join(last, people.customer_id == last.buyer)
     silent = ibis.literal(shop.as_of).delta(rows["last"], unit="day") / 7
     halves = ibis.ifelse(hash_group(rows.customer_id, "win-back-test", 2) == 0, "texted", "not_texted")

@@ -2,9 +2,11 @@
 
 A list is a CSV file for spreadsheets with the columns customer_id, action, reason and value (money; empty where it is
 not known, as the note beside the link says). Its rows come from the run's tables through the engine. Lists of texts
-have nobody who is not subscribed on the last day, or whom a running experiment or the send plan leaves without texts.
-As a customer can be on several of them, their column follow says which list holds. The send plan's own list has one row
-per customer; `smsroi list` writes it for a gateway, one row per text, with the opt-outs until then.
+have nobody who is not subscribed on the last day, whom texts do not reach, or whom a running experiment or the send
+plan leaves without texts. As a customer can be on several of them, their column follow says which list decides about
+the customer's texts. The list of the most valuable, for service, has everybody, and says in its column may_be_texted
+whom texts may go to. The send plan's own list has one row per customer; `smsroi list` writes it for a gateway, one row
+per text, with the opt-outs until then.
 """
 
 import tempfile
@@ -39,6 +41,13 @@ _ALLOWED = "may_be_texted"
 """The table of whom lists of texts may have. Who is to be won back is chosen among them already."""
 _SHARED = ("win_back", *LISTS_OF_TEXTS)
 """Lists that a customer can be on beside another: of texts, but the send plan's."""
+_DECIDING = tuple(name for name in MAKERS if name in _SHARED and name != "segmentation")
+"""Those that decide whether or when a customer is texted, the first of them before the others."""
+_SERVICE = "cltv"
+"""The list of customers whom the action is for whether they may be texted or not."""
+_TOGETHER = {"timing", "frequency"}
+"""Lists that decide together: one says when to text, the other how often."""
+_UNKNOWN_OPT_OUTS = "opt_outs_unknown"
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class CustomerList:
     """Of the send plan's list."""
     note: str
     """What the reader has to know beside the link."""
+    follows: bool
+    """Whether another list may decide about its customers' texts, or it is the send plan's."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class Lists:
         mailing = (run_dir / f"tables/{_RECIPIENTS}.parquet").is_file()
         command = f"smsroi list {run} --to FOLDER" if name == _PLAN and not mailing else ""
         if found and (recommended or name in (_WIN_BACK, _PLAN)):
-            return _link(found, row) | {"command": command, "shared": bool(self.together) and name in (_PLAN, *_SHARED)}
+            return _link(found, row) | {"command": command, "shared": bool(self.together) and found.follows}
         table = f"tables/{_RECIPIENTS if name == _PLAN else _TABLES.get(name, '')}.parquet"
         nothing = {"href": "", "label": "", "note": "", "command": "", "shared": False}
         if name == _PLAN and not mailing:
@@ -118,36 +129,61 @@ def write_lists(run_dir: Path, decisions: Decisions, *, currency: str = "", as_o
         con = connect(Path(place))
         try:
             tables = Tables(con, run_dir, decisions, currency, as_of)
-            standing, won_back = _standing(tables), None
+            standing = _standing(tables)
+            before: dict[str, ir.Table] = {}
             for name, make in MAKERS.items():
                 own = asking(name, decisions)
                 found = make(tables, own) if own else None
                 if found is None:
                     continue
-                if name == _WIN_BACK:
-                    won_back = found.rows.select(won="customer_id", no_text=found.rows.no_text)
-                written[name] = _write(tables, name, found, standing, won_back)
+                rows, notes = _choose(tables, name, found, standing, before)
+                if name in _DECIDING:
+                    before[name] = rows.select("customer_id")
+                written[name] = _write(tables, name, found, rows, notes)
             no_plan = "" if _PLAN in written else _why_no_plan(tables)
             several = [name for name, one in written.items() if name != _PLAN or one.texts is not None]
-            together = words.together_words(several, advised=tables.advised)
+            winning_back = any(row["outcome"] != "dont" for row in asking(_WIN_BACK, decisions))
+            together = words.together_words(several, advised=tables.advised, winning_back=winning_back)
         finally:
             con.disconnect()
     return Lists(written, together, no_plan)
 
 
-def _write(
-    tables: Tables, name: str, found: Listed, standing: ir.Table | None, won_back: ir.Table | None
-) -> CustomerList:
-    rows, notes = found.rows, list(found.notes)
-    columns = ("customer_id", "action", "reason", "value", *found.more)
-    if name in _SHARED:
-        allowed = tables.read(_ALLOWED) if name in LISTS_OF_TEXTS else None
-        if allowed is not None:
-            rows = rows.semi_join(allowed, "customer_id")
-        rows = _with_follow(name, rows, standing, won_back)
-        columns += ("follow",)
-        if allowed is not None or standing is not None:
-            notes.append(words.left_out_words(plan=standing is not None))
+def _choose(
+    tables: Tables, name: str, found: Listed, standing: ir.Table | None, before: Mapping[str, ir.Table]
+) -> tuple[ir.Table, list[str]]:
+    """The rows of a list with their column follow, and what is said of it; of lists of texts those who may be on one.
+
+    Args:
+        tables: of the run.
+        name: of the list.
+        found: its rows, of everybody whom the action is for.
+        standing: of `_standing`.
+        before: customer_id of each list that goes before it.
+    """
+    allowed, notes = tables.read(_ALLOWED), list(found.notes)
+    if name == _SERVICE:
+        rows, note = _with_texts(found.rows, allowed, standing, before)
+        return rows, [note, *notes]
+    if name not in _SHARED:
+        return found.rows, notes
+    rows = found.rows
+    if name in LISTS_OF_TEXTS and allowed is not None:
+        rows = rows.semi_join(allowed, "customer_id")
+    if standing is not None:
+        rows = rows.anti_join(standing.filter(~standing.texted), "customer_id")
+    follow = _follow(name, rows, standing, before, words.follow_words("this"))
+    rows = rows.mutate(follow=follow)
+    if standing is not None and tables.advised:
+        notes.insert(0, words.beside_words(count(rows.filter(rows.follow == words.follow_words("this")))))
+    if allowed is not None or standing is not None or name == _WIN_BACK:
+        notes.append(words.left_out_words(plan=standing is not None))
+    return rows, notes
+
+
+def _write(tables: Tables, name: str, found: Listed, rows: ir.Table, notes: list[str]) -> CustomerList:
+    more = [one for one in ("may_be_texted", "follow") if one in rows.columns]
+    columns = ("customer_id", "action", "reason", "value", *found.more, *more)
     rows = rows.mutate(customer_id=rows.customer_id.cast("string"))
     kinds = dict(rows.schema())
     texts = {one: guard_formula(rows[one]) for one in columns if kinds[one].is_string()}  # numbers stay numbers
@@ -158,15 +194,12 @@ def _write(
     if name == "timing":
         moving = rows.filter(rows.moves)
         moved, own = count(moving), count(moving.filter(moving.basis == "personal"))
-        notes.insert(0, words.moves_words(moved, people - moved, own))
-    if name in _SHARED and standing is not None and tables.advised:
-        alone = count(rows.filter(rows.follow == words.follow_words("this")))
-        notes.insert(0, words.beside_words(alone))
-    return CustomerList(name, file, people, found.texts, joined(*notes))
+        notes = [words.moves_words(moved, people - moved, own), *notes]
+    return CustomerList(name, file, people, found.texts, joined(*notes), name == _PLAN or "follow" in more)
 
 
 def _standing(tables: Tables) -> ir.Table | None:
-    """member, held, texted: what the send plan does with each of its customers; None where there is no plan.
+    """customer_id, texted: whether the send plan texts each of its customers; None where there is no plan.
 
     Where it is not recommended, only those whom it explores with or holds out.
     """
@@ -174,28 +207,40 @@ def _standing(tables: Tables) -> ir.Table | None:
     if plan is None or "left_out" not in plan.columns:
         return None
     kept = plan if tables.advised else plan.filter(plan.role != "plan")
-    return kept.group_by(member="customer_id").aggregate(
-        held=lambda t: (t.role == "holdout").any(), texted=lambda t: listed(t, tables.advised).any()
-    )
+    # Where no opt-outs are recorded, the plan decides all the same: its list is written by the command.
+    texted = listed(kept, tables.advised) | (kept.left_out == _UNKNOWN_OPT_OUTS).fill_null(False)
+    return kept.group_by("customer_id").aggregate(texted=texted.any())
 
 
-def _with_follow(name: str, rows: ir.Table, standing: ir.Table | None, won_back: ir.Table | None) -> ir.Table:
-    """The rows of a list without those whom the plan holds out; follow: the list that holds for each customer."""
-    cases: list[tuple[ir.BooleanValue, str]] = []
+def _follow(
+    name: str, rows: ir.Table, standing: ir.Table | None, before: Mapping[str, ir.Table], otherwise: str
+) -> ir.StringValue:
+    """Which list decides about the texts of each customer of a list: the first that has the customer."""
+    first = {} if standing is None else {_PLAN: standing.filter(standing.texted)}
+    first |= {one: people for one, people in before.items() if not {one, name} <= _TOGETHER}
+    cases = [(rows.customer_id.isin(people.customer_id), words.follow_words(one)) for one, people in first.items()]
+    return ibis.cases(*cases, else_=otherwise) if cases else ibis.literal(otherwise)
+
+
+def _with_texts(
+    rows: ir.Table, allowed: ir.Table | None, standing: ir.Table | None, before: Mapping[str, ir.Table]
+) -> tuple[ir.Table, str]:
+    """Rows of whoever may be texted or not, with may_be_texted, follow, and the action for each; how many may not.
+
+    Without the table `may_be_texted` it is not known who may, and only the note says so.
+    """
+    if allowed is None:
+        return rows, words.service_words(None)
+    may = rows.customer_id.isin(allowed.customer_id)
     if standing is not None:
-        rows = rows.left_join(standing, rows.customer_id == standing.member)
-        rows = rows.filter(~rows.held.fill_null(False))
-        cases += [
-            (rows.texted.fill_null(False), words.follow_words("plan")),
-            (rows.member.notnull(), words.follow_words("plan_silent")),
-        ]
-    if won_back is not None and name != _WIN_BACK:
-        rows = rows.left_join(won_back, rows.customer_id == won_back.won)
-        # Hours and frequencies go with texts that win back; other advice on the same customer does not.
-        first = rows.no_text.fill_null(False) if name in ("timing", "frequency") else rows.won.notnull()
-        cases.append((first, words.follow_words("win_back")))
-    this = words.follow_words("this")
-    return rows.mutate(follow=ibis.cases(*cases, else_=this) if cases else ibis.literal(this))
+        may &= ~rows.customer_id.isin(standing.filter(~standing.texted).customer_id)
+    rows = rows.mutate(may=may)
+    follow = _follow(_SERVICE, rows, standing, before, words.follow_words("today"))
+    rows = rows.mutate(
+        may_be_texted=ibis.ifelse(rows.may, _("yes"), _("no")),
+        follow=ibis.ifelse(rows.may, follow, words.follow_words("none")),
+    )
+    return rows, words.service_words(count(rows.filter(~rows.may)))
 
 
 def _why_no_plan(tables: Tables) -> str:
@@ -203,5 +248,5 @@ def _why_no_plan(tables: Tables) -> str:
     plan = tables.read(_PLAN)
     if plan is None or tables.read(_RECIPIENTS) is not None:
         return ""
-    unknown = "left_out" in plan.columns and count(plan.filter(plan.left_out == "opt_outs_unknown")) > 0
+    unknown = "left_out" in plan.columns and count(plan.filter(plan.left_out == _UNKNOWN_OPT_OUTS)) > 0
     return words.no_plan_words(opt_outs_unknown=unknown)

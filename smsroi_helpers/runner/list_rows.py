@@ -189,7 +189,7 @@ def _most_valuable(tables: Tables, _own: Decisions) -> Listed | None:
     value = _money(table.cltv)
     ranked = table.order_by(ibis.desc(value.coalesce(table.expected_orders)), "customer_id")
     rows = ranked.limit(top).mutate(
-        action=ibis.literal(_("Look after first")),
+        action=ibis.literal(_("Give better service first; texts as column follow says")),
         reason=ibis.literal(_("Among the tenth of the customers with the highest expected value")),
         value=value.round(2),
     )  # fmt: skip
@@ -232,14 +232,14 @@ def _inactive(tables: Tables, own: Decisions) -> Listed | None:
         rows = table.mutate(
             action=ibis.ifelse(table.arm == "texted", _("Text to win back (test)"), _("Do not text (test)")),
             reason=_silent_words(_("Drawn by chance for the win-back test; silent for {weeks} weeks"), table),
-            value=ibis.null("float64"), no_text=table.arm != "texted",
+            value=ibis.null("float64"),
         )  # fmt: skip
         return Listed(rows, (words.value_to_be_tested(),))
     value = _mean(own[0])
     rows = table.mutate(
         action=ibis.literal(_("Text to win back") if outcome == "do" else _("Do not text")),
         reason=_silent_words(_("Silent for {weeks} weeks"), table),
-        value=_literal(value), no_text=ibis.literal(outcome == "dont"),
+        value=_literal(value),
     )  # fmt: skip
     return Listed(rows, (words.measured_value(tables.currency, own[0].get("cash_weeks"), known=value is not None),))
 

@@ -23,6 +23,7 @@ __all__ = [
     "no_customer_value",
     "no_plan_words",
     "plan_words",
+    "service_words",
     "together_words",
     "value_at_risk",
     "value_to_be_tested",
@@ -180,19 +181,40 @@ def moves_words(moving: int, keeping: int, personal: int) -> str:
 
 
 def beside_words(alone: int) -> str:
-    """Of a list beside that of a recommended send plan: for how many customers it holds."""
+    """Of a list beside that of a recommended send plan: for how many customers it decides."""
     if not alone:
-        return _("Do not use it beside the send plan’s list, which decides for all of these customers.")
+        return _("Do not use it beside the send plan’s list: for all of these customers another list decides.")
     return _(
-        "Do not use it beside the send plan’s list; it holds for {n} customers for whom the plan does not."
+        "Do not use it beside the send plan’s list; it decides for {n} customers for whom the plan does not."
     ).format(n=_few(alone))
 
 
 def left_out_words(*, plan: bool) -> str:
     """Whom a list of texts leaves out."""
+    reached = _(
+        "Subscribers only, without those to whom several texts were sent and none was delivered, and without those"
+    )
     if plan:
-        return _("Subscribers only, without those whom a running experiment or the send plan leaves without texts.")
-    return _("Subscribers only, without those whom a running experiment leaves without texts.")
+        return _("{reached} whom a running experiment or the send plan leaves without texts.").format(reached=reached)
+    return _("{reached} whom a running experiment leaves without texts.").format(reached=reached)
+
+
+def service_words(without: int | None) -> str:
+    """Of the list of the most valuable: what is done for them, and how many of them may not be texted.
+
+    Args:
+        without: customers who may not be texted; None where no page of the run says.
+    """
+    what = _("For service, early access and personal contact; it is not shown that more texts pay.")
+    if without is None:
+        return joined(what, _("Not all of them may be texted; no page of this run says who."))
+    if not without:
+        return joined(what, _("All of them may be texted."))
+    may_not = _(
+        "{n} of them may not be texted (column may_be_texted): they have not subscribed, no text reaches them, or a"
+        " running experiment or the send plan leaves them without texts."
+    ).format(n=_few(without))
+    return joined(what, may_not)
 
 
 def _few(n: int) -> str:
@@ -203,21 +225,26 @@ def _few(n: int) -> str:
 
 
 def follow_words(which: str) -> str:
-    """What the column follow says of a customer."""
+    """What the column follow says of a customer: `this`, a list, or of no list `today` (texts go on), `none`."""
     return {
         "this": _("this list"),
-        "plan": _("the send plan’s list"),
-        "plan_silent": _("the send plan: no text"),
+        "send_plan": _("the send plan’s list"),
         "win_back": _("the win-back list"),
+        "retention": _("the churn list"),
+        "timing": _("the list of hours"),
+        "frequency": _("the list of texts per week"),
+        "today": _("texts as today"),
+        "none": _("no texts"),
     }[which]
 
 
-def together_words(lists: Sequence[str], *, advised: bool) -> str:
+def together_words(lists: Sequence[str], *, advised: bool, winning_back: bool) -> str:
     """How the lists of a run go together; empty where no two of them act on texts.
 
     Args:
         lists: those of the run, in their order.
         advised: whether the send plan is recommended.
+        winning_back: whether customers on the win-back list are texted.
     """
     names = {
         "send_plan": _("the send plan’s list"),
@@ -237,15 +264,17 @@ def together_words(lists: Sequence[str], *, advised: bool) -> str:
             if advised
             else _("Send the exploring share by the send plan’s list, and use no other list for it.")
         )
-        parts.append(_("Customers whom the plan holds out are on no list of texts."))
+        parts.append(_("Customers whom the plan holds out or gives no text are on no list of texts."))
     if len(others) > 1:
         order = _("For everybody else the first of these lists decides: {lists}.")
         if "send_plan" not in there:
             order = _("A customer can be on several lists. The first of these decides: {lists}.")
         parts.append(order.format(lists=listed(names[name] for name in others)))
     if {"timing", "frequency"} <= set(there):
-        parts.append(_("Hours and texts per week go together: one says when, the other how often."))
+        parts.append(_("Hours and texts per week go together, for the same customers: when, and how often."))
+    if {"win_back", "timing"} <= set(there) and winning_back:
+        parts.append(_("A text to win back goes out at the hour that the list of hours has for the customer."))
     if "segmentation" in there:
         parts.append(_("The list by segment adds no text: it says what a text or an offer should be for."))
-    parts.append(_("Column follow of each list says which one holds for a customer."))
+    parts.append(_("Column follow of each list says which one decides about a customer’s texts."))
     return joined(*parts)

@@ -165,16 +165,16 @@ def actions() -> dict[str, str]:
         "gold": _("Look after them: service, early access, asking for referrals"),
         "value": _("Raise the basket: sets, add-ons, the next level of membership"),
         "growth": _("Win the next purchase: a reason to come back soon"),
-        "dormant": _("Wake them before they are lost: test a reminder against silence"),
-        "lost": _("Test a win-back on a few; text the rest less"),
+        "dormant": _("Ask why they stopped, and answer it; whether to text them, the page on retention says"),
+        "lost": _("No special service or offers; whether to text them, the page on retention says"),
         "prospect": _("Win the first purchase"),
         "awareness": _("Win the first purchase"),
         "first_purchase": _("Win the next purchase: a reason to come back soon"),
         "repeat": _("Make it a habit: the next reason to come, while they are here"),
         "loyalty": _("Look after them: service, early access, asking for referrals"),
         "advocacy": _("Make recommending easy, and thank them for it"),
-        "lapsing": _("Wake them before they are lost: test a reminder against silence"),
-        "lapsed": _("Test a win-back on a few; text the rest less"),
+        "lapsing": _("Ask why they stopped, and answer it; whether to text them, the page on retention says"),
+        "lapsed": _("No special service or offers; whether to text them, the page on retention says"),
     }
 
 

@@ -30,8 +30,6 @@ LEFT_OUT = ("no_consent", "unreachable", "in_test", "no_hour_allowed")
 """Why customers are not in the plan, in the order in which the reasons are asked."""
 DOSE_STEP, MOST_TEXTS = 0.5, 7.0
 """Today's texts a week are rounded to halves."""
-_UNDELIVERED = 3
-"""Who got none of the last texts, at least so many, is not reachable."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +91,8 @@ def find_audience(
     rows = people.select("customer_id", "code")
     consenting = measures.subscribed(shop, ibis.literal(shop.end), rows).select(consents="customer_id")
     rows = rows.left_join(consenting, rows.customer_id == consenting.consents)
-    sends = measures.every_send(shop)
-    sends = sends.filter(sends.channel == evidence.channel)
-    reached = sends.group_by(texted="customer_id").aggregate(
-        sent=sends.count(), arrived=sends.count(where=sends.delivered_at.notnull())
-    )
-    rows = rows.left_join(reached, rows.customer_id == reached.texted)
+    never = measures.never_reached(shop, evidence.channel).rename(unreached="customer_id")
+    rows = rows.left_join(never, rows.customer_id == never.unreached)
     aside = _running(evidence)
     if aside is not None:
         rows = rows.left_join(aside, rows.customer_id == aside.tested)
@@ -118,9 +112,8 @@ def find_audience(
     places, masks = _allowed_sets(shop, own_hours, bool(shop.count(nameless)["n"].iloc[0]), ruled=ruled)
     closed = [(row.timezone, row.region) for row in places.itertuples() if not masks[row.mask].any()]
     nowhere = ibis.or_(ibis.literal(False), *((rows.zone == z) & (rows.area == a) for z, a in closed))
-    never = (rows.sent >= _UNDELIVERED) & (rows.arrived == 0)
     reason = ibis.cases(
-        (rows.consents.isnull(), LEFT_OUT[0]), (never.fill_null(False), LEFT_OUT[1]),
+        (rows.consents.isnull(), LEFT_OUT[0]), (rows.unreached.notnull(), LEFT_OUT[1]),
         (rows.tested.notnull(), LEFT_OUT[2]), (nowhere, LEFT_OUT[3]), else_="",
     )  # fmt: skip
     weekly = _weekly_texts(shop, practice)

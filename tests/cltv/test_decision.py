@@ -252,7 +252,7 @@ class TestDecision:
         decision = wording.decide(forecast, replace(tested, actual=actual), LEVEL, tenths, "USD")
         assert decision.caveat.startswith(words)
         assert decision.status == status
-        assert decision.action.startswith("Look after the")
+        assert decision.action.startswith("Give the")
         assert ("The total failed its test" in decision.action) == (status == "failed_check")
         assert (decision.evidence, decision.kind, decision.unit) == ("forecast", "forecast", "money_per_week")
         assert not {"lift", "uplift", "caused", "incremental"} & set(
@@ -302,7 +302,7 @@ class TestDecision:
         alike = tenths.assign(share=0.1, low=0.09, high=0.11)
         passed = replace(tested, actual=1653)
         assert wording.decide(forecast, passed, LEVEL, alike, "USD").action.startswith("Treat customers alike")
-        assert wording.decide(forecast, passed, LEVEL, tenths, "USD").action.startswith("Look after the")
+        assert wording.decide(forecast, passed, LEVEL, tenths, "USD").action.startswith("Give the")
 
     def test_nothing_happened_at_all(self, forecast, tested, tenths):
         nothing = replace(tested, actual=0)

@@ -1,7 +1,9 @@
 """The CSV of an answer: whom it is for, what to do, why, what it is worth, and which list goes before which."""
 
 import csv
+import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -203,15 +205,42 @@ def test_who_may_not_be_texted_is_on_no_list_of_texts(tmp_path, stage, table, co
     assert [row["customer_id"] for row in read(lists.written[stage])] == ["a", "c"]
     found = link(lists, tmp_path, decided(stage))
     assert found["label"] == "Customer list (CSV; customers: 2)"
-    assert found["note"].endswith("Subscribers only, without those whom a running experiment leaves without texts.")
+    assert found["note"].endswith(
+        "Subscribers only, without those to whom several texts were sent and none was delivered, and without those whom"
+        " a running experiment leaves without texts."
+    )
 
 
-def test_the_most_valuable_are_listed_with_or_without_texts(tmp_path):
+def test_the_most_valuable_are_listed_with_or_without_texts_and_the_list_says_which(tmp_path):
+    n = 120
+    save(tmp_path, "customer_value", customer_id=[f"c{i:03}" for i in range(n)], cltv=[float(n - i) for i in range(n)],
+         expected_orders=[1.0] * n, horizon_weeks=[8] * n)  # fmt: skip
+    save(tmp_path, "may_be_texted/07_retention", customer_id=["c000", "c001", "c002", "c003", "c004", "c119"])
+    save_plan(tmp_path, customer_id=["c000", "c001", "c002"], role=["plan", "holdout", "plan"],
+              left_out=[None, "holdout", "no_gain"])  # fmt: skip
+    save(tmp_path, "win_back_customers", customer_id=["c003"], rfm_group=["lost"], silent_weeks=[60.0])
+    lists = lists_of(tmp_path, decided("send_plan"), decided("win_back"), decided("cltv"))
+    rows = read(lists.written["cltv"])
+    assert [tuple(row.values())[-2:] for row in rows] == [
+        ("yes", "the send plan’s list"), ("no", "no texts"), ("no", "no texts"), ("yes", "the win-back list"),
+        ("yes", "texts as today"), *[("no", "no texts")] * 7,
+    ]  # fmt: skip
+    assert {row["action"] for row in rows} == {"Give better service first; texts as column follow says"}
+    shown = link(lists, tmp_path, decided("cltv"))
+    assert shown["note"].startswith("For service, early access and personal contact; it is not shown that more texts")
+    assert "<10 of them may not be texted (column may_be_texted)" in shown["note"]
+    assert shown["shared"]
+
+
+def test_where_no_page_says_who_may_be_texted_the_list_of_the_most_valuable_says_so(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a"], cltv=[1.0], expected_orders=[1.0], horizon_weeks=[8])
-    save(tmp_path, "may_be_texted/07_retention", customer_id=["b"])
     lists = lists_of(tmp_path, decided("cltv"))
-    assert [row["customer_id"] for row in read(lists.written["cltv"])] == ["a"]
-    assert "Subscribers" not in link(lists, tmp_path, decided("cltv"))["note"]
+    assert list(read(lists.written["cltv"])[0]) == ["customer_id", "action", "reason", "value"]
+    assert "no page of this run says who" in link(lists, tmp_path, decided("cltv"))["note"]
+    save(tmp_path, "may_be_texted/07_retention", customer_id=["a"])
+    lists = lists_of(tmp_path, decided("cltv"))
+    assert [row["may_be_texted"] for row in read(lists.written["cltv"])] == ["yes"]
+    assert "All of them may be texted." in link(lists, tmp_path, decided("cltv"))["note"]
 
 
 def test_who_gets_the_mailing_and_what_it_brings(tmp_path):
@@ -403,15 +432,16 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
         decided("retention"),
     )  # fmt: skip
     assert follow(lists.written["timing"]) == {
-        "a": "the send plan’s list", "b": "the send plan’s list", "d": "the send plan: no text",
-        "e": "the win-back list",
+        "a": "the send plan’s list", "b": "the send plan’s list", "e": "the win-back list",
     }  # fmt: skip
-    assert follow(lists.written["win_back"]) == {"d": "the send plan: no text", "e": "this list"}
-    assert follow(lists.written["retention"]) == {"d": "the send plan: no text"}
+    assert follow(lists.written["win_back"]) == {"e": "this list"}
+    assert follow(lists.written["retention"]) == {}
     assert "follow" not in read(lists.written["send_plan"])[0]
-    assert lists.written["timing"].note.startswith("Do not use it beside the send plan’s list, which decides for all")
-    assert "it holds for <10 customers" in lists.written["win_back"].note
-    assert "or the send plan leaves without texts" in lists.written["timing"].note
+    assert "Do not use it beside the send plan’s list: for all of these" in lists.written["timing"].note
+    assert "it decides for <10 customers" in lists.written["win_back"].note
+    for name in ("timing", "win_back", "retention"):
+        assert lists.written[name].note.endswith("or the send plan leaves without texts.")
+    assert "holds out or gives no text are on no list of texts" in lists.together
     assert "first of these lists decides: the win-back list; the churn list" in lists.together
     assert "Use the send plan’s list alone for the customers on it" in lists.together
     assert link(lists, tmp_path, decided("timing"))["shared"]
@@ -425,12 +455,64 @@ def test_without_a_recommendation_of_the_plan_its_experiment_goes_before(tmp_pat
         decided("win_back", outcome="not_enough_evidence"), decided("retention"),
     )  # fmt: skip
     assert follow(lists.written["timing"]) == {
-        "a": "this list", "b": "the send plan’s list", "d": "this list", "e": "the win-back list",
+        "a": "this list", "b": "the send plan’s list", "d": "the win-back list", "e": "the win-back list",
     }  # fmt: skip
     assert follow(lists.written["win_back"]) == {"d": "this list", "e": "this list"}
     assert follow(lists.written["retention"]) == {"d": "the win-back list"}
     assert "Do not use it beside" not in lists.written["timing"].note
     assert "Send the exploring share by the send plan’s list" in lists.together
+
+
+def test_of_lists_that_contradict_each_other_one_decides_for_a_customer(tmp_path):
+    """Every pair, with customers on any of them and none, with and without a plan; hours and frequency go together."""
+    rng, people = np.random.default_rng(5), np.array([f"c{i:03}" for i in range(400)])
+    on = {name: people[rng.random(len(people)) < 0.5] for name in ("win_back", "retention", "timing", "segmentation")}
+    save(tmp_path, "win_back_customers", customer_id=on["win_back"], rfm_group=["lost"] * len(on["win_back"]),
+         silent_weeks=[60.0] * len(on["win_back"]))  # fmt: skip
+    save(tmp_path, "churn_warnings", customer_id=on["retention"], silent_weeks=[9.0] * len(on["retention"]),
+         value_at_risk=[1.0] * len(on["retention"]))  # fmt: skip
+    save_hours(tmp_path, customer_id=on["timing"])
+    save(tmp_path, "customer_segments", customer_id=on["segmentation"], rfm_group=["gold"] * len(on["segmentation"]))
+    for stage in ("03_timing", "04_frequency", "01_segmentation", "07_retention"):
+        save(tmp_path, f"may_be_texted/{stage}", customer_id=people, level=np.where(np.arange(400) % 2, "a", "b"))
+    decisions = [
+        decided("win_back"), decided("retention"), decided("timing"), decided("frequency"),
+        decided("frequency", "a", action="2 texts a week"), decided("segmentation"), decided("segmentation", "gold"),
+    ]  # fmt: skip
+    on["frequency"] = people[1::2]
+    order = ["win_back", "retention", "timing", "frequency", "segmentation"]
+    for planned in (False, True):
+        if planned:
+            save_plan(tmp_path, customer_id=people[:90], role=["plan", "explore", "holdout"] * 30,
+                      send_at_local=[pd.Timestamp("2026-07-01")] * 90,
+                      left_out=[None, None, "holdout", "no_gain", None, "holdout"] * 15)  # fmt: skip
+        lists = lists_of(tmp_path, *decisions, *[decided("send_plan")] * planned)
+        assert "Hours and texts per week go together" in lists.together
+        this = {one: {who for who, what in follow(lists.written[one]).items() if what == "this list"} for one in order}
+        for one, other in itertools.combinations(order, 2):
+            assert bool(this[one] & this[other]) == ({one, other} == {"timing", "frequency"}), (one, other)
+        free = set(people[90:] if planned else people)
+        for one in order:
+            first = {"timing", "frequency"} if one == "frequency" else {one}
+            earlier = [set(on[name]) for name in order[: order.index(one)] if name not in first]
+            assert this[one] == (set(on[one]) & free).difference(*earlier), one
+        silent = {people[i] for i in range(90) if i % 6 in (2, 3, 5)} if planned else set()
+        assert not any(silent & set(follow(lists.written[one])) for one in order)
+
+
+def test_without_recorded_opt_outs_the_plan_still_decides_for_its_customers(tmp_path):
+    """Its list is written by the command, so nobody whom it texts is left out of the others."""
+    save_plan(tmp_path, customer_id=["a", "b"], left_out=["opt_outs_unknown", "no_gain"])
+    save_hours(tmp_path, customer_id=["a", "b", "c"])
+    lists = lists_of(tmp_path, decided("send_plan"), decided("timing"))
+    assert follow(lists.written["timing"]) == {"a": "the send plan’s list", "c": "this list"}
+
+
+@pytest.mark.parametrize(("outcome", "said"), [("do", True), ("dont", False)])
+def test_at_which_hour_a_text_to_win_back_goes_out_is_said(tmp_path, outcome, said):
+    save_several(tmp_path)
+    lists = lists_of(tmp_path, decided("win_back", outcome=outcome), decided("timing"))
+    assert ("goes out at the hour that the list of hours has" in lists.together) == said
 
 
 def test_one_list_needs_no_order(tmp_path):
