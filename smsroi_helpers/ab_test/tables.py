@@ -320,7 +320,10 @@ def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """For tests with several arms: each arm's probability of being best, and its expected loss.
+    """For tests with several arms that this stage decides: each arm's probability of being best, its expected loss.
+
+    A test of hours, of texts a week or of texts has one answer, on its own page: by raw arms and cash without what
+    opt-outs cost later, another arm could look best.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -328,7 +331,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows = []
     for each in evaluated:
-        if each.validity.broken or len(each.experiment.arms) < 3:
+        if each.validity.broken or len(each.experiment.arms) < 3 or each.decided_in != "ab_test":
             continue
         for row in each.likeliest_best[:4]:
             loss = row.expected_loss
@@ -339,7 +342,12 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
                 _("Loss on average, if taken"): _mean(row.metric, loss, currency),
             })  # fmt: skip
     if not rows:
-        return note(_("No sound test has more than one arm beside its control."))
+        return note(
+            _(
+                "No sound test that this page decides has more than one arm beside its control. Tests of hours, of"
+                " texts a week and of texts are decided on their own pages."
+            )
+        )
     caption = _(
         "For who must choose an arm now: the likeliest ones, and what is lost on average per customer if another is"
         " better. A model’s reading (flat prior, normal errors), no proof"
@@ -400,7 +408,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
         {
             _("Test"): experiment_name(row.experiment_id),
             _("Month"): f"{pd.Timestamp(row.month):%Y-%m}",
-            _("Texted"): row.treated,
+            _("Assigned to texts"): row.treated,
             _("Held out"): row.control,
             _("Earned"): compact_words(row.earned, row.earned_low, row.earned_high, currency),
             _("Lost by holding out"): compact_words(row.lost, row.lost_low, row.lost_high, currency),
@@ -414,7 +422,10 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
                 " out of every campaign."
             )
         )
-    caption = _("Incremental profit by month from the standing holdout, and the profit lost by holding customers out")
+    caption = _(
+        "Incremental profit by month from the standing holdout, and the profit lost by holding customers out. Customers"
+        " assigned to texts count whether or not a text reached them in the month (intention to treat)"
+    )
     for row in totals.itertuples():
         caption = joined(
             sentence(caption),

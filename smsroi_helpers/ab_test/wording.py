@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from smsroi_helpers.ab_test import decision as typed
-from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer
+from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer, Feasible
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count
 from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
@@ -44,22 +44,25 @@ def decide(
         pooled: of `ab_test.pool_tests`.
         listed_today: today's customers by segment, of `ab_test.count_listed`; needed with the other two.
     """
-    found = decide_tests(evaluated, currency)
     by_segment = listed_today or {}
+    found = decide_tests(evaluated, currency, customers=float(sum(by_segment.values()) or np.nan))
     answers = decide_targeting(evaluated, rankings, sum(by_segment.values()))
     found += [targeting_words(answer, currency) for answer in answers]
     return found + left_alone_words(pooled or PooledSegments(), by_segment, tuple(evaluated), currency)
 
 
-def decide_tests(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn = "ab_test") -> list[Decision]:
+def decide_tests(
+    evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn = "ab_test", customers: float = float("nan")
+) -> list[Decision]:
     """The decisions in words of the tests that a stage decides by the rule of `decision_rule`.
 
     Args:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
         stage: `ab_test` or `content`.
+        customers: who can be texted today: no test is planned for more than these or its members. NaN: not known.
     """
-    return [decision_words(answer, currency, stage) for answer in typed.decide(evaluated, stage)]
+    return [decision_words(answer, currency, stage) for answer in typed.decide(evaluated, stage, customers)]
 
 
 def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "ab_test") -> Decision:
@@ -71,7 +74,7 @@ def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "
         action=_action(answer, currency),
         text=_text(answer, currency),
         caveat=_caveat(answer),
-        next_test=_what_would_do(answer, currency) if answer.outcome == "not_enough_evidence" else "",
+        next_test=_next_test(answer, currency),
         evidence=answer.evidence,
         customers=answer.customers,
         evidence_customers=float(answer.experiment.customers.sum()),
@@ -163,6 +166,10 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         case "repeat_with_more":
             words = _("{test}: undecided, run it again with about {n} more customers")
         case "would_detect":
+            if answer.feasible is not None:
+                return _("{test}: no decision yet; there are too few customers to detect the planned gain").format(
+                    test=experiment_title(experiment.name)
+                )
             return _would_detect(answer, currency)
         case "add_orders":
             words = _("{test}: not decided, because its metric needs the table orders")
@@ -359,11 +366,41 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
     return joined(*parts, _what_would_do(answer, currency))
 
 
+def _next_test(answer: ExperimentAnswer, currency: str) -> str:
+    """The test that would decide an undecided one: which arms, and how many customers or weeks."""
+    if answer.outcome != "not_enough_evidence":
+        return ""
+    return _what_would_do(answer, currency) or _compare_again(answer)
+
+
+def _compare_again(answer: ExperimentAnswer) -> str:
+    """The arms that are still open, and the customers who settle it; empty where the next step says no number."""
+    experiment, step = answer.experiment, answer.next_step
+    place = {arm: at for at, arm in enumerate(experiment.arms)}
+    arms = [arm for arm in experiment.arms if arm not in answer.worse]
+    facts = {"arms": enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in arms)}
+    if step.kind == "too_small":
+        return _(
+            "Take any of {arms}: the difference seen is too small for a test of these customers to show. Test a new one"
+            " against them."
+        ).format(**facts)
+    if step.kind not in ("repeat_with_more", "more_needed", "run_until"):
+        return ""
+    total = float(experiment.customers.sum())
+    members = float(sum(experiment.customers[place[arm]] for arm in arms))
+    return _(
+        "Compare {arms}, randomly assigned: about {n} customers in all settle it with 80% power if the difference seen"
+        " is true."
+    ).format(**facts, n=_roughly(members * (total + step.customers) / total))
+
+
 def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
     """The customers or weeks needed for a decision, and the gain they would detect."""
     decision, weeks = answer.decision, answer.weeks_needed
     if not np.isfinite(weeks):
         return ""
+    if answer.feasible is not None:
+        return _feasible_words(answer, answer.feasible, currency)
     if not decision.in_money:
         return _(
             "Detecting a difference of {difference} (a tenth of the control’s) with 80% power takes about"
@@ -382,6 +419,33 @@ def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
         " customers for at least {weeks} weeks."
     ).format(**facts, weeks=number(float(np.ceil(weeks))))
     return joined(needed, size)
+
+
+def _feasible_words(answer: ExperimentAnswer, found: Feasible, currency: str) -> str:
+    """What the company's customers can detect, where the planned gain takes more customers than there are."""
+    return joined(
+        _(
+            "The planned gain of {gain} per customer and week would take about {n} customers, more than the {all} that"
+            " can be in such a test."
+        ).format(
+            gain=money(answer.decision.wanted, currency),
+            n=_roughly(answer.decision.needed),
+            all=number(found.customers),
+        ),
+        _(
+            "What is possible, with 80% power, in profit per customer and week: {more} after {weeks} more weeks as now;"
+            " {half} in as many weeks with half of all customers held out; {both} with both."
+        ).format(
+            more=money(found.longer, currency),
+            weeks=number(found.weeks),
+            half=money(found.half, currency),
+            both=money(found.both, currency),
+        )
+        if answer.experiment.kind == "holdout"
+        else _("With all of them in the test, {all} per customer and week is detectable with 80% power.").format(
+            all=money(found.everybody, currency)
+        ),
+    )
 
 
 def _caveat(answer: ExperimentAnswer) -> str:
