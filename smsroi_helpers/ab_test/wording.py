@@ -370,20 +370,20 @@ def _next_test(answer: ExperimentAnswer, currency: str) -> str:
     """The test that would decide an undecided one: which arms, and how many customers or weeks."""
     if answer.outcome != "not_enough_evidence":
         return ""
-    return _what_would_do(answer, currency) or _compare_again(answer)
+    return _what_would_do(answer, currency) or _compare_again(answer, currency)
 
 
-def _compare_again(answer: ExperimentAnswer) -> str:
+def _compare_again(answer: ExperimentAnswer, currency: str) -> str:
     """The arms that are still open, and the customers who settle it; empty where the next step says no number."""
     experiment, step = answer.experiment, answer.next_step
     place = {arm: at for at, arm in enumerate(experiment.arms)}
     arms = [arm for arm in experiment.arms if arm not in answer.worse]
     facts = {"arms": enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in arms)}
-    if step.kind == "too_small":
+    if step.kind == "too_small" and np.isfinite(answer.decision.detectable):
         return _(
-            "Take any of {arms}: the difference seen is too small for a test of these customers to show. Test a new one"
-            " against them."
-        ).format(**facts)
+            "Take one of {arms}, and test something new against it: the {n} customers of this test would have shown a"
+            " difference of {least} with 80% power, and the one seen is too small for a larger test of these."
+        ).format(**facts, n=number(experiment.customers.sum()), least=_detectable_words(answer, currency))
     if step.kind not in ("repeat_with_more", "more_needed", "run_until"):
         return ""
     total = float(experiment.customers.sum())
@@ -392,6 +392,14 @@ def _compare_again(answer: ExperimentAnswer) -> str:
         "Compare {arms}, randomly assigned: about {n} customers in all settle it with 80% power if the difference seen"
         " is true."
     ).format(**facts, n=_roughly(members * (total + step.customers) / total))
+
+
+def _detectable_words(answer: ExperimentAnswer, currency: str) -> str:
+    decision = answer.decision
+    if not decision.in_money:
+        return difference_in_words(decision.metric, decision.detectable)
+    seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
+    return _("{seen} per customer and week").format(seen=seen)
 
 
 def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:

@@ -75,8 +75,8 @@ def _kept_sentence(whole: HourDecision, own: Sequence[HourDecision]) -> str:
         return ""
     names = enumerated(segment_name(one.segment) for one in kept)
     if whole.answer is None or not whole.answer.messages_per_week > 0:
-        return _("{segments} keep today’s hours.").format(segments=names)
+        return _("Today’s hours stay for {segments}.").format(segments=names)
     theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)
     return _(
-        "{segments} keep today’s hours, as their rows say. The amount is for all texts, {share} of which are theirs."
+        "Today’s hours stay for {segments}, as their rows say. The amount is for all texts, {share} of which are theirs."
     ).format(segments=names, share=percent(theirs / whole.answer.messages_per_week))

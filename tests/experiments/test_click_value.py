@@ -141,7 +141,7 @@ def test_a_customer_of_two_tests_is_counted_once(read_once):
                         *(f"{test},{arm}{n},{arm},2024-03-04" for test in "xy" for arm in arms for n in range(40))],
         "messages": ["message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at",
                      *(f"{arm}{n}-{k},{arm}{n},c,2024-03-{5 + 3 * k:02d}T12:00:00,2024-03-{5 + 3 * k:02d}T12:00:00,"
-                       + (f"2024-03-{5 + 3 * k:02d}T12:{5 + n % 7}:{n:02d}" if arm == "b" else "")
+                       + (f"2024-03-{5 + 3 * k:02d}T12:{5 + n % 7:02d}:{n:02d}" if arm == "b" else "")
                        for arm in arms for n in range(40) for k in range(2))],
     }  # fmt: skip
     shop = read_once(**{name: "\n".join(lines) for name, lines in rows.items()})

@@ -64,7 +64,7 @@ def test_segments_that_do_not_decide_alone_follow_all_customers():
     whole, one, two, three = reconcile(found, in_words(found))
     assert whole.action == "act on all"
     assert "2 of the 3 segments alone do not. 2 of them" in whole.text
-    assert "keep today’s hours" not in whole.text
+    assert "Today’s hours stay" not in whole.text
     assert one.action == three.action == "Follow the answer for all customers: this segment alone does not decide yet"
     assert two.action == "act on s2"
 
@@ -77,7 +77,7 @@ def test_segments_that_keep_their_hours_are_named_and_their_share_of_the_amount(
     ]
     whole, _one, kept, _three = reconcile(with_texts, in_words(with_texts))
     assert "2 of the 3 segments alone do not. 1 of them" in whole.text  # s3 alone decides
-    assert "s2 keep today’s hours" in whole.text
+    assert "Today’s hours stay for s2" in whole.text
     assert "20% of which are theirs" in whole.text
     assert kept.action == "act on s2"
 
