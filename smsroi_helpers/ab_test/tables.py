@@ -320,10 +320,7 @@ def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """For tests with several arms that this stage decides: each arm's probability of being best, its expected loss.
-
-    A test of hours, of texts a week or of texts has one answer, on its own page: by raw arms and cash without what
-    opt-outs cost later, another arm could look best.
+    """For tests with several arms that this stage decides: each arm's chance of being best, and its expected loss.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -331,23 +328,18 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows = []
     for each in evaluated:
+        # Raw arms in cash may rank otherwise than the page that decides the test: one answer per question.
         if each.validity.broken or len(each.experiment.arms) < 3 or each.decided_in != "ab_test":
             continue
         for row in each.likeliest_best[:4]:
-            loss = row.expected_loss
             rows.append({
                 _("Test"): experiment_name(each.experiment.name),
                 _("Arm"): arm_name(row.arm), _("Customers"): row.customers,
                 _("Chance of being best"): percent(row.probability_best, 1),
-                _("Loss on average, if taken"): _mean(row.metric, loss, currency),
+                _("Loss on average, if taken"): _mean(row.metric, row.expected_loss, currency),
             })  # fmt: skip
     if not rows:
-        return note(
-            _(
-                "No sound test that this page decides has more than one arm beside its control. Tests of hours, of"
-                " texts a week and of texts are decided on their own pages."
-            )
-        )
+        return note(_("No sound test that this page decides has more than one arm beside its control."))
     caption = _(
         "For who must choose an arm now: the likeliest ones, and what is lost on average per customer if another is"
         " better. A model’s reading (flat prior, normal errors), no proof"

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from smsroi_helpers.ab_test import decision as typed
-from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer, Feasible
+from smsroi_helpers.ab_test.decision import ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count
 from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.next_test_wording import next_test, roughly, what_would_do
 from smsroi_helpers.ab_test.shared_wording import difference_in_words, gain_words, points, time_words
 from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
@@ -74,7 +75,7 @@ def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "
         action=_action(answer, currency),
         text=_text(answer, currency),
         caveat=_caveat(answer),
-        next_test=_next_test(answer, currency),
+        next_test=next_test(answer, currency),
         evidence=answer.evidence,
         customers=answer.customers,
         evidence_customers=float(answer.experiment.customers.sum()),
@@ -140,7 +141,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         "test": experiment_title(experiment.name), "arm": arm_name(decision.arm),
         "control": arm_name(experiment.control),
     }  # fmt: skip
-    facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
+    facts |= {"n": roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
             test=experiment_title(experiment.name),
@@ -195,7 +196,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
 def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
     """The size of the test needed, where no single arm's difference gives it."""
     decision = answer.decision
-    facts = {"test": experiment_title(answer.experiment.name), "n": _roughly(decision.needed)}
+    facts = {"test": experiment_title(answer.experiment.name), "n": roughly(decision.needed)}
     if decision.in_money:
         return _(
             "{test}: no decision yet; about {n} customers would detect a gain of {gain} per customer a week"
@@ -206,14 +207,6 @@ def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
 
 
 # --- numbers in words ------------------------------------------------------------------------------------------------
-
-
-def _roughly(n: float) -> str:
-    """A number of customers, rounded up to two significant digits."""
-    if n <= 0:
-        return number(0)
-    unit = 10 ** max(int(np.floor(np.log10(n))) - 1, 0)
-    return number(float(np.ceil(n / unit) * unit))
 
 
 def _difference_words(decision: ExperimentDecision, currency: str) -> str:
@@ -350,7 +343,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
     parts = [words[code].format(**facts) for code in decision.why_open]
     if np.isfinite(answer.enough_for_events):
         parts.append(
-            _("At the rates seen it takes about {n} customers in all.").format(n=_roughly(answer.enough_for_events))
+            _("At the rates seen it takes about {n} customers in all.").format(n=roughly(answer.enough_for_events))
         )
     if np.isfinite(decision.detectable) and decision.in_money:
         seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
@@ -363,97 +356,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
                 difference=difference_in_words(decision.metric, decision.detectable)
             )
         )
-    return joined(*parts, _what_would_do(answer, currency))
-
-
-def _next_test(answer: ExperimentAnswer, currency: str) -> str:
-    """The test that would decide an undecided one: which arms, and how many customers or weeks."""
-    if answer.outcome != "not_enough_evidence":
-        return ""
-    return _what_would_do(answer, currency) or _compare_again(answer, currency)
-
-
-def _compare_again(answer: ExperimentAnswer, currency: str) -> str:
-    """The arms that are still open, and the customers who settle it; empty where the next step says no number."""
-    experiment, step = answer.experiment, answer.next_step
-    place = {arm: at for at, arm in enumerate(experiment.arms)}
-    arms = [arm for arm in experiment.arms if arm not in answer.worse]
-    facts = {"arms": enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in arms)}
-    if step.kind == "too_small" and np.isfinite(answer.decision.detectable):
-        return _(
-            "Take one of {arms}, and test something new against it: the {n} customers of this test would have shown a"
-            " difference of {least} with 80% power, and the one seen is too small for a larger test of these."
-        ).format(**facts, n=number(experiment.customers.sum()), least=_detectable_words(answer, currency))
-    if step.kind not in ("repeat_with_more", "more_needed", "run_until"):
-        return ""
-    total = float(experiment.customers.sum())
-    members = float(sum(experiment.customers[place[arm]] for arm in arms))
-    return _(
-        "Compare {arms}, randomly assigned: about {n} customers in all settle it with 80% power if the difference seen"
-        " is true."
-    ).format(**facts, n=_roughly(members * (total + step.customers) / total))
-
-
-def _detectable_words(answer: ExperimentAnswer, currency: str) -> str:
-    decision = answer.decision
-    if not decision.in_money:
-        return difference_in_words(decision.metric, decision.detectable)
-    seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
-    return _("{seen} per customer and week").format(seen=seen)
-
-
-def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
-    """The customers or weeks needed for a decision, and the gain they would detect."""
-    decision, weeks = answer.decision, answer.weeks_needed
-    if not np.isfinite(weeks):
-        return ""
-    if answer.feasible is not None:
-        return _feasible_words(answer, answer.feasible, currency)
-    if not decision.in_money:
-        return _(
-            "Detecting a difference of {difference} (a tenth of the control’s) with 80% power takes about"
-            " {n} customers in all."
-        ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
-    facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
-    size = _(
-        "The size is planned for a gain of a tenth of what a customer of the control brings, above the smallest gain"
-        " worth having."
-    )
-    if weeks > LONGEST_WAIT_DAYS / 7:
-        needed = _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
-        return joined(needed, size)
-    needed = _(
-        "Detecting a gain of {gain} per customer and week takes about {n} customers in all, or these"
-        " customers for at least {weeks} weeks."
-    ).format(**facts, weeks=number(float(np.ceil(weeks))))
-    return joined(needed, size)
-
-
-def _feasible_words(answer: ExperimentAnswer, found: Feasible, currency: str) -> str:
-    """What the company's customers can detect, where the planned gain takes more customers than there are."""
-    return joined(
-        _(
-            "The planned gain of {gain} per customer and week would take about {n} customers, more than the {all} that"
-            " can be in such a test."
-        ).format(
-            gain=money(answer.decision.wanted, currency),
-            n=_roughly(answer.decision.needed),
-            all=number(found.customers),
-        ),
-        _(
-            "What is possible, with 80% power, in profit per customer and week: {more} after {weeks} more weeks as now;"
-            " {half} in as many weeks with half of all customers held out; {both} with both."
-        ).format(
-            more=money(found.longer, currency),
-            weeks=number(found.weeks),
-            half=money(found.half, currency),
-            both=money(found.both, currency),
-        )
-        if answer.experiment.kind == "holdout"
-        else _("With all of them in the test, {all} per customer and week is detectable with 80% power.").format(
-            all=money(found.everybody, currency)
-        ),
-    )
+    return joined(*parts, what_would_do(answer, currency))
 
 
 def _caveat(answer: ExperimentAnswer) -> str:

@@ -78,5 +78,6 @@ def _kept_sentence(whole: HourDecision, own: Sequence[HourDecision]) -> str:
         return _("Today’s hours stay for {segments}.").format(segments=names)
     theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)
     return _(
-        "Today’s hours stay for {segments}, as their rows say. The amount is for all texts, {share} of which are theirs."
+        "Today’s hours stay for {segments}, as their rows say. The amount is for all texts, {share} of which are"
+        " theirs."
     ).format(segments=names, share=percent(theirs / whole.answer.messages_per_week))
