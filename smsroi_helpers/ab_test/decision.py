@@ -23,6 +23,7 @@ from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, MOST_TIMES
 __all__ = [
     "LONGEST_WAIT_DAYS",
     "ExperimentAnswer",
+    "Feasible",
     "NextStep",
     "compares_with_no_texts",
     "decide",
@@ -46,6 +47,26 @@ class NextStep:
     customers: float = float("nan")
     """In total (repeat_with, wait_for_customers, would_detect); else in addition to the present ones."""
     until: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class Feasible:
+    """What the customers there are can detect with 80 % power, where the planned gain takes more.
+
+    Profit per customer and week. A test's error falls with the square root of weeks and of customers, and is smallest
+    with two arms of equal size.
+    """
+
+    customers: int
+    """Who can be in the test: its members, or those who can be texted today if they are more."""
+    weeks: float
+    """As many more weeks as have been observed."""
+    longer: float
+    half: float
+    """With all customers, half of them in the control."""
+    both: float
+    everybody: float
+    """With all customers, in arms of the present shares."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,8 @@ class ExperimentAnswer:
     prices: Prices | None = None
     knows_orders: bool = True
     """Whether the source has orders, so that a difference could be one of money."""
+    feasible: Feasible | None = None
+    """Only where the planned gain takes more customers than there are."""
     knows_amounts: bool = False
     """Whether any of these orders has an amount."""
 
@@ -99,12 +122,15 @@ class ExperimentAnswer:
         return int(self.decision.arm_customers if in_money else self.experiment.customers.sum())
 
 
-def decide(evaluated: Sequence[Evaluated], stage: DecidedIn = "ab_test") -> tuple[ExperimentAnswer, ...]:
+def decide(
+    evaluated: Sequence[Evaluated], stage: DecidedIn = "ab_test", customers: float = float("nan")
+) -> tuple[ExperimentAnswer, ...]:
     """The answers of the experiments that a stage decides: the standing holdout first, then by outcome and value.
 
     Args:
         evaluated: of `evaluate.analyse`.
         stage: `ab_test` or `content`; tests of hours and of texts per week have rules of their own.
+        customers: who can be texted today; NaN where not known.
     """
     rank = {"ship": 0, "keep_control": 1, "keep_running": 2, "broken": 3}
 
@@ -114,10 +140,27 @@ def decide(evaluated: Sequence[Evaluated], stage: DecidedIn = "ab_test") -> tupl
         return (not standing, rank[outcome], -np.nan_to_num(abs(each.decision.value)))
 
     own = [each for each in evaluated if each.decided_in == stage]
-    return tuple(_answer(each) for each in sorted(own, key=place))
+    return tuple(_answer(each, customers) for each in sorted(own, key=place))
 
 
-def _answer(each: Evaluated) -> ExperimentAnswer:
+def _feasible(each: Evaluated, customers: float) -> Feasible | None:
+    """What can be detected; None unless the planned gain takes more customers than there are."""
+    experiment, decision = each.experiment, each.decision
+    members = float(experiment.customers.sum())
+    available = max(members, customers) if np.isfinite(customers) else float("nan")
+    if not (decision.in_money and decision.needed > available and np.isfinite(decision.detectable)):
+        return None
+    now = decision.detectable / max(experiment.weeks, 1e-9)
+    everybody = now * np.sqrt(members / available)
+    control = float(experiment.customers[0]) / members
+    half = everybody * np.sqrt(4 * control * (1 - control))
+    return Feasible(
+        int(available), float(np.ceil(experiment.weeks)), now / np.sqrt(2), half, half / np.sqrt(2),
+        everybody,
+    )  # fmt: skip
+
+
+def _answer(each: Evaluated, customers: float) -> ExperimentAnswer:
     experiment, decision = each.experiment, each.decision
     modelled = decision.metric == CLICK_PROFIT
     against_none = compares_with_no_texts(experiment, each.validity)
@@ -166,6 +209,7 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         prices=each.prices if modelled else None,
         knows_orders=each.effects.knows_orders,
         knows_amounts=each.effects.knows_amounts,
+        feasible=_feasible(each, customers),
     )
 
 

@@ -320,7 +320,7 @@ def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """For tests with several arms: each arm's probability of being best, and its expected loss.
+    """For tests with several arms that this stage decides: each arm's chance of being best, and its expected loss.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -328,18 +328,18 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows = []
     for each in evaluated:
-        if each.validity.broken or len(each.experiment.arms) < 3:
+        # Raw arms in cash may rank otherwise than the page that decides the test: one answer per question.
+        if each.validity.broken or len(each.experiment.arms) < 3 or each.decided_in != "ab_test":
             continue
         for row in each.likeliest_best[:4]:
-            loss = row.expected_loss
             rows.append({
                 _("Test"): experiment_name(each.experiment.name),
                 _("Arm"): arm_name(row.arm), _("Customers"): row.customers,
                 _("Chance of being best"): percent(row.probability_best, 1),
-                _("Loss on average, if taken"): _mean(row.metric, loss, currency),
+                _("Loss on average, if taken"): _mean(row.metric, row.expected_loss, currency),
             })  # fmt: skip
     if not rows:
-        return note(_("No sound test has more than one arm beside its control."))
+        return note(_("No sound test that this page decides has more than one arm beside its control."))
     caption = _(
         "For who must choose an arm now: the likeliest ones, and what is lost on average per customer if another is"
         " better. A model’s reading (flat prior, normal errors), no proof"
@@ -400,7 +400,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
         {
             _("Test"): experiment_name(row.experiment_id),
             _("Month"): f"{pd.Timestamp(row.month):%Y-%m}",
-            _("Texted"): row.treated,
+            _("Assigned to texts"): row.treated,
             _("Held out"): row.control,
             _("Earned"): compact_words(row.earned, row.earned_low, row.earned_high, currency),
             _("Lost by holding out"): compact_words(row.lost, row.lost_low, row.lost_high, currency),
@@ -414,7 +414,10 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
                 " out of every campaign."
             )
         )
-    caption = _("Incremental profit by month from the standing holdout, and the profit lost by holding customers out")
+    caption = _(
+        "Incremental profit by month from the standing holdout, and the profit lost by holding customers out. Customers"
+        " assigned to texts count whether or not a text reached them in the month (intention to treat)"
+    )
     for row in totals.itertuples():
         caption = joined(
             sentence(caption),

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from smsroi_helpers.ab_test import decision as typed
-from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer
+from smsroi_helpers.ab_test.decision import ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count
 from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.next_test_wording import next_test, roughly, what_would_do
 from smsroi_helpers.ab_test.shared_wording import difference_in_words, gain_words, points, time_words
 from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
@@ -44,22 +45,25 @@ def decide(
         pooled: of `ab_test.pool_tests`.
         listed_today: today's customers by segment, of `ab_test.count_listed`; needed with the other two.
     """
-    found = decide_tests(evaluated, currency)
     by_segment = listed_today or {}
+    found = decide_tests(evaluated, currency, customers=float(sum(by_segment.values()) or np.nan))
     answers = decide_targeting(evaluated, rankings, sum(by_segment.values()))
     found += [targeting_words(answer, currency) for answer in answers]
     return found + left_alone_words(pooled or PooledSegments(), by_segment, tuple(evaluated), currency)
 
 
-def decide_tests(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn = "ab_test") -> list[Decision]:
+def decide_tests(
+    evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn = "ab_test", customers: float = float("nan")
+) -> list[Decision]:
     """The decisions in words of the tests that a stage decides by the rule of `decision_rule`.
 
     Args:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
         stage: `ab_test` or `content`.
+        customers: who can be texted today: no test is planned for more than these or its members. NaN: not known.
     """
-    return [decision_words(answer, currency, stage) for answer in typed.decide(evaluated, stage)]
+    return [decision_words(answer, currency, stage) for answer in typed.decide(evaluated, stage, customers)]
 
 
 def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "ab_test") -> Decision:
@@ -71,7 +75,7 @@ def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "
         action=_action(answer, currency),
         text=_text(answer, currency),
         caveat=_caveat(answer),
-        next_test=_what_would_do(answer, currency) if answer.outcome == "not_enough_evidence" else "",
+        next_test=next_test(answer, currency),
         evidence=answer.evidence,
         customers=answer.customers,
         evidence_customers=float(answer.experiment.customers.sum()),
@@ -137,7 +141,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         "test": experiment_title(experiment.name), "arm": arm_name(decision.arm),
         "control": arm_name(experiment.control),
     }  # fmt: skip
-    facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
+    facts |= {"n": roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
             test=experiment_title(experiment.name),
@@ -163,6 +167,10 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         case "repeat_with_more":
             words = _("{test}: undecided, run it again with about {n} more customers")
         case "would_detect":
+            if answer.feasible is not None:
+                return _("{test}: no decision yet; there are too few customers to detect the planned gain").format(
+                    test=experiment_title(experiment.name)
+                )
             return _would_detect(answer, currency)
         case "add_orders":
             words = _("{test}: not decided, because its metric needs the table orders")
@@ -188,7 +196,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
 def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
     """The size of the test needed, where no single arm's difference gives it."""
     decision = answer.decision
-    facts = {"test": experiment_title(answer.experiment.name), "n": _roughly(decision.needed)}
+    facts = {"test": experiment_title(answer.experiment.name), "n": roughly(decision.needed)}
     if decision.in_money:
         return _(
             "{test}: no decision yet; about {n} customers would detect a gain of {gain} per customer a week"
@@ -199,14 +207,6 @@ def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
 
 
 # --- numbers in words ------------------------------------------------------------------------------------------------
-
-
-def _roughly(n: float) -> str:
-    """A number of customers, rounded up to two significant digits."""
-    if n <= 0:
-        return number(0)
-    unit = 10 ** max(int(np.floor(np.log10(n))) - 1, 0)
-    return number(float(np.ceil(n / unit) * unit))
 
 
 def _difference_words(decision: ExperimentDecision, currency: str) -> str:
@@ -343,7 +343,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
     parts = [words[code].format(**facts) for code in decision.why_open]
     if np.isfinite(answer.enough_for_events):
         parts.append(
-            _("At the rates seen it takes about {n} customers in all.").format(n=_roughly(answer.enough_for_events))
+            _("At the rates seen it takes about {n} customers in all.").format(n=roughly(answer.enough_for_events))
         )
     if np.isfinite(decision.detectable) and decision.in_money:
         seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
@@ -356,32 +356,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
                 difference=difference_in_words(decision.metric, decision.detectable)
             )
         )
-    return joined(*parts, _what_would_do(answer, currency))
-
-
-def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
-    """The customers or weeks needed for a decision, and the gain they would detect."""
-    decision, weeks = answer.decision, answer.weeks_needed
-    if not np.isfinite(weeks):
-        return ""
-    if not decision.in_money:
-        return _(
-            "Detecting a difference of {difference} (a tenth of the control’s) with 80% power takes about"
-            " {n} customers in all."
-        ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
-    facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
-    size = _(
-        "The size is planned for a gain of a tenth of what a customer of the control brings, above the smallest gain"
-        " worth having."
-    )
-    if weeks > LONGEST_WAIT_DAYS / 7:
-        needed = _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
-        return joined(needed, size)
-    needed = _(
-        "Detecting a gain of {gain} per customer and week takes about {n} customers in all, or these"
-        " customers for at least {weeks} weeks."
-    ).format(**facts, weeks=number(float(np.ceil(weeks))))
-    return joined(needed, size)
+    return joined(*parts, what_would_do(answer, currency))
 
 
 def _caveat(answer: ExperimentAnswer) -> str:

@@ -1,5 +1,6 @@
 """Everything that the page asks of the log: creatives, features, formats and wear-out, from one set of cells."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,9 @@ from smsroi_helpers.content.counts import (
     collect_sends,
     count_billed,
     count_cells,
+    count_customers,
     count_exposures,
+    count_recipients,
     count_today,
 )
 from smsroi_helpers.content.creative_profit import ByCreative, choose
@@ -48,6 +51,10 @@ class Content:
     """The same outside tests of texts."""
     savings: tuple[Saving, ...]
     saving_weeks: int
+    log_customers: int
+    """Who got the creatives compared in the log that is read."""
+    saving_customers: dict[str, int]
+    """Who were sent, in the saving weeks, a text of each kind of `savings.SavingKind`, and `all`: any known text."""
 
 
 def analyse(
@@ -86,6 +93,8 @@ def analyse(
     )  # fmt: skip
     in_test = cells["source"].str.startswith("test:")
     overall = fit_within(cells, texts.creatives)
+    savings = find_savings(texts, count_billed(shop, texts, log_weeks, channel), log_weeks)
+    compared = found.segments[0].creatives if found and found.segments else texts.creatives
     return Content(
         texts=texts, sends=sends, practice=practice, by_creative=found,
         features=estimate_features(overall, texts),
@@ -94,9 +103,19 @@ def analyse(
         wear_out=_wear_out(count_exposures(shop, sends)),
         tested=fit_within(cells[in_test], texts.creatives),
         untested=fit_within(cells[~in_test], texts.creatives),
-        savings=find_savings(texts, count_billed(shop, texts, log_weeks, channel), log_weeks),
+        savings=savings,
         saving_weeks=log_weeks,
+        log_customers=count_customers(shop, sends, texts, compared),
+        saving_customers=count_recipients(shop, texts, _texts_by_kind(texts, savings), log_weeks, channel),
     )  # fmt: skip
+
+
+def _texts_by_kind(texts: Texts, savings: Sequence[Saving]) -> dict[str, list[int]]:
+    """The numbers of the texts of each kind of saving, and of all."""
+    kinds: dict[str, list[int]] = {"same": [], "changed": [], "none": []}
+    for one in savings:
+        kinds[one.kind].append(texts.texts.index(one.text))
+    return kinds | {"all": [at for own in kinds.values() for at in own]}
 
 
 def _creative_numbers(texts: Texts) -> np.ndarray:

@@ -4,6 +4,7 @@ A text counts once its outcome window has passed. Segments are those of the day 
 """
 
 import datetime as dt
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,7 +24,9 @@ __all__ = [
     "collect_sends",
     "count_billed",
     "count_cells",
+    "count_customers",
     "count_exposures",
+    "count_recipients",
     "count_today",
 ]
 
@@ -215,6 +218,20 @@ def count_cells(shop: Shop, sends: Sends) -> pd.DataFrame:
     return shop.count(cells.order_by(keys))
 
 
+def count_customers(shop: Shop, sends: Sends, texts: Texts, creatives: Collection[str]) -> int:
+    """Customers of known segments with a text of these creatives: those whose outcomes compare them.
+
+    Args:
+        shop: the company.
+        sends: of `collect_sends`.
+        texts: of `texts.read_texts`.
+        creatives: their names.
+    """
+    own = [at for at, each in enumerate(texts.texts) if each.creative in creatives]
+    rows = sends.rows.filter(sends.rows.segment.notnull(), sends.rows.text.isin(own))
+    return int(shop.count(rows.aggregate(n=rows.customer_id.nunique()))["n"].iloc[0])
+
+
 def count_exposures(shop: Shop, sends: Sends) -> pd.DataFrame:
     """campaign_id, source, segment, text, seen, group; messages, clicks."""
     rows = sends.rows
@@ -232,14 +249,38 @@ def count_billed(shop: Shop, texts: Texts, weeks: int, channel: str = "") -> pd.
         weeks: how many weeks up to the last day observed.
         channel: as for `measures.choose_channel`.
     """
+    rows = _billed(shop, texts, weeks, channel)
+    cells = rows.group_by("campaign_id", "text").aggregate(sent=rows.count(), cost=total(rows.cost))
+    return shop.count(cells.order_by("campaign_id", "text"))
+
+
+def count_recipients(
+    shop: Shop, texts: Texts, kinds: Mapping[str, Collection[int]], weeks: int, channel: str = ""
+) -> dict[str, int]:
+    """Customers who were sent a text of each kind in the last weeks, delivered or not, as `count_billed` counts.
+
+    Args:
+        shop: the company.
+        texts: of `texts.read_texts`.
+        kinds: kind → numbers of its texts.
+        weeks: how many weeks up to the last day observed.
+        channel: as for `measures.choose_channel`.
+    """
+    rows = _billed(shop, texts, weeks, channel)
+    counted = shop.count(rows.aggregate(
+        **{kind: rows.customer_id.nunique(where=rows.text.isin(list(own))) for kind, own in kinds.items() if own}
+    )) if any(kinds.values()) else pd.DataFrame()  # fmt: skip
+    return {kind: int(counted[kind].iloc[0]) if kind in counted else 0 for kind in kinds}
+
+
+def _billed(shop: Shop, texts: Texts, weeks: int, channel: str) -> ir.Table:
+    """Every text of the last weeks with its number, delivered or not."""
     sends = measures.every_send(shop)
     first = shop.as_of - dt.timedelta(days=7 * weeks - 1)
     of_channel = sends.channel == measures.choose_channel(shop, channel)
     sends = sends.filter(of_channel, sends.sent_at >= ibis.literal(shop.start_of(first)))
     known = ibis.memtable(texts.used.rename(columns={"campaign_id": "of_campaign", "variant": "of_variant"}))
-    rows = sends.join(known, (sends.campaign_id == known.of_campaign) & (sends.variant == known.of_variant))
-    cells = rows.group_by("campaign_id", "text").aggregate(sent=rows.count(), cost=total(rows.cost))
-    return shop.count(cells.order_by("campaign_id", "text"))
+    return sends.join(known, (sends.campaign_id == known.of_campaign) & (sends.variant == known.of_variant))
 
 
 def count_today(

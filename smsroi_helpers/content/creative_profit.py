@@ -68,14 +68,17 @@ class SegmentChoice:
     @property
     def gain(self) -> Floats:
         """Draws of profit per text of the best creative, above today's mixture; NaN without a price of clicks."""
-        profit = self.draws["profit"]
-        return np.asarray(profit[:, self.best] - profit @ self.share)
+        return self.gain_in("profit")
+
+    def gain_in(self, outcome: str) -> Floats:
+        """Draws of an outcome per text of the best creative, above today's mixture."""
+        draws = self.draws[outcome]
+        return np.asarray(draws[:, self.best] - draws @ self.share)
 
     @property
     def click_gain(self) -> Floats:
         """Draws of clicks per text of the best creative, above today's mixture."""
-        clicks = self.draws["click"]
-        return np.asarray(clicks[:, self.best] - clicks @ self.share)
+        return self.gain_in("click")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class ByCreative:
     prices: Prices
     priced: bool
     """Whether the value of a click is known."""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Segments that get texts today and got none in the log that is read, and their customers today."""
 
 
 def choose(
@@ -166,7 +171,10 @@ def choose(
             int(values.mean(axis=0).argmax()), best_set(values.mean(axis=0), np.cov(values.T), rng).chosen,
             (float(cost.mean()), *np.quantile(cost, [ALPHA / 2, 1 - ALPHA / 2]).tolist()),
         ))  # fmt: skip
-    return ByCreative(overall, pooled, tuple(found), prices, bool(np.isfinite(price).all()))
+    left_out = tuple(
+        (str(row.segment), int(row.customers)) for row in people.itertuples() if row.segment not in set(order)
+    )
+    return ByCreative(overall, pooled, tuple(found), prices, bool(np.isfinite(price).all()), left_out)
 
 
 def _draw(rng: np.random.Generator, draws: int, value: float, low: float, high: float) -> Floats:

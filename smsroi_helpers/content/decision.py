@@ -1,14 +1,14 @@
 """The decisions of `06_content`, typed and without words: which creative for whom, and which texts to shorten."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
 from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.creative_profit import SegmentChoice
-from smsroi_helpers.content.savings import Saving
+from smsroi_helpers.content.savings import Saving, SavingKind
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 Outcome = Literal["do", "dont", "not_enough_evidence"]
+Interval = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,22 @@ class CreativeDecision:
     long_run: bool = False
     """Whether opt-outs are priced, so that the value is long-run money."""
     customers: int = 0
-    click_gain: tuple[float, float, float] = (float("nan"),) * 3
-    """Clicks per text, over the segments by their texts of today, with limits."""
+    """Who get today's texts in the segments compared: those whom the amount is for."""
+    evidence_customers: int = 0
+    """Who got the texts in the log that is read: those whose outcomes compare them."""
+    gains: Mapping[str, Interval] = field(default_factory=dict)
+    """`click`, `opt_out` and, with a price, `profit` per text of the best creatives above today's mixture, with limits:
+    over the segments by their texts of today."""
+    tested: tuple[int, int] = (0, 0)
+    """How many of the creatives compared are arms of a valid test, of how many."""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Segments with texts today of which the log has none, with their customers: they are in no number here."""
+
+    @property
+    def why(self) -> Literal["fewer_opt_outs", "more_clicks", ""]:
+        """Which outcome alone is shown to be better; empty where both or none are."""
+        more, fewer = self.gains["click"][1] > 0, self.gains["opt_out"][2] < 0
+        return "" if more == fewer else "more_clicks" if more else "fewer_opt_outs"
 
 
 def decide_creatives(content: Content, smallest_gain: float, tested: Collection[str] = ()) -> CreativeDecision:
@@ -53,28 +68,38 @@ def decide_creatives(content: Content, smallest_gain: float, tested: Collection[
     """
     found = content.by_creative
     if found is None:
-        return CreativeDecision("not_enough_evidence", "not_compared")
-    sent = np.array([one.texts_per_week for one in found.segments])
-    customers = sum(one.customers for one in found.segments)
-    if not sent.sum() > 0:
-        return CreativeDecision("not_enough_evidence", "not_sent_today", found.segments)
-    clicks = sum(one.click_gain * one.texts_per_week for one in found.segments) / sent.sum()
-    click_gain = (float(np.mean(clicks)), *np.quantile(clicks, [ALPHA / 2, 1 - ALPHA / 2]).tolist())
-    if not found.priced:
+        return CreativeDecision("not_enough_evidence", "not_compared", evidence_customers=content.log_customers)
+    sent = sum(one.texts_per_week for one in found.segments)
+    if not sent > 0:
         return CreativeDecision(
-            "not_enough_evidence", "no_price", found.segments, customers=customers, click_gain=click_gain
+            "not_enough_evidence", "not_sent_today", found.segments, evidence_customers=content.log_customers
         )
-    gains = np.asarray(sum(one.gain * one.texts_per_week for one in found.segments))
-    low, high = np.quantile(gains, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
-    least = smallest_gain * float(sent.sum())
+    creatives = found.segments[0].creatives
+    common: dict[str, Any] = {
+        "choices": found.segments, "customers": sum(one.customers for one in found.segments),
+        "evidence_customers": content.log_customers, "left_out": found.left_out,
+        "tested": (len(set(tested) & set(creatives)), len(creatives)),
+        "gains": {name: _mean_gain(found.segments, name) for name in ("click", "opt_out")},
+    }  # fmt: skip
+    if not found.priced:
+        return CreativeDecision("not_enough_evidence", "no_price", **common)
+    common["gains"]["profit"] = _mean_gain(found.segments, "profit")
+    value, low, high = (sent * each for each in common["gains"]["profit"])
+    least = smallest_gain * sent
     # Who got which text of a campaign was not randomised: a gain in the log asks for a test, it recommends no change.
     outcome: Outcome = "dont" if high < max(least, 1e-12) else "not_enough_evidence"
-    if len(set(tested) & set(found.segments[0].creatives)) > 1:
-        return CreativeDecision(outcome, "tested", found.segments, customers=customers, click_gain=click_gain)
-    return CreativeDecision(
-        outcome, "", found.segments, float(gains.mean()), low, high, found.prices.subscriber.known, customers,
-        click_gain,
-    )  # fmt: skip
+    if common["tested"][0] > 1:
+        return CreativeDecision(outcome, "tested", **common)
+    long_run = found.prices.subscriber.known
+    return CreativeDecision(outcome, "", value=value, low=low, high=high, long_run=long_run, **common)
+
+
+def _mean_gain(segments: Sequence[SegmentChoice], outcome: str) -> Interval:
+    """The gain per text over the segments by their texts of today, with its 95 % limits."""
+    sent = sum(one.texts_per_week for one in segments)
+    draws = sum(one.gain_in(outcome) * one.texts_per_week for one in segments) / sent
+    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
+    return float(np.mean(draws)), low, high
 
 
 @dataclass(frozen=True)
@@ -88,24 +113,27 @@ class ShorteningDecision:
     """Money in the weeks that were read: counted, so it has no interval; NaN where costs are not known."""
     knows_cost: bool
     sent: int
+    customers: int
+    """Who were sent these texts in the weeks that were read; without texts to shorten, any known text."""
 
 
-def decide_shortening(savings: Sequence[Saving]) -> tuple[ShorteningDecision, ...]:
+def decide_shortening(savings: Sequence[Saving], customers: Mapping[str, int]) -> tuple[ShorteningDecision, ...]:
     """The texts worth shortening: those that would read the same, and those whose words would change.
 
     Args:
         savings: of `savings.find_savings`.
+        customers: who were sent texts of each kind (`same`, `changed`), and `all`.
 
     Returns:
         one decision for each of the two with any text; a single `dont` where no text can be shortened.
     """
     knows_cost = bool(savings) and all(np.isfinite(one.cost) for one in savings)
-    same = tuple(one for one in savings if one.version.how == "replace")
-    changed = tuple(one for one in savings if one.version.how in ("drop_emoji", "cut"))
-    parts: tuple[tuple[Outcome, tuple[Saving, ...]], ...] = (("do", same), ("not_enough_evidence", changed))
+    parts: tuple[tuple[Outcome, SavingKind], ...] = (("do", "same"), ("not_enough_evidence", "changed"))
     found = []
-    for outcome, texts in parts:
+    for outcome, kind in parts:
+        texts = tuple(one for one in savings if one.kind == kind)
         if texts:
             saved = float(sum(one.saved_per_week for one in texts)) if knows_cost else float("nan")
-            found.append(ShorteningDecision(outcome, texts, saved, knows_cost, sum(one.sent for one in texts)))
-    return tuple(found) or (ShorteningDecision("dont", (), float("nan"), knows_cost, 0),)
+            sent = sum(one.sent for one in texts)
+            found.append(ShorteningDecision(outcome, texts, saved, knows_cost, sent, customers[kind]))
+    return tuple(found) or (ShorteningDecision("dont", (), float("nan"), knows_cost, 0, customers["all"]),)

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
-from smsroi_helpers.locale import _, listed, number
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, arm_name, figure, note, segment_name
+from smsroi_helpers.locale import _, joined, listed, number, sentence
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, arm_name, figure, not_compared_words, note, segment_name
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = ["features_figure", "segments_figure", "wear_out_figure"]
@@ -87,7 +87,10 @@ def segments_figure(content: Content, currency: str) -> Html:
     best = listed(f"{segment_name(one.segment)}: {arm_name(one.creatives[one.best])}" for one in shown)
     return figure(
         canvas, alt=_("Best text by segment: {best}").format(best=best),
-        caption=_("Every text by segment, compared with today’s mixture; 95% intervals, shrunken. 0 is today"),
+        caption=joined(
+            sentence(_("Every text by segment, compared with today’s mixture; 95% intervals, shrunken. 0 is today")),
+            not_compared_words(found.left_out),
+        ),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What shorter texts would save: per text and campaign, from the bill of what was sent."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,10 @@ import pandas as pd
 from smsroi_helpers.content.billing import Shortening, shorten
 from smsroi_helpers.content.texts import Text, Texts
 
-__all__ = ["Saving", "find_savings"]
+__all__ = ["Saving", "SavingKind", "find_savings"]
+
+SavingKind = Literal["same", "changed", "none"]
+"""A shorter text would read the same; its words would change; no small change would shorten it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,11 @@ class Saving:
     """Paid for it in these weeks (money); NaN where costs are not known."""
     version: Shortening
     weeks: int
+
+    @property
+    def kind(self) -> SavingKind:
+        """What a shorter version would change."""
+        return {"replace": "same", "drop_emoji": "changed", "cut": "changed", "none": "none"}[self.version.how]  # type: ignore[return-value]
 
     @property
     def saved(self) -> float:

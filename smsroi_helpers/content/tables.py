@@ -17,12 +17,13 @@ from smsroi_helpers.content.wording import (
     points_words,
     shortening_words,
 )
-from smsroi_helpers.locale import _, enumerated, interval, listed, money, number, percent
+from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
     arm_name,
     experiment_name,
     metric_words,
+    not_compared_words,
     note,
     p_words,
     segment_name,
@@ -164,6 +165,8 @@ def segments_table(content: Content, currency: str) -> Html:
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"
         " share"
     )
+    if found.left_out:
+        caption = joined(sentence(caption), not_compared_words(found.left_out))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers today"))
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.billing import Change, Shortening
-from smsroi_helpers.content.creative_profit import SegmentChoice
 from smsroi_helpers.content.decision import (
     CreativeDecision,
     ShorteningDecision,
@@ -18,7 +17,7 @@ from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent
-from smsroi_helpers.pages import arm_name, segment_name
+from smsroi_helpers.pages import arm_name, not_compared_words, segment_name
 
 __all__ = [
     "decide",
@@ -128,49 +127,76 @@ def decide(content: Content, tests: Sequence[ab_test.Evaluated], currency: str, 
     by_segment = decide_creatives(content, smallest_gain, arms_of_tests(tests, content.texts))
     return [
         *ab_test.decide_tests(tests, currency, "content"),
-        _creatives(content, by_segment),
-        *(_shortening(content, found, currency) for found in decide_shortening(content.savings)),
+        _creatives(content, by_segment, currency),
+        *(
+            _shortening(content, found, currency)
+            for found in decide_shortening(content.savings, content.saving_customers)
+        ),
     ]
 
 
-def _choices_words(choices: tuple[SegmentChoice, ...]) -> str:
+def _choices_words(found: CreativeDecision) -> str:
     by_creative: dict[str, list[str]] = {}
-    for one in choices:
+    for one in found.choices:
         if one.texts_per_week > 0:
             by_creative.setdefault(one.creatives[one.best], []).append(segment_name(one.segment))
     if len(by_creative) == 1:
-        return _("“{creative}” for all segments").format(creative=arm_name(next(iter(by_creative))))
+        everywhere = (
+            _("“{creative}” for all segments compared") if found.left_out else _("“{creative}” for all segments")
+        )
+        return everywhere.format(creative=arm_name(next(iter(by_creative))))
     return listed(
         _("“{creative}” for {segments}").format(creative=arm_name(name), segments=enumerated(names))
         for name, names in by_creative.items()
     )
 
 
-def _creatives(content: Content, found: CreativeDecision) -> Decision:
+def _gain_words(found: CreativeDecision, currency: str) -> str:
+    """What the best text of each segment changes per text, and which outcome does it."""
+    facts = {name: points_words(*found.gains[name]) for name in ("click", "opt_out")}
+    if "profit" in found.gains:
+        gain = _(
+            "The best text of each segment, compared with today’s mixture within the same campaigns: profit per text"
+            " {profit}; per 1,000 texts, clicks {click} and opt-outs {opt_out}."
+        ).format(profit=interval(*found.gains["profit"], currency), **facts)
+    else:
+        gain = _(
+            "The best text of each segment, compared with today’s mixture within the same campaigns: per 1,000 texts,"
+            " clicks {click} and opt-outs {opt_out}."
+        ).format(**facts)
+    why = {
+        "fewer_opt_outs": _("It is better because fewer customers opt out, not because more click."),
+        "more_clicks": _("It is better because more customers click, not because fewer opt out."),
+    }
+    return joined(gain, why.get(found.why, "") if "profit" in found.gains and found.gains["profit"][0] > 0 else "")
+
+
+def _creatives(content: Content, found: CreativeDecision, currency: str) -> Decision:
     without = found.reason in ("not_compared", "not_sent_today")
     common = {
         "stage": "content", "question": _("Which text for whom?"), "outcome": found.outcome,
-        "evidence": "none" if without else "observational", "customers": found.customers,
+        "evidence": "none" if without else "observational",
+        "customers": found.evidence_customers if found.reason else found.customers,
+        "evidence_customers": float(found.evidence_customers),
         "next_test": _("Send several texts within one campaign, drawn at random for each customer, to every segment.")
         if found.outcome == "not_enough_evidence" else "",
     }  # fmt: skip
     if found.reason:
-        action, text = _without_amount(content, found)
+        action, text = _without_amount(content, found, currency)
         return Decision(**common, action=action, text=text)  # type: ignore[arg-type]
     action = {
         "dont": _("Keep today’s mixture of texts: no other one is worth a change."),
         "not_enough_evidence": _("Test {choices} against today’s texts before changing."),
-    }[found.outcome].format(choices=_choices_words(found.choices))
+    }[found.outcome].format(choices=_choices_words(found))
     open_sets = sum(int(one.chosen.sum()) > 1 for one in found.choices)
     return Decision(
         **common,  # type: ignore[arg-type]
         action=action,
         text=joined(
-            _(
-                "Compared with today’s mixture, within the same campaigns: {clicks} more clicks per 1,000 texts. Profit"
-                " is clicks × value of a click − opt-outs × value of a subscriber − message cost."
-            ).format(clicks=points_words(*found.click_gain)),
+            _gain_words(found, currency),
+            _("Profit is clicks × value of a click − opt-outs × value of a subscriber − message cost."),
             _("In {n} segments another text may be as good.").format(n=number(open_sets)) if open_sets else "",
+            not_compared_words(found.left_out),
         ),
         value=found.value, low=found.low, high=found.high, unit="money_per_week", kind="gain",
         money="long_run" if found.long_run else "cash",
@@ -181,9 +207,9 @@ def _creatives(content: Content, found: CreativeDecision) -> Decision:
     )  # fmt: skip
 
 
-def _without_amount(content: Content, found: CreativeDecision) -> tuple[str, str]:
+def _without_amount(content: Content, found: CreativeDecision, currency: str) -> tuple[str, str]:
     """Action and text where the log gives no amount."""
-    choices, clicks = _choices_words(found.choices), points_words(*found.click_gain)
+    choices = _choices_words(found)
     match found.reason:
         case "not_compared":
             return _("Send at least two texts within each campaign, randomly assigned."), _(
@@ -195,16 +221,25 @@ def _without_amount(content: Content, found: CreativeDecision) -> tuple[str, str
                 "The table creatives has no text for the messages of the weeks that are called today."
             )
         case "no_price":
-            return _("Test {choices} against today’s texts.").format(choices=choices), _(
-                "They had {clicks} more clicks per 1,000 texts than today’s mixture, within the same campaigns. No"
-                " experiment shows what a click brings, so there is no amount."
-            ).format(clicks=clicks)
+            return _("Test {choices} against today’s texts.").format(choices=choices), joined(
+                _gain_words(found, currency),
+                _("No experiment shows what a click brings, so there is no amount."),
+                not_compared_words(found.left_out),
+            )
     suggested = _("By segment, the log suggests {choices}.").format(choices=choices)
     kept = _("By segment, the log suggests no other mixture of texts than today’s.")
-    return suggested if found.outcome == "not_enough_evidence" else kept, _(
-        "The best text of each segment had {clicks} more clicks per 1,000 texts than today’s mixture,"
-        " within the same campaigns. No amount is given here: the randomised test of these texts has it."
-    ).format(clicks=clicks)
+    tested, every = found.tested
+    covered = (
+        _("No amount is given here: the randomised test of these texts has it.")
+        if tested == every
+        else _(
+            "A randomised test covers {n} of the {all} texts compared, and its amount counts. What the log says of the"
+            " others is a lead for the next test, so no amount is given here."
+        ).format(n=number(tested), all=number(every))
+    )
+    return suggested if found.outcome == "not_enough_evidence" else kept, joined(
+        _gain_words(found, currency), covered, not_compared_words(found.left_out)
+    )
 
 
 def _shortening(content: Content, found: ShorteningDecision, currency: str) -> Decision:
@@ -216,7 +251,7 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
             text=_("Every text of the last {weeks} weeks already takes the fewest segments.").format(weeks=weeks)
             if all(one.text.features.bill.segments == 1 for one in content.savings)
             else _("The texts with several segments would need large cuts."),
-            evidence="descriptive", customers=content.practice.customers,
+            evidence="descriptive", customers=found.customers,
         )  # fmt: skip
     named = listed(
         _("“{creative}” ({language}): {change}").format(
@@ -242,7 +277,7 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
         next_test="" if safe else _(
             "Send the shorter version to half of the next campaign, drawn at random, and compare clicks and opt-outs."
         ),
-        evidence="descriptive", customers=content.practice.customers, value=found.saved_per_week,
+        evidence="descriptive", customers=found.customers, value=found.saved_per_week,
         unit="money_per_week" if known else "", money="cash" if known else "",
         number_words=_("a week in the last {weeks} weeks, descriptive").format(weeks=weeks) if known else "",
         caveat=_("The words stay the same.") if safe else _("A changed text may be clicked less or more."),

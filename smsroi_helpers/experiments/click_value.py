@@ -19,6 +19,7 @@ significantly different from 0.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
@@ -60,7 +61,7 @@ class ClickValue:
     low: float
     high: float
     customers: int
-    """Members of these tests; a member of two counts twice."""
+    """Members of these tests; a member of two counts once."""
     clicks_z: float
     """The difference in clicks between the arms, in standard errors."""
     reason: str = ""
@@ -215,8 +216,7 @@ def count_click_value(shop: Shop) -> tuple[ClickValueSums, ...]:
     planned = {one.name: (one, messages) for one in usable if (messages := _messages_by_arm(one)) is not None}
     if not planned:
         return ()
-    people = measures.arm_outcomes(shop)
-    people = people.filter(people.outcome_days > 0, people.experiment_id.isin(list(planned)))
+    people = _members(shop, list(planned))
     before, profit = (people[name].fill_null(0.0).cast("float64") for name in ("pre_order_profit", "order_profit"))
     sent, judged = (people[name].fill_null(0) for name in ("messages", "click_known_messages"))
     rows = people.select(
@@ -230,6 +230,18 @@ def count_click_value(shop: Shop) -> tuple[ClickValueSums, ...]:
     arms = counted.groupby(["experiment_id", "arm"])[["sent", "judged"]].transform("sum")
     counted["clicks"] *= (arms["sent"] / arms["judged"].clip(lower=1)).where(arms["judged"] > 0, 1.0)
     return tuple(_sums_of(counted, *each) for each in planned.values())
+
+
+def _members(shop: Shop, tests: Sequence[str]) -> ir.Table:
+    """The outcomes of the members of these tests: one row per test and customer."""
+    people = measures.arm_outcomes(shop)
+    return people.filter(people.outcome_days > 0, people.experiment_id.isin(list(tests)))
+
+
+def _count_members(shop: Shop, tests: Sequence[str]) -> int:
+    """Customers in any of these tests."""
+    people = _members(shop, tests)
+    return int(shop.count(people.aggregate(n=people.customer_id.nunique()))["n"].iloc[0])
 
 
 def _sums_of(counted: pd.DataFrame, experiment: Experiment, messages: Sequence[float]) -> ClickValueSums:
@@ -270,7 +282,8 @@ def find_click_value(shop: Shop) -> ClickValue:
     if not tests:
         return unknown("no_test")
     used = strong_tests(tests) or tests
-    names, customers = tuple(each.experiment for each in used), int(sum(each.sums[0].sum() for each in used))
+    names = tuple(each.experiment for each in used)
+    customers = _count_members(shop, names)
     estimate, low, high, clicks_z = estimate_click_value(used)
     if not np.isfinite([estimate, low, high]).all():
         return unknown("weak", names, customers, clicks_z)

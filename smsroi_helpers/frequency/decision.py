@@ -151,6 +151,9 @@ class FrequencyDecision:
     """Its modelled long-run gain, money a week over all subscribers, compared with `texts_per_week`."""
     value: tuple[float, float, float] | None = None
     """Long-run value of a subscriber at `texts_per_week`, with its 95 % interval."""
+    beats_no_texts: bool = False
+    """Whether `value`, compared with no texts alone, is above 0 although no texts are among `leaving.undistinguished`:
+    the simultaneous comparison has wider intervals."""
     same_average: bool = False
     """Whether today's average equals the recommended frequency but is sent unevenly."""
     differs_by_segment: bool = False
@@ -219,6 +222,7 @@ def _decide_segment(
         try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose", *NOT_KNOWN) else float("nan"),
         try_gain=_three(row, "try_gain"),
         value=_three(row, "value"),
+        beats_no_texts=bool(row["value_low"] > 0 and 0.0 in row["not_worse"] and row["messages_per_week"] > 0),
         same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
         differs_by_segment=bool(everybody and _segments_differ(row, policy)),
         horizons=_horizons(fit, row) if reason in ("gain", "no_gain") else None,

@@ -264,7 +264,8 @@ def policy_table(
             "The frequency of each segment: best this week and in the long run, against today’s, and what"
             " changing would bring: cash of the next weeks, and in the long run. The two are different money"
             " and are never added. Segments’ changes add up, since no customer is in two; they replace the"
-            " row of all customers"
+            " row of all customers. “As good, perhaps” compares all frequencies at once, with wider intervals than"
+            " a comparison of one frequency with no texts alone"
         )
         if by == "segment"
         else _("The same by lifecycle stage")

@@ -221,9 +221,22 @@ def _leaving_sentence(found: FrequencyDecision, currency: str) -> str:
     shown = (
         _("Whether it gains or loses in the long run is not shown.") if leaving.gain[1] <= 0 <= leaving.gain[2] else ""
     )
-    several = _("Not distinguishable from the best (95% confidence): {doses}.")
+    several = _("Not distinguishable from the best, all frequencies compared at once (95% confidence): {doses}.")
     doses = enumerated(map(other_words, leaving.undistinguished))
-    return joined(change, shown, several.format(doses=doses) if len(leaving.undistinguished) > 1 else "")
+    if len(leaving.undistinguished) < 2:
+        return joined(change, shown)
+    return joined(change, shown, several.format(doses=doses), _against_none_sentence(found, currency))
+
+
+def _against_none_sentence(found: FrequencyDecision, currency: str) -> str:
+    """Where no texts are in the set of the best only because all frequencies are compared at once: what texts bring."""
+    if not found.beats_no_texts or found.value is None:
+        return ""
+    return _(
+        "That does not say that no texts are as good: compared with no texts alone, {dose} brings {value} per"
+        " subscriber in the long run. No texts are in the list because each pair has a wider interval when all are"
+        " compared at once."
+    ).format(dose=frequency_words(found.texts_per_week), value=interval(*found.value, currency))
 
 
 def _together_sentence(found: FrequencyDecision, currency: str) -> str:

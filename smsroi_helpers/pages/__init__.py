@@ -30,7 +30,7 @@ from smsroi_helpers.pages.names import (
     segment_name,
     use_names,
 )
-from smsroi_helpers.pages.practice import practice_dates, practice_table
+from smsroi_helpers.pages.practice import not_compared_words, practice_dates, practice_table
 from smsroi_helpers.pages.style import DEEPEST_SHADE, PALETTE, Chart, figure, tooltips, use_style
 from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 from smsroi_helpers.pages.vocabulary import (
@@ -84,6 +84,7 @@ __all__ = [
     "metric_words",
     "money_kind_words",
     "names_of",
+    "not_compared_words",
     "note",
     "outcome_label",
     "p_words",

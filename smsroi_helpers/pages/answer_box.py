@@ -264,9 +264,9 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
         ],
         _("Action"): [row.get("action") for row in rows],
         **_amounts(rows, currency, k),
-        _("Customers"): [_float(row.get("customers")) for row in rows],
+        _("Customers concerned"): [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
-    return table(frame, caption=_("By segment"), suppress=_("Customers"), k=k, fold=False)
+    return table(frame, caption=_("By segment"), suppress=_("Customers concerned"), k=k, fold=False)
 
 
 def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
@@ -280,9 +280,9 @@ def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> 
         _("Question"): [row.get("question") for row in rows],
         _("Answer"): said,
         **_amounts(rows, currency, k),
-        _("Customers"): [_float(row.get("customers")) for row in rows],
+        _("Customers concerned"): [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
-    shown = table(frame, caption=_("The other answers"), suppress=_("Customers"), k=k, fold=False)
+    shown = table(frame, caption=_("The other answers"), suppress=_("Customers concerned"), k=k, fold=False)
     markup = shown.markup
     for question in dict.fromkeys(str(row.get("question") or "") for row in rows):
         named = f">{as_text(question)}</"

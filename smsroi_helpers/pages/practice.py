@@ -6,14 +6,37 @@ from typing import Protocol
 
 import pandas as pd
 
-from smsroi_helpers.locale import _, day, joined, number, percent, sentence
+from smsroi_helpers.locale import _, day, joined, listed, number, percent, sentence
 from smsroi_helpers.pages.markup import Html, note
-from smsroi_helpers.pages.table import table
+from smsroi_helpers.pages.names import segment_name
+from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 
 __all__ = [
+    "not_compared_words",
     "practice_dates",
     "practice_table",
 ]
+
+
+def not_compared_words(left_out: Sequence[tuple[str, int]]) -> str:
+    """The segments that get texts today and are compared nowhere in the log, and why; empty without any.
+
+    Args:
+        left_out: their keys and customers.
+    """
+    if not left_out:
+        return ""
+    return _(
+        "Not compared: {segments}. The log is read by the segments of its first day, and then these got no texts, or"
+        " too few."
+    ).format(
+        segments=listed(
+            _("{segment} ({n} customers)").format(
+                segment=segment_name(name), n=number(n) if n >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}"
+            )
+            for name, n in left_out
+        )
+    )
 
 
 class PracticeWeeks(Protocol):

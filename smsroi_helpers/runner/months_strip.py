@@ -120,7 +120,7 @@ def _incremental(found: pd.DataFrame | None, months: Sequence[Any], shown: Calla
     panel = _panel(title, words, months, marks, _y(0.0, top, span), reason=reason, intervals=intervals)
     last = estimates[-1]
     if last:
-        panel["remark"] = _("Of {n} customers texted; {m} held out. Randomised.").format(
+        panel["remark"] = _("Of {n} customers assigned to texts; {m} held out. Randomised.").format(
             n=locale.number(last["treated"]), m=locale.number(last["control"])
         )
     return panel

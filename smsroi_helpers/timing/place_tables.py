@@ -86,7 +86,9 @@ def _verified(rules: list[Rule]) -> str:
     return words.format(month=min(months))
 
 
-def days_off_table(places: pd.DataFrame, audit: pd.DataFrame, as_of: dt.date, channel: str = "sms") -> Html | None:
+def days_off_table(
+    places: pd.DataFrame, audit: pd.DataFrame, as_of: dt.date, channel: str = "sms", weeks: int = 26
+) -> Html | None:
     """Public holidays to skip in the next weeks, and past texts that were not allowed; None for `OTHER_CHANNELS`.
 
     Args:
@@ -94,6 +96,7 @@ def days_off_table(places: pd.DataFrame, audit: pd.DataFrame, as_of: dt.date, ch
         audit: of `audit.audit_sends`.
         as_of: the last day observed.
         channel: of the texts.
+        weeks: as for `audit.audit_sends`.
     """
     if channel in OTHER_CHANNELS:
         return None
@@ -114,10 +117,14 @@ def days_off_table(places: pd.DataFrame, audit: pd.DataFrame, as_of: dt.date, ch
         })  # fmt: skip
     texts, off, closed = (float(audit[name].sum()) for name in ("texts", "on_days_off", "at_closed_hours"))
     caption = _(
-        "Days on which no marketing text may be sent, and past texts by the rules of this table. {off} of all texts"
-        " went out on such days and {closed} at other times that are not allowed. Advice on hours and weekdays is for"
-        " a usual week: skip these days"
-    ).format(off=percent(off / max(texts, 1), 1), closed=percent(closed / max(texts, 1), 1))
+        "Days on which no marketing text may be sent, and past texts by the rules of this table. Of the {n} texts of"
+        " the last {weeks} weeks, {off} went out on such days and {closed} at other times that are not allowed. Advice"
+        " on hours and weekdays is for a usual week: skip these days. The page on effectiveness counts the texts of all"
+        " weeks"
+    ).format(
+        n=number(texts), weeks=number(weeks), off=percent(off / max(texts, 1), 1),
+        closed=percent(closed / max(texts, 1), 1),
+    )  # fmt: skip
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.locale import _, enumerated, joined, number, percent
+from smsroi_helpers.pages import segment_name
 from smsroi_helpers.timing.best_hours import Answer
 from smsroi_helpers.timing.decision import HourDecision
 
@@ -59,8 +60,24 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
         return list(words)
     follow = _("Follow the answer for all customers: this segment alone does not decide yet")
     said = [replace(one, action=follow) if own.follows_all else one for one, own in zip(words, found, strict=True)]
+    own = found[1:]
     why = _(
-        "All customers together decide this; {n} of the {segments} segments alone do not, because they have fewer"
-        " texts. They follow the answer for all."
-    ).format(n=number(following), segments=number(len(found) - 1))
-    return [replace(said[0], text=joined(said[0].text, why)), *said[1:]]
+        "All customers together decide this; {n} of the {segments} segments alone do not. {following} of them have too"
+        " few texts for an answer of their own and follow the answer for all."
+    ).format(n=number(sum(one.outcome != "do" for one in own)), segments=number(len(own)), following=number(following))
+    return [replace(said[0], text=joined(said[0].text, why, _kept_sentence(found[0], own))), *said[1:]]
+
+
+def _kept_sentence(whole: HourDecision, own: Sequence[HourDecision]) -> str:
+    """The segments that keep today's hours, and their share of the texts that the amount for all customers is for."""
+    kept = [one for one in own if one.outcome != "do" and not one.follows_all]
+    if not kept:
+        return ""
+    names = enumerated(segment_name(one.segment) for one in kept)
+    if whole.answer is None or not whole.answer.messages_per_week > 0:
+        return _("Today’s hours stay for {segments}.").format(segments=names)
+    theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)
+    return _(
+        "Today’s hours stay for {segments}, as their rows say. The amount is for all texts, {share} of which are"
+        " theirs."
+    ).format(segments=names, share=percent(theirs / whole.answer.messages_per_week))

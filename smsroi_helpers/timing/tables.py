@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.contract import worked_out
-from smsroi_helpers.locale import _, day, enumerated, interval, listed, number, percent
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
     carried_words,
     evidence_label,
     experiment_name,
     experiment_words,
+    not_compared_words,
     note,
     segment_name,
     table,
@@ -152,11 +153,12 @@ def windows_table(answers: Sequence[Answer]) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 
-def weekdays_table(answers: Sequence[WeekdayAnswer]) -> Html:
+def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
     """The weekdays that are not distinguishable from the best, by segment, and their gain in clicks.
 
     Args:
         answers: of `best_weekdays.find_best_weekdays`.
+        timing: of `best_hours.analyse`.
     """
     if not answers:
         return note(
@@ -185,6 +187,11 @@ def weekdays_table(answers: Sequence[WeekdayAnswer]) -> Html:
     )
     if answers[0].evidence == "randomised":
         caption = _("Weekdays that are not distinguishable from the best (95% confidence); they were randomly assigned")
+    compared = {answer.segment for answer in answers}
+    volume = timing.volume[(timing.volume["segment"] != "") & ~timing.volume["segment"].isin(compared)]
+    left_out = [(str(row.segment), int(row.customers)) for row in volume.itertuples()]
+    if left_out and answers[0].evidence != "randomised":
+        caption = joined(sentence(caption), not_compared_words(left_out))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 

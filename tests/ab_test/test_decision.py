@@ -92,3 +92,25 @@ def test_the_standing_holdout_comes_first_and_broken_ones_last(evaluate):
     assert order == ["standing", "clear", "open", "other-split"]
     broken = decide([evaluate("other-split")])[0]
     assert (broken.outcome, broken.evidence, broken.next_step.kind) == ("broken", "none", "do_not_use")
+
+
+def test_with_too_few_customers_the_answer_says_what_they_can_detect(evaluate):
+    """A control of 1 in 6 that detects 1 a week; 4 times the members, half held out, twice the weeks."""
+    found = evaluate("open")
+    weeks = found.experiment.weeks
+    decision = dataclasses.replace(found.decision, needed=9_000.0, detectable=weeks, wanted=0.1)
+    rows = found.experiment.assigned
+    fifth = np.where(rows["arm"] == found.experiment.control, 0.2, 1.0)
+    experiment = dataclasses.replace(
+        found.experiment, assigned=rows.assign(n=rows["n"] * fifth, late=rows["late"] * fifth)
+    )
+    assert experiment.customers.tolist() == [80, 400]
+    each = dataclasses.replace(found, decision=decision, experiment=experiment)
+    feasible = decide([each], customers=1_920.0)[0].feasible
+    assert feasible.customers == 1_920
+    assert feasible.longer == pytest.approx(0.5**0.5)
+    assert feasible.everybody == pytest.approx(0.5)
+    half = 0.5 * (1 / 6 * 5 / 6 / 0.25) ** 0.5
+    assert (feasible.half, feasible.both) == pytest.approx((half, half * 0.5**0.5))
+    assert decide([each], customers=9_001.0)[0].feasible is None
+    assert decide([each])[0].feasible is None  # not known

@@ -1,5 +1,6 @@
 """Tables and figures can be drawn; a broken test draws nothing."""
 
+import dataclasses
 import datetime as dt
 import re
 
@@ -28,6 +29,15 @@ def test_all_figures_can_be_drawn(company, evaluated):
     text = " ".join(re.sub(r"<[^>]+>", " ", each.markup) for each in shown)
     assert "nan" not in text
     assert "4 texts a week" in text
+
+
+def test_arms_are_ranked_only_where_this_page_decides(evaluated):
+    """Tests of hours, of texts a week and of texts have one answer, on their own pages."""
+    page = tables.best_table(evaluated, "USD").markup
+    assert "No sound test that this page decides" in page
+    assert "<table" not in page
+    own = [dataclasses.replace(each, decided_in="ab_test") for each in evaluated]
+    assert "4 texts a week" in tables.best_table(own, "USD").markup
 
 
 def test_a_broken_page_draws_nothing(evaluate):

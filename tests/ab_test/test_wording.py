@@ -152,3 +152,29 @@ class TestSmall:
         page = uplift_tables.segments_table([evaluate("clear")], "USD").markup
         assert "ordered in the last 30 days" in page
         assert "Better left alone" not in page
+
+
+def test_an_undecided_test_says_which_arms_to_compare_again_and_with_how_many(evaluate):
+    """800 customers, half of them in each arm; three times as many decide."""
+    found = evaluate("open")
+    decision = dataclasses.replace(found.decision, times=3.0, needed=float("nan"))
+    row = ab_test.decide([dataclasses.replace(found, decision=decision)], "USD")[0]
+    assert "about 2,400 customers in all" in row.next_test
+    assert all(f"“{arm}”" in row.next_test for arm in found.experiment.arms)
+    small = dataclasses.replace(found.decision, times=1.0, needed=float("nan"), detectable=2.0 * found.experiment.weeks)
+    row = ab_test.decide([dataclasses.replace(found, decision=small)], "USD")[0]
+    assert (
+        "the 800 customers of this test would have shown a difference of $2.00 per customer and week" in row.next_test
+    )
+
+
+def test_no_test_is_planned_for_more_customers_than_there_are(evaluate):
+    found = evaluate("open")
+    decision = dataclasses.replace(found.decision, times=1.0, needed=9_000.0, detectable=2.0, wanted=0.1)
+    each = dataclasses.replace(found, decision=decision)
+    row = ab_test.decide([each], "USD", listed_today={"gold": 500, "lost": 500})[0]
+    assert "too few customers to detect the planned gain" in row.action
+    assert "about 9,000 customers, more than the 1,000 that can be in such a test" in row.next_test
+    assert "9,000" not in row.action
+    asked = ab_test.decide([each], "USD")[0]
+    assert "9,000" in asked.action

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.content.analysis import with_options
-from smsroi_helpers.content.counts import collect_sends, count_billed, count_cells, count_exposures
+from smsroi_helpers.content.counts import (
+    collect_sends,
+    count_billed,
+    count_cells,
+    count_customers,
+    count_exposures,
+    count_recipients,
+)
 from smsroi_helpers.content.texts import read_texts
 from smsroi_helpers.content.within_campaign import fit_within
 from tests.experiment_sources import open_folder
@@ -130,3 +137,21 @@ def test_exposures_and_bills_add_up_to_a_loop(shop, drawn):
     known = [m for m in messages if (m[2], m[4]) in CREATIVES]
     assert billed["sent"].sum() == len(known)  # delivered or not
     assert billed["cost"].sum() == pytest.approx(sum(m[5] for m in known))
+
+
+def test_customers_are_those_who_got_these_texts(shop, drawn):
+    messages, _orders = drawn
+    texts = read_texts(shop)
+    names = [each.text for each in texts.texts]
+    sends = collect_sends(shop, texts, segment_by="recency")
+    labelled = set(sends.rows.filter(sends.rows.segment.notnull()).customer_id.execute())
+    creative = texts.texts[0].creative
+    own = {each.text for each in texts.texts if each.creative == creative}
+    kept = {m[1] for m in texts_that_count(messages) if CREATIVES[m[2], m[4]] in own}
+    assert count_customers(shop, sends, texts, {creative}) == len(kept & labelled) > 0
+    # Two texts together, delivered or not: who got both counts once.
+    sent = {m[1] for m in messages if (m[2], m[4]) in CREATIVES and CREATIVES[m[2], m[4]] in names[:2]}
+    found = count_recipients(shop, texts, {"two": [0, 1], "no": []}, 26)
+    assert found == {"two": len(sent), "no": 0}
+    every = sum(count_recipients(shop, texts, {"one": [at]}, 26)["one"] for at in (0, 1))
+    assert every > len(sent)

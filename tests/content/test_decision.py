@@ -1,10 +1,12 @@
 """The decisions on texts: what a difference in the log may recommend, and its amount."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from smsroi_helpers.content import wording
 from smsroi_helpers.content.creative_profit import SegmentChoice
 from smsroi_helpers.content.decision import decide_creatives
 
@@ -18,9 +20,12 @@ def a_segment(gain: float, texts: float, error: float = 0.01) -> SegmentChoice:
     )
 
 
-def content(*segments: SegmentChoice, priced: bool = True) -> SimpleNamespace:
+def content(
+    *segments: SegmentChoice, priced: bool = True, left_out: tuple[tuple[str, int], ...] = ()
+) -> SimpleNamespace:
     prices = SimpleNamespace(subscriber=SimpleNamespace(known=True))
-    return SimpleNamespace(by_creative=SimpleNamespace(segments=segments, priced=priced, prices=prices))
+    found = SimpleNamespace(segments=segments, priced=priced, prices=prices, left_out=left_out)
+    return SimpleNamespace(by_creative=found, log_customers=5_000)
 
 
 def test_a_clear_gain_in_the_log_asks_for_a_test_and_no_change():
@@ -30,7 +35,7 @@ def test_a_clear_gain_in_the_log_asks_for_a_test_and_no_change():
     assert found.value == pytest.approx(250, abs=4 * 300 * 0.01 / np.sqrt(4_000))
     assert found.low > 0
     assert found.long_run
-    assert found.customers == 80
+    assert (found.customers, found.evidence_customers) == (80, 5_000)  # whom it is for, and who was observed
 
 
 def test_no_gain_keeps_the_mixture():
@@ -41,11 +46,12 @@ def test_without_a_price_clicks_decide_nothing():
     found = decide_creatives(content(a_segment(1.0, 100.0), priced=False), smallest_gain=0.002)
     assert (found.outcome, found.reason) == ("not_enough_evidence", "no_price")
     assert np.isnan(found.value)
-    assert found.click_gain[0] == pytest.approx(0.1, rel=0.01)
+    assert found.gains["click"][0] == pytest.approx(0.1, rel=0.01)
+    assert "profit" not in found.gains
 
 
 def test_without_creatives_beside_one_another_nothing_is_compared():
-    found = decide_creatives(SimpleNamespace(by_creative=None), smallest_gain=0.0)
+    found = decide_creatives(SimpleNamespace(by_creative=None, log_customers=0), smallest_gain=0.0)
     assert (found.outcome, found.reason) == ("not_enough_evidence", "not_compared")
 
 
@@ -54,3 +60,42 @@ def test_where_a_test_compares_the_same_texts_the_log_has_no_amount():
     assert (found.outcome, found.reason) == ("not_enough_evidence", "tested")
     assert np.isnan(found.value)
     assert decide_creatives(content(a_segment(1.0, 100.0)), smallest_gain=0.002, tested={"b", "c"}).reason == ""
+
+
+def opt_outs_saved() -> SegmentChoice:
+    """The first text has fewer clicks, by an interval that includes 0, and clearly fewer opt-outs."""
+    rng = np.random.default_rng(2)
+    draws = {
+        "profit": rng.normal([0.2, 0.0], 0.01, (4_000, 2)), "click": rng.normal([-0.002, 0.0], 0.003, (4_000, 2)),
+        "order": np.zeros((4_000, 2)), "opt_out": rng.normal([-0.004, 0.0], 0.0001, (4_000, 2)),
+    }  # fmt: skip
+    return SegmentChoice(
+        "gold", ("a", "b"), np.array([500.0, 500.0]), np.array([0.5, 0.5]), 100.0, 40, draws, 0, np.array([True, False])
+    )
+
+
+def test_the_words_say_why_a_text_is_better_and_whom_it_leaves_out():
+    found = content(opt_outs_saved(), left_out=(("lost", 914),))
+    decided = decide_creatives(found, 0.002, tested={"a", "b"})
+    assert decided.why == "fewer_opt_outs"
+    assert decided.gains["opt_out"][0] == pytest.approx(-0.002, abs=1e-5)
+    row = wording._creatives(found, decided, "USD")
+    assert row.customers == 5_000
+    assert "“a” for all segments compared" in row.action
+    assert "profit per text $0.10" in row.text
+    assert "more clicks" not in row.text  # −1 more clicks is no sentence
+    assert "because fewer customers opt out" in row.text
+    assert "Not compared: lost (914 customers)" in row.text
+    assert "the randomised test of these texts has it" in row.text
+
+
+def test_a_test_of_some_of_the_texts_is_not_called_the_test_of_them():
+    choice = dataclasses.replace(
+        opt_outs_saved(), creatives=("a", "b", "c"), share=np.array([0.5, 0.5, 0.0]),
+        draws={name: np.column_stack([each, each[:, 1]]) for name, each in opt_outs_saved().draws.items()},
+    )  # fmt: skip
+    decided = decide_creatives(content(choice), 0.002, tested={"a", "b"})
+    assert (decided.reason, decided.tested) == ("tested", (2, 3))
+    text = wording._creatives(content(choice), decided, "USD").text
+    assert "covers 2 of the 3 texts compared" in text
+    assert "has it" not in text

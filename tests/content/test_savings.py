@@ -64,11 +64,17 @@ def saving(how, cost=100.0):
     return Saving(text, 1_000, 1, cost, Shortening(how, 2 if how == "none" else 1), 10)
 
 
+CUSTOMERS = {"same": 30, "changed": 40, "none": 50, "all": 60}
+
+
 def test_only_a_text_that_reads_the_same_is_shortened_without_a_test():
-    same, changed = decide_shortening([saving("replace"), saving("cut"), saving("drop_emoji"), saving("none")])
+    same, changed = decide_shortening(
+        [saving("replace"), saving("cut"), saving("drop_emoji"), saving("none")], CUSTOMERS
+    )
+    assert (same.customers, changed.customers) == (30, 40)
     assert (same.outcome, same.saved_per_week) == ("do", 5.0)  # half of 100 in ten weeks
     assert (changed.outcome, changed.saved_per_week, changed.sent) == ("not_enough_evidence", 10.0, 2_000)
-    assert [found.outcome for found in decide_shortening([saving("none")])] == ["dont"]
+    assert [found.outcome for found in decide_shortening([saving("none")], CUSTOMERS)] == ["dont"]
 
 
 def test_a_saving_is_one_descriptive_number(found):

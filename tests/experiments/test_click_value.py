@@ -8,6 +8,7 @@ from smsroi_helpers.experiments import (
     ClickValueSums,
     count_click_value,
     estimate_click_value,
+    find_click_value,
     price_clicks,
     replicate_click_value,
 )
@@ -123,3 +124,27 @@ def test_an_arm_whose_clicks_machines_hide_is_scaled_by_itself(read_once):
     (test,) = count_click_value(shop)
     members, _profit, clicks, *_rest = test.sums.sum(axis=2)
     assert clicks / members == pytest.approx([1, 2])  # half of 2 texts; half of 4, as far as known
+
+
+def test_a_customer_of_two_tests_is_counted_once(read_once):
+    """Both tests have the same 80 customers, with many clicks in arm b of each."""
+    arms = "ab"
+    rows = {
+        "customers": ["customer_id,timezone", *(f"{arm}{n},UTC" for arm in arms for n in range(40))],
+        "orders": ["order_id,customer_id,ordered_at,amount",
+                   *(f"o{n},b{n},2024-03-1{n % 7}T10:00,{5 + n}" for n in range(40))],
+        "experiments": ["experiment_id,kind,control_arm,started_at,ended_at",
+                        *(f"{test},frequency,a,2024-03-04,2024-03-31" for test in "xy")],
+        "arms": ["experiment_id,arm,share,messages_per_week",
+                 *(f"{test},{arm},0.5,{n}" for test in "xy" for n, arm in enumerate(arms, 1))],
+        "assignments": ["experiment_id,customer_id,arm,assigned_at",
+                        *(f"{test},{arm}{n},{arm},2024-03-04" for test in "xy" for arm in arms for n in range(40))],
+        "messages": ["message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at",
+                     *(f"{arm}{n}-{k},{arm}{n},c,2024-03-{5 + 3 * k:02d}T12:00:00,2024-03-{5 + 3 * k:02d}T12:00:00,"
+                       + (f"2024-03-{5 + 3 * k:02d}T12:{5 + n % 7:02d}:{n:02d}" if arm == "b" else "")
+                       for arm in arms for n in range(40) for k in range(2))],
+    }  # fmt: skip
+    shop = read_once(**{name: "\n".join(lines) for name, lines in rows.items()})
+    click = find_click_value(shop)
+    assert len(click.experiments) == 2
+    assert click.customers == 80

@@ -114,6 +114,15 @@ def test_staying_says_what_leaving_would_bring(works):
     assert "A change to" in row.text
     assert ("Not distinguishable from the best" in row.text) == (len(found.leaving.undistinguished) > 1)
     assert "If left" in tables.policy_table(policy, "USD").markup
+    # No texts in the simultaneous set, though texts beat none alone: the page says that it is no contradiction.
+    both = dataclasses.replace(found.leaving, undistinguished=(0.0, best))
+    for beats in (True, False):
+        one = dataclasses.replace(found, leaving=both, beats_no_texts=beats)
+        assert ("does not say that no texts are as good" in put_in_words(one, same, "USD").text) == beats
+    row = policy[policy["segment"] == ALL].iloc[0]
+    assert found.beats_no_texts == (row["value_low"] > 0 and 0.0 in row["not_worse"])
+    forced = policy.assign(not_worse=[(0.0, *each) for each in policy["not_worse"]])
+    assert decide(same, forced)[0].beats_no_texts == (row["value_low"] > 0)
 
 
 def test_a_gain_below_the_smallest_one_is_no_gain(works):

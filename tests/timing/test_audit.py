@@ -53,9 +53,13 @@ def test_without_a_table_of_customers_those_texted_are_counted(make_source, open
 def test_the_page_names_the_days_to_skip_and_why_a_state_matters(make_source, open_source):
     shop = source_of(make_source, open_source)
     places = count_places(shop).assign(customers=20)
-    page = place_tables.days_off_table(places, audit.audit_sends(shop, collect_sends(shop)), dt.date(2026, 7, 1)).markup
+    found = audit.audit_sends(shop, collect_sends(shop))
+    page = place_tables.days_off_table(places, found, dt.date(2026, 7, 1), weeks=26).markup
     assert "Jul 14, 2026" in page
-    assert "30.0% of all texts went out on such days and 40.0% at other times" in page
+    of_whom = (
+        f"Of the {found['texts'].sum()} texts of the last 26 weeks, 30.0% went out on such days and 40.0% at other"
+    )
+    assert of_whom in page
     rules = place_tables.allowed_table(places).markup
     assert "US, state not known (10 rules)" in rules
     assert "A known state widens the hours" in rules

@@ -193,7 +193,7 @@ def test_campaigns_of_one_weekday_each_compare_nothing():
     assert (found.outcome, found.reason, found.evidence) == ("not_enough_evidence", "nothing_to_compare", "none")
     words = weekday_wording.put_weekdays_in_words(found, seen)
     assert "cannot be compared" in words.text
-    assert "cannot be compared" in timing_tables.weekdays_table([]).markup
+    assert "cannot be compared" in timing_tables.weekdays_table([], seen).markup
 
 
 def test_hour_and_weekday_are_allowed_together_where_the_customer_lives(clear, make_source, open_source):
@@ -242,6 +242,12 @@ def test_the_saved_table_has_its_columns_and_small_segments_are_left_out(clear):
     assert rows.groupby("segment")["today_share"].sum().to_dict() == pytest.approx({"all": 1.0, "s": 1.0})
     small = [dataclasses.replace(each, customers=9) for each in answered(clear)]
     assert best_weekdays.weekday_rows(small).empty
-    page = timing_tables.weekdays_table(answered(clear)).markup
+    page = timing_tables.weekdays_table(answered(clear), clear).markup
+    assert "Not compared" not in page
+    more = pd.DataFrame({"segment": ["lost", "idle"], "customers": [914, 3], "messages_per_week": [800.0, 3.0]})
+    wider = dataclasses.replace(clear, volume=pd.concat([clear.volume, more]))
+    left_out = timing_tables.weekdays_table(answered(clear), wider).markup
+    assert "Not compared: lost (914 customers)" in left_out
+    assert "(&lt;10 customers)" in left_out
     assert "Tuesday" in page
     assert "Observational" in page

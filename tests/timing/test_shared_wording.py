@@ -1,5 +1,6 @@
 """What several answers on hours share: the number's words, unknown legal hours, segments that follow all customers."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,9 +63,23 @@ def test_segments_that_do_not_decide_alone_follow_all_customers():
     found = decided("better_hour", "undecided", "better_hour", "undecided")
     whole, one, two, three = reconcile(found, in_words(found))
     assert whole.action == "act on all"
-    assert "2 of the 3 segments alone do not" in whole.text
+    assert "2 of the 3 segments alone do not. 2 of them" in whole.text
+    assert "Today’s hours stay" not in whole.text
     assert one.action == three.action == "Follow the answer for all customers: this segment alone does not decide yet"
     assert two.action == "act on s2"
+
+
+def test_segments_that_keep_their_hours_are_named_and_their_share_of_the_amount():
+    found = decided("better_hour", "undecided", "not_covered", "better_hour")
+    sent = dict(zip(("all", "s1", "s2", "s3"), (1_000.0, 500.0, 200.0, 300.0), strict=True))
+    with_texts = [
+        dataclasses.replace(one, answer=SimpleNamespace(messages_per_week=sent[one.segment])) for one in found
+    ]
+    whole, _one, kept, _three = reconcile(with_texts, in_words(with_texts))
+    assert "2 of the 3 segments alone do not. 1 of them" in whole.text  # s3 alone decides
+    assert "Today’s hours stay for s2" in whole.text
+    assert "20% of which are theirs" in whole.text
+    assert kept.action == "act on s2"
 
 
 @pytest.mark.parametrize("reasons", [("undecided", "undecided"), ("better_hour", "better_hour"), ("better_hour",)])
