@@ -191,12 +191,10 @@ def beside_words(alone: int) -> str:
 
 def left_out_words(*, plan: bool) -> str:
     """Whom a list of texts leaves out."""
-    reached = _(
-        "Subscribers only, without those to whom several texts were sent and none was delivered, and without those"
-    )
+    reached = _("Subscribers only, without those whose texts were never delivered.")
     if plan:
-        return _("{reached} whom a running experiment or the send plan leaves without texts.").format(reached=reached)
-    return _("{reached} whom a running experiment leaves without texts.").format(reached=reached)
+        return joined(reached, _("Whom a running experiment or the send plan leaves without texts is left out, too."))
+    return joined(reached, _("Whom a running experiment leaves without texts is left out, too."))
 
 
 def service_words(without: int | None) -> str:
@@ -205,7 +203,7 @@ def service_words(without: int | None) -> str:
     Args:
         without: customers who may not be texted; None where no page of the run says.
     """
-    what = _("For service, early access and personal contact; it is not shown that more texts pay.")
+    what = _("For better service; a high value does not show that more texts pay.")
     if without is None:
         return joined(what, _("Not all of them may be texted; no page of this run says who."))
     if not without:
