@@ -97,14 +97,13 @@ def test_the_standing_holdout_comes_first_and_broken_ones_last(evaluate):
 def test_with_too_few_customers_the_answer_says_what_they_can_detect(evaluate):
     """A control of 1 in 6 that detects 1 a week; 4 times the members, half held out, twice the weeks."""
     found = evaluate("open")
-    weeks = found.experiment.weeks
-    decision = dataclasses.replace(found.decision, needed=9_000.0, detectable=weeks, wanted=0.1)
     rows = found.experiment.assigned
     fifth = np.where(rows["arm"] == found.experiment.control, 0.2, 1.0)
     experiment = dataclasses.replace(
         found.experiment, assigned=rows.assign(n=rows["n"] * fifth, late=rows["late"] * fifth)
     )
     assert experiment.customers.tolist() == [80, 400]
+    decision = dataclasses.replace(found.decision, needed=9_000.0, detectable=experiment.weeks, wanted=0.1)
     each = dataclasses.replace(found, decision=decision, experiment=experiment)
     feasible = decide([each], customers=1_920.0)[0].feasible
     assert feasible.customers == 1_920

@@ -6,9 +6,9 @@ import pytest
 from smsroi_helpers.experiments import (
     ClickValue,
     ClickValueSums,
+    click_value,
     count_click_value,
     estimate_click_value,
-    find_click_value,
     price_clicks,
     replicate_click_value,
 )
@@ -127,24 +127,24 @@ def test_an_arm_whose_clicks_machines_hide_is_scaled_by_itself(read_once):
 
 
 def test_a_customer_of_two_tests_is_counted_once(read_once):
-    """Both tests have the same 80 customers, with many clicks in arm b of each."""
-    arms = "ab"
+    """Two tests of the same 80 customers, assigned independently: 160 members, 80 customers."""
+    people = [(f"c{n}", {"x": "ab"[n % 2], "y": "ab"[n // 2 % 2]}) for n in range(80)]
+    messages = [
+        f"{name}-{k},{name},c,2024-03-{5 + 3 * k:02d}T12:00:00,2024-03-{5 + 3 * k:02d}T12:00:00,"
+        + (f"2024-03-{5 + 3 * k:02d}T12:{5 + n % 50:02d}:{n % 60:02d}" if arms[test] == "b" and n % 5 else "")
+        for n, (name, arms) in enumerate(people) for k, test in enumerate("xy")
+    ]  # fmt: skip
     rows = {
-        "customers": ["customer_id,timezone", *(f"{arm}{n},UTC" for arm in arms for n in range(40))],
-        "orders": ["order_id,customer_id,ordered_at,amount",
-                   *(f"o{n},b{n},2024-03-1{n % 7}T10:00,{5 + n}" for n in range(40))],
+        "customers": ["customer_id,timezone", *(f"{name},UTC" for name, _arms in people)],
+        "orders": ["order_id,customer_id,ordered_at,amount", "o,c0,2024-03-10T10:00,5"],
         "experiments": ["experiment_id,kind,control_arm,started_at,ended_at",
                         *(f"{test},frequency,a,2024-03-04,2024-03-31" for test in "xy")],
         "arms": ["experiment_id,arm,share,messages_per_week",
-                 *(f"{test},{arm},0.5,{n}" for test in "xy" for n, arm in enumerate(arms, 1))],
+                 *(f"{test},{arm},0.5,{n}" for test in "xy" for n, arm in enumerate("ab", 1))],
         "assignments": ["experiment_id,customer_id,arm,assigned_at",
-                        *(f"{test},{arm}{n},{arm},2024-03-04" for test in "xy" for arm in arms for n in range(40))],
-        "messages": ["message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at",
-                     *(f"{arm}{n}-{k},{arm}{n},c,2024-03-{5 + 3 * k:02d}T12:00:00,2024-03-{5 + 3 * k:02d}T12:00:00,"
-                       + (f"2024-03-{5 + 3 * k:02d}T12:{5 + n % 7:02d}:{n:02d}" if arm == "b" else "")
-                       for arm in arms for n in range(40) for k in range(2))],
+                        *(f"{test},{name},{arms[test]},2024-03-04" for test in "xy" for name, arms in people)],
+        "messages": ["message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at", *messages],
     }  # fmt: skip
     shop = read_once(**{name: "\n".join(lines) for name, lines in rows.items()})
-    click = find_click_value(shop)
-    assert len(click.experiments) == 2
-    assert click.customers == 80
+    assert click_value._members(shop, "xy").count().execute() == 160
+    assert click_value._count_members(shop, "xy") == 80
