@@ -26,7 +26,6 @@ from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
 from smsroi_helpers.source import Shop
 
 __all__ = [
-    "EVERY",
     "POLICY_COLUMNS",
     "Calendar",
     "Exploration",
@@ -45,7 +44,7 @@ __all__ = [
 
 SLICES = 256
 """Customers are drawn by one of so many numbers, which a hash gives."""
-EVERY = 2**62
+_EVERY = 2**62
 """No place and action has so many customers."""
 _TIES = ("split", "tie")
 """Hashes by which customers alike are put in order, before their identifiers."""
@@ -93,7 +92,7 @@ class Calendar:
     first_day: dt.date
     weeks: int
 
-    @property
+    @functools.cached_property
     def days(self) -> tuple[dt.date, ...]:
         """Every day of the plan."""
         return tuple(self.first_day + dt.timedelta(days=k) for k in range(7 * self.weeks))
@@ -112,12 +111,17 @@ def send_times(calendar: Calendar, texts: float, weekdays: Sequence[int]) -> lis
     >>> [str(day) for day in send_times(calendar, 1.5, [1, 3])]
     ['2026-06-30', '2026-07-02', '2026-07-07']
     """
-    found = []
+    return list(_send_times(calendar, float(texts), tuple(weekdays)))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _send_times(calendar: Calendar, texts: float, weekdays: tuple[int, ...]) -> tuple[dt.date, ...]:
+    found: list[dt.date] = []
     for week in range(calendar.weeks):
         many = int(np.floor((week + 1) * texts + 0.5) - np.floor(week * texts + 0.5))
         days = [day for day in calendar.days[7 * week : 7 * week + 7] if day.weekday() in weekdays]
         found += days[:many]
-    return found
+    return tuple(found)
 
 
 def send_dates(
@@ -280,7 +284,7 @@ def write_messages(
     named = [(divided.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
     text = ibis.cases(*named, else_=None) if named else ibis.null("string")
     rows = divided.mutate(explored_text=text.cast("string"))
-    full = bool((slots["end_rank"] < EVERY).any())
+    full = bool((slots["end_rank"] < _EVERY).any())
     fits = (rows["rank"] >= table.first_rank) & (rows["rank"] < table.end_rank)
     joined = rows.left_join(table, (rows.place == table.of_place) & (rows.action == table.of_action) & fits)
     seconds = joined.time_slice * joined.spread_seconds // SLICES
@@ -356,7 +360,7 @@ def find_slots(
                 shared = [x / len(days) if isinstance(x, float) else x for x in rest]
                 at = (day - calendar.first_day).days, *window_instants(day, windows[window], zone)  # noqa: B023
                 hour, weekday = windows[window][0], day.weekday()
-                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, EVERY))  # noqa: B023
+                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
 
         for turn in range(TURNS):
             for each in actions[actions["mask"] == place.mask].itertuples():

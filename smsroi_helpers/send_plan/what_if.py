@@ -13,7 +13,7 @@ import numpy as np
 from smsroi_helpers import measures
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.policy import choose_policy
-from smsroi_helpers.send_plan.schedule import EVERY, plan_key
+from smsroi_helpers.send_plan.schedule import plan_key
 from smsroi_helpers.send_plan.settle import Limits, Settled, choose_plan, fit_to_gateway
 from smsroi_helpers.send_plan.spending import of_customers
 from smsroi_helpers.send_plan.valuation import Candidate, Design, Estimate, revalue
@@ -113,14 +113,15 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
     texts = int(explored.sum()) - use.dropped_explored
     paid *= texts / explored.sum() if explored.sum() else 1.0
     slots = settled.slots[settled.slots["cash"].notna()]
-    for (place, action), rows in slots.groupby(["of_place", "of_action"]):
-        n = size.get((place, action), 0)
-        first, end = (rows[name].to_numpy(int) for name in ("first_rank", "end_rank"))
-        end = np.where(end == EVERY, n, end)
-        many = int((end - first).sum())
-        texts += many
-        paid += many * price[rows["variant"].iloc[0] or ""]
-        customers += _covered(first, end)
+    who = list(zip(slots["of_place"].tolist(), slots["of_action"].tolist(), strict=True))
+    n = np.array([size.get(each, 0) for each in who], np.int64)
+    first, end = (np.minimum(slots[name].to_numpy(np.int64), n) for name in ("first_rank", "end_rank"))
+    texts += int((end - first).sum())
+    paid += float((end - first) @ np.array([price[each or ""] for each in slots["variant"]], float))
+    # Each place and action has ranks of its own, so they are counted apart.
+    number = {each: k for k, each in enumerate(dict.fromkeys(who))}
+    apart = np.array([number[each] for each in who], np.int64) * (int(n.max(initial=0)) + 1)
+    customers += _covered(first + apart, end + apart)
     chosen, people = settled.chosen, plan.customers * settled.roles.probability("plan")
     cash, long_run = (of_customers(chosen.estimate(each), people) for each in (chosen.cash, chosen.long_run))
     return WhatIf(change, level, texts, customers, paid, cash, long_run)
