@@ -25,7 +25,7 @@ def model_words(model: Model) -> str:
 
 def outcome_words(check: ModelCheck) -> str:
     """What the newest weeks say of a model."""
-    return {"holds": _("no change shown"), "moved": _("has changed"), "unknown": _("cannot be told")}[check.outcome]
+    return {"holds": _("no change shown"), "moved": _("has changed"), "unknown": _("not known")}[check.outcome]
 
 
 def change_words(check: ModelCheck, currency: str) -> str:
@@ -95,7 +95,11 @@ def advice_words(check: ModelCheck) -> str:
     if check.model == "forecast":
         return _("Read totals with the correction on page 02; the model is fitted anew in each run.") if moved else ""
     if check.model == "holdout":
-        return _("Count with the newest months, and keep the holdout; season may be the reason.") if moved else ""
+        return (
+            _("Base decisions on the newest months, and keep the holdout running; the season may be the reason.")
+            if moved
+            else ""
+        )
     again = (
         _("Test the hours again: the curve rests on older texts.")
         if check.model == "hours"

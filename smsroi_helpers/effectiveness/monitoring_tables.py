@@ -81,7 +81,7 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
         return note(_("This source records no deliveries, clicks, orders or opt-outs, so nothing can be watched."))
     caption = _("What is watched each day. Later days are left out: their numbers are not complete yet.")
     if monitoring.unknown:
-        missing = ", ".join(metric_name(metric) for metric in monitoring.unknown)
+        missing = _(", ").join(metric_name(metric) for metric in monitoring.unknown)
         caption = joined(caption, _("Not recorded by this source: {names}.").format(names=missing))
     untested = sorted({each.scope for each in monitoring.series if each.kind == "channel" and not each.drifts})
     if untested:

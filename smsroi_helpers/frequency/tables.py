@@ -243,7 +243,7 @@ def policy_table(
             _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
             _("Best in the long run"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
             _("As good, perhaps"): "–" if row.reason in NOT_KNOWN
-            else ", ".join(_frequency_number(x) for x in row.not_worse),
+            else _(", ").join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency
             ) if _changes(row) else "–",

@@ -184,7 +184,7 @@ def beside_words(alone: int) -> str:
     if not alone:
         return _("Do not use it beside the send plan’s list, which decides for all of these customers.")
     return _(
-        "Do not use it beside the send plan’s list; it holds for {n} customers for whom the plan does not."
+        "Do not use it beside the send plan’s list; use it for the {n} customers whom the plan does not cover."
     ).format(n=_few(alone))
 
 
