@@ -11,6 +11,7 @@ from smsroi_helpers.effectiveness.monitoring_wording import (
     false_alarm_words,
     metric_name,
     number_words,
+    plan_words,
     scope_words,
 )
 from smsroi_helpers.locale import _, day, joined, listed, money, number
@@ -56,6 +57,8 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
         "Alerts of the last {days} days, newest first. New: known since the last run, or in the last week if there is"
         " none. {words}"
     ).format(days=number(monitoring.days), words=false_alarm_words(monitoring))
+    if monitoring.after_plan.all():
+        caption = joined(caption, plan_words(monitoring))
     return table(pd.DataFrame(rows), caption=caption)
 
 

@@ -27,7 +27,7 @@ from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import choose_channel, knows_cost, knows_event
 from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
-from smsroi_helpers.measures.plans import day_of_plan, find_first_plan
+from smsroi_helpers.measures.plans import PlanStart, day_of_plan, find_first_plan
 from smsroi_helpers.measures.practice import (
     PRACTICE_WEEKS,
     Practice,
@@ -64,6 +64,7 @@ __all__ = [
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
+    "PlanStart",
     "Practice",
     "ProfitShare",
     "Rule",

@@ -410,7 +410,7 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
     assert follow(lists.written["retention"]) == {"d": "the send plan: no text"}
     assert "follow" not in read(lists.written["send_plan"])[0]
     assert lists.written["timing"].note.startswith("Do not use it beside the send plan’s list, which decides for all")
-    assert "it holds for <10 customers" in lists.written["win_back"].note
+    assert "use it for the <10 customers" in lists.written["win_back"].note
     assert "or the send plan leaves without texts" in lists.written["timing"].note
     assert "first of these lists decides: the win-back list; the churn list" in lists.together
     assert "Use the send plan’s list alone for the customers on it" in lists.together
