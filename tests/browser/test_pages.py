@@ -198,6 +198,23 @@ def test_print_is_a4_with_folded_sections_open_and_heads_repeated(open_page: Any
     assert "On this page" not in text
 
 
+@pytest.mark.pdf
+def test_the_last_printed_page_of_the_index_has_more_than_the_footer(open_page: Any, tmp_path: Path) -> None:
+    """Wherever the last page ends: the space above its last heading grows over a whole page."""
+    page = open_page("index")
+    file = tmp_path / "page.pdf"
+    page.evaluate(
+        "[...document.querySelectorAll('main > h2')].at(-1).insertAdjacentHTML('beforebegin', '<div id=space></div>')"
+    )
+    for filled in range(0, 270, 10):
+        page.evaluate("height => { document.getElementById('space').style.height = height + 'mm'; }", filled)
+        page.pdf(path=file, prefer_css_page_size=True)
+        text = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
+        last = text.rstrip("\f").split("\f")[-1].strip()
+        assert "manifest.json" in last
+        assert not last.startswith(("Run ", "manifest.json")), filled
+
+
 # Chinese
 
 
