@@ -37,11 +37,15 @@ def read_changed_models(run_dir: Path) -> list[ChangedModel]:
 
 
 def add_caveats(row: dict[str, Any], changed: Sequence[ChangedModel]) -> None:
-    """Add to a question of the index what changed models mean for its amount of money, if it shows one.
+    """Add to a question of the index what changed models mean for its amount of money.
+
+    It is added where the amount is recommended, or is what texts bring; not to changes that are not worth making.
 
     Args:
-        row: stage, unit, numbers (None where no amount is shown) and caveat of a question; `caveat` is changed.
+        row: stage, kind, outcome, unit, numbers (None where no amount is shown) and caveat of a question; `caveat` is
+            changed.
         changed: of `read_changed_models`.
     """
-    if row["numbers"] and row["unit"].startswith("money"):
+    matters = row["outcome"] == "do" or row["kind"] == "worth"
+    if matters and row["numbers"] and row["unit"].startswith("money"):
         row["caveat"] = joined(*(one["caveat"] for one in changed if row["stage"] in one["stages"]), row["caveat"])

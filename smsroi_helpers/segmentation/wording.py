@@ -63,7 +63,9 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
         low=found.best.low if found.best else float("nan"),
         high=found.best.high if found.best else float("nan"),
         unit="share" if found.best else "",
-        number_words=_("of the spend of the last {days} days, by the {n} customers who were “{segment}” before").format(
+        number_words=_(
+            "of the spend of the last {days} days, by the {n} customers in “{segment}” when they began"
+        ).format(
             days=number(found.period_days), n=number(found.best.customers), segment=segment_name(found.best.segment)
         )
         if found.best
@@ -92,7 +94,7 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
             low=one.low,
             high=one.high,
             unit="share",
-            number_words=_("of the spend of the last {days} days, by the {n} customers in it before").format(
+            number_words=_("of the spend of the last {days} days, by the {n} customers in it when they began").format(
                 days=number(found.period_days), n=number(one.customers)
             ),
             level=True,
