@@ -438,7 +438,7 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
     assert follow(lists.written["retention"]) == {}
     assert "follow" not in read(lists.written["send_plan"])[0]
     assert "Do not use it beside the send plan’s list: for all of these" in lists.written["timing"].note
-    assert "it decides for <10 customers" in lists.written["win_back"].note
+    assert "use it for the <10 customers" in lists.written["win_back"].note
     for name in ("timing", "win_back", "retention"):
         assert lists.written[name].note.endswith("or the send plan leaves without texts is left out, too.")
     assert "holds out or gives no text are on no list of texts" in lists.together
