@@ -59,7 +59,7 @@ def test_today_is_the_same_count_of_raw_messages_on_every_page(simulated, simula
     assert audience.message_cost == pytest.approx(cost)
     # What came before the plan is apart, and none of it is today's.
     before = practice.before_plan
-    assert before.last_day == practice.plan_began - dt.timedelta(days=1)
+    assert before.last_day == practice.plan_first_text - dt.timedelta(days=1)
     assert raw_counts(folder, before.first_day, before.last_day)[0] == before.messages
     assert texts_per_week(study.logs.before_plan) != pytest.approx(texts_per_week(study.logs.today), rel=0.05)
     # The window stands on every page, and so does its count.

@@ -253,7 +253,7 @@ def _study(cells: pd.DataFrame, loss: NaturalLoss, rng: np.random.Generator) -> 
     weeks = weeks.assign(stage=weeks["segment"])
     today = weeks.assign(customer_weeks=1, messages=weeks["texts"], whole=1)
     practice = Practice("sms", last - dt.timedelta(days=7 * PRACTICE_WEEKS - 1), last, PRACTICE_WEEKS)
-    of_log = LogWeeks(last + dt.timedelta(days=1), False, ())
+    of_log = LogWeeks(last + dt.timedelta(days=1), None, ())
     logs = Logs(practice, today, none, audience, of_log, weeks, 1.0, none, none)
     fit = fit_response(cells, ARMS, DISCOUNT, rng, loss=loss, draws=1_000)
     plain = estimate_arms(cells, ARMS)

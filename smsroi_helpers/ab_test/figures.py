@@ -89,7 +89,9 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
     tooltips(
         ax, [scale * row.difference for row in rows], range(len(rows)),
         [
-            f"{arm_name(row.arm)}: {difference_words(metric, row.interval, currency, row.reason)}"
+            _("{arm}: {difference}").format(
+                arm=arm_name(row.arm), difference=difference_words(metric, row.interval, currency, row.reason)
+            )
             for row in rows
         ],
     )  # fmt: skip

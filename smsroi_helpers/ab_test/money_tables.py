@@ -102,9 +102,9 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         if answer.value > 0 and np.isfinite(cash.break_even):
             ax.axvline(cash.break_even, color=PALETTE["orange"], linestyle="--", linewidth=1.2)
         ax.set_xlabel(_("weeks since the assignment"))
-        name = experiment_name(answer.experiment.name)
-        ax.set_title(f"{name}: {arm_name(answer.decision.arm)}")
-        said.append(f"{name}, {arm_name(answer.decision.arm)}: {_break_even_words(answer)}.")
+        whose = {"test": experiment_name(answer.experiment.name), "arm": arm_name(answer.decision.arm)}
+        ax.set_title(_("{test}: {arm}").format(**whose))
+        said.append(_("{test}, {arm}: {cash}.").format(**whose, cash=_break_even_words(answer)))
     axes[0, 0].set_ylabel(_("cumulative cash ({currency})").format(currency=currency) if currency else _("cash so far"))
     return figure(
         drawn,

@@ -317,21 +317,24 @@ def value_by_tenth_figure(tenths: pd.DataFrame) -> Chart:
 def by_week_figure(tested: Holdout) -> Chart:
     """`by_week` with alt text and caption."""
     ahead = tested.by_week[tested.by_week["low_in_week"].notna()]
+    # The first week drawn can begin before the test, so the totals are the test's own.
     return figure(
         by_week(tested),
         alt=_(
-            "Repeat purchases week by week. In the {all} test weeks {actual} happened where {told} were predicted; {n}"
-            " weeks lie outside their 95% band."
+            "Repeat purchases week by week. In the {weeks} test weeks {actual} happened where {told} were predicted; of"
+            " the weeks drawn, {n} of {all} lie outside their 95% band."
         ).format(
-            all=len(ahead),
-            actual=number(ahead["in_week"].sum()),
-            told=number(ahead["expected_in_week"].sum()),
-            n=_weeks_outside(ahead),
+            weeks=number(tested.weeks),
+            actual=number(tested.actual),
+            told=number(tested.predicted),
+            n=number(_weeks_outside(ahead)),
+            all=number(len(ahead)),
         ),
         caption=_(
-            "The same week by week: a total can be right while high and low weeks cancel. One week in twenty lies"
-            " outside the band by chance; seasons, sales and holidays, of which the model knows nothing, put out more."
-        ),
+            "The same week by week: a total can be right while high and low weeks cancel. {n} of {all} weeks lie"
+            " outside the band; by chance it would be one in twenty. The model knows nothing of seasons, sales and"
+            " holidays."
+        ).format(n=number(_weeks_outside(ahead)), all=number(len(ahead))),
     )
 
 

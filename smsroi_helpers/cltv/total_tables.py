@@ -134,7 +134,7 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
     """
     if len(segments) == 1:
         return note(
-            _("The table customers has no column {column}, so nothing is told by segment.").format(column=segment_by)
+            _("The table customers has no column {column}, so nothing is shown by segment.").format(column=segment_by)
         )
     if segments["cltv"].isna().all():
         return _orders_by_segment(segments, segment_by)

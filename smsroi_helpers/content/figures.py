@@ -84,7 +84,10 @@ def segments_figure(content: Content, currency: str) -> Html:
     )
     canvas.supxlabel(label)
     canvas.tight_layout()
-    best = listed(f"{segment_name(one.segment)}: {arm_name(one.creatives[one.best])}" for one in shown)
+    best = listed(
+        _("{segment}: {text}").format(segment=segment_name(one.segment), text=arm_name(one.creatives[one.best]))
+        for one in shown
+    )
     return figure(
         canvas, alt=_("Best text by segment: {best}").format(best=best),
         caption=joined(

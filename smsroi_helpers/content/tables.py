@@ -84,7 +84,9 @@ def billing_table(content: Content, currency: str) -> Html:
         billed = one.text.features.bill
         saved = one.saved_per_campaign
         rows.append({
-            _("Creative"): f"{arm_name(one.text.creative)} ({one.text.features.language})",
+            _("Creative"): _("{text} ({language})").format(
+                text=arm_name(one.text.creative), language=one.text.features.language
+            ),
             _("Alphabet"): billed.encoding, _("Units"): billed.units, _("Billing segments"): billed.segments,
             _("Sent"): one.sent, _("Campaigns"): one.campaigns,
             _("Change"): shortening_words(one.version), _("Segments then"): one.version.segments,

@@ -169,10 +169,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
         "earned_high",
     ),
-    "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
+    "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "remark", "new"),
     "model_checks": (
         "model", "outcome", "reason", "first", "last", "change", "low", "high", "adjusted_p", "evidence", "test",
-        "weeks_since",
+        "weeks_since", "stages", "warning", "caveat",
     ),
     "may_be_texted": ("customer_id",),
     "win_back_customers": ("customer_id", "rfm_group", "silent_weeks"),

@@ -107,7 +107,9 @@ def _source(check: str, rules: list[str]) -> str:
         return _("the cap that you gave")
     if check in _HOURS:
         if len(rules) > 1:
-            return _("hours that all of {n} rules allow: {rules}").format(n=number(len(rules)), rules=", ".join(rules))
+            return _("hours that all of {n} rules allow: {rules}").format(
+                n=number(len(rules)), rules=_(", ").join(rules)
+            )
         return translated(RULES[rules[0]].source)
     countries = {rule.partition("-")[0] for rule in rules}
     named = {country if country in CONSENT_SOURCES else "EU" if country in EU_MEMBERS else "" for country in countries}

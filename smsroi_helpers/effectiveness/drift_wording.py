@@ -10,7 +10,15 @@ from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelChec
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.pages import experiment_words, sentence_case
 
-__all__ = ["advice_words", "change_words", "model_words", "outcome_words", "put_drift_in_words"]
+__all__ = [
+    "advice_words",
+    "amount_caveat",
+    "change_words",
+    "model_words",
+    "outcome_words",
+    "put_drift_in_words",
+    "warning_words",
+]
 
 
 def model_words(model: Model) -> str:
@@ -25,7 +33,7 @@ def model_words(model: Model) -> str:
 
 def outcome_words(check: ModelCheck) -> str:
     """What the newest weeks say of a model."""
-    return {"holds": _("no change shown"), "moved": _("has changed"), "unknown": _("cannot be told")}[check.outcome]
+    return {"holds": _("no change shown"), "moved": _("has changed"), "unknown": _("not known")}[check.outcome]
 
 
 def change_words(check: ModelCheck, currency: str) -> str:
@@ -95,7 +103,11 @@ def advice_words(check: ModelCheck) -> str:
     if check.model == "forecast":
         return _("Read totals with the correction on page 02; the model is fitted anew in each run.") if moved else ""
     if check.model == "holdout":
-        return _("Count with the newest months, and keep the holdout; season may be the reason.") if moved else ""
+        return (
+            _("Base decisions on the newest months, and keep the holdout running; the season may be the reason.")
+            if moved
+            else ""
+        )
     again = (
         _("Test the hours again: the curve rests on older texts.")
         if check.model == "hours"
@@ -113,6 +125,40 @@ def advice_words(check: ModelCheck) -> str:
     return ""
 
 
+def warning_words(check: ModelCheck, currency: str) -> str:
+    """What to know before acting on a model that has changed; empty for others.
+
+    Args:
+        check: of `model_drift.check_models`.
+        currency: the source's; empty where it names none.
+    """
+    if check.outcome != "moved":
+        return ""
+    return joined(_found_words(check, currency), advice_words(check))
+
+
+def amount_caveat(check: ModelCheck, currency: str) -> str:
+    """The caveat of an amount that rests on a model that has changed; empty for others.
+
+    Args:
+        check: of `model_drift.check_models`.
+        currency: the source's; empty where it names none.
+    """
+    if check.outcome != "moved":
+        return ""
+    if check.model != "holdout":
+        return joined(_found_words(check, currency), _("This amount rests on the weeks before, too."))
+    words = _("In the newest months texts bring less than before: {change}. This amount rests on the months before,"
+        " too, so it can be too high.") if check.change < 0 else _(
+        "In the newest months texts bring more than before: {change}. This amount rests on the months before, too, so"
+        " it can be too low.")  # fmt: skip
+    return words.format(change=change_words(check, currency))
+
+
+def _found_words(check: ModelCheck, currency: str) -> str:
+    return _("{model}: {change}.").format(model=model_words(check.model), change=change_words(check, currency))
+
+
 def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Decision]:
     """The finding, where a model has changed or its test is old: what to do, and what was seen; else none.
 
@@ -124,10 +170,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
     if not off:
         return []
     moved = [check for check in off if check.outcome == "moved"]
-    found = [
-        _("{model}: {change}.").format(model=model_words(check.model), change=change_words(check, currency))
-        for check in off
-    ]
+    found = [_found_words(check, currency) for check in off]
     tested = int(np.sum([check.outcome != "unknown" for check in checks]))
     return [
         Decision(

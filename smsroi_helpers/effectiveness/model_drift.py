@@ -36,6 +36,7 @@ from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, GROUPS, Floats, adjust,
 
 __all__ = [
     "OLD_WEEKS",
+    "STAGES",
     "Model",
     "ModelCheck",
     "check_models",
@@ -45,6 +46,13 @@ __all__ = [
 ]
 
 Model = Literal["forecast", "hours", "frequency", "holdout"]
+STAGES: dict[Model, tuple[str, ...]] = {
+    "forecast": ("cltv",),
+    "hours": ("timing", "send_plan"),
+    "frequency": ("frequency", "send_plan"),
+    "holdout": ("ab_test", "timing", "frequency", "send_plan"),
+}
+"""The stages whose amounts rest on a model. What texts bring prices the clicks of hours and frequencies."""
 OLD_WEEKS = 52
 """A test that ended so many weeks ago is to be repeated, whatever the newest weeks say."""
 NEWEST_MONTHS = 2

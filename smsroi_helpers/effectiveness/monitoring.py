@@ -6,16 +6,17 @@ a false alarm per test is chosen so that all tests of all series together raise 
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers import measures
 from smsroi_helpers.effectiveness.monitoring_counts import METRICS, DailyCells, count_days, daily_numbers
 from smsroi_helpers.effectiveness.silent_days import SilentDays, silence_of, silent_alerts
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import LEAST_DAYS, DailyNumbers, Watched, chance_per_test, watch
+from smsroi_helpers.statistics import DRIFT_DAYS, LEAST_DAYS, DailyNumbers, Watched, chance_per_test, watch
 
 __all__ = ["FALSE_ALARMS", "WATCHED_DAYS", "Monitoring", "Series", "monitor", "monitor_cells"]
 
@@ -77,6 +78,17 @@ class Monitoring:
     largest_revenue: float = float("nan")
     silence: tuple[SilentDays, ...] = ()
     """Channels with usual days: a day without any text is an alert."""
+    plan: measures.PlanStart | None = None
+    """The earliest send plan that messages followed; None without one."""
+
+    @property
+    def after_plan(self) -> pd.Series:
+        """Of each alert, whether all days of its number are on or after the day of the plan's first message."""
+        if self.plan is None:
+            return pd.Series(data=False, index=self.alerts.index)
+        days_before = self.alerts["test"].eq("level") * (DRIFT_DAYS - 1)
+        first = pd.to_datetime(self.alerts["at"]) - pd.to_timedelta(days_before, unit="D")
+        return first >= pd.Timestamp(self.plan.first_text)
 
 
 def monitor(
@@ -97,7 +109,9 @@ def monitor(
         since: the last day observed of the last run; None: there is none.
     """
     cells = count_days(shop, attribution_hours)
-    return monitor_cells(cells, false_alarms=false_alarms, days=days, since=since)
+    found = monitor_cells(cells, false_alarms=false_alarms, days=days, since=since)
+    plan = measures.find_first_plan(shop, shop.messages) if shop.has("messages", "plan_id") else None
+    return replace(found, plan=plan)
 
 
 def monitor_cells(

@@ -50,7 +50,7 @@ def bands_figure(monitoring: Monitoring, currency: str) -> Html:
     return figure(
         fig,
         alt=alt.format(
-            metrics=", ".join(metric_name(each.metric) for each in shown), scope=name, days=number(monitoring.days),
+            metrics=_(", ").join(metric_name(each.metric) for each in shown), scope=name, days=number(monitoring.days),
             n=number(sum(off)),
         ),
         caption=caption.format(scope=name),

@@ -11,6 +11,7 @@ from smsroi_helpers.effectiveness.monitoring_wording import (
     false_alarm_words,
     metric_name,
     number_words,
+    plan_words,
     scope_words,
 )
 from smsroi_helpers.locale import _, day, joined, listed, money, number
@@ -56,6 +57,8 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
         "Alerts of the last {days} days, newest first. New: known since the last run, or in the last week if there is"
         " none. {words}"
     ).format(days=number(monitoring.days), words=false_alarm_words(monitoring))
+    if monitoring.after_plan.all():
+        caption = joined(caption, plan_words(monitoring))
     return table(pd.DataFrame(rows), caption=caption)
 
 
@@ -81,7 +84,7 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
         return note(_("This source records no deliveries, clicks, orders or opt-outs, so nothing can be watched."))
     caption = _("What is watched each day. Later days are left out: their numbers are not complete yet.")
     if monitoring.unknown:
-        missing = ", ".join(metric_name(metric) for metric in monitoring.unknown)
+        missing = _(", ").join(metric_name(metric) for metric in monitoring.unknown)
         caption = joined(caption, _("Not recorded by this source: {names}.").format(names=missing))
     untested = sorted({each.scope for each in monitoring.series if each.kind == "channel" and not each.drifts})
     if untested:

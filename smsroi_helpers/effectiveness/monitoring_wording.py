@@ -19,6 +19,7 @@ __all__ = [
     "false_alarm_words",
     "metric_name",
     "number_words",
+    "plan_words",
     "scope_words",
 ]
 
@@ -83,14 +84,27 @@ def alert_words(row: Any, currency: str) -> str:
 
 
 def alert_rows(monitoring: Monitoring, currency: str) -> pd.DataFrame:
-    """The output table `alerts`: those of `Monitoring.alerts`, each with its text."""
+    """The output table `alerts`: those of `Monitoring.alerts`, each with its text, and a remark where one is due."""
     alerts = monitoring.alerts
     text = [alert_words(row, currency) for row in alerts.itertuples()]
-    found = alerts.assign(text=pd.Series(text, index=alerts.index, dtype="str"))
+    found = alerts.assign(
+        text=pd.Series(text, index=alerts.index, dtype="str"),
+        remark=pd.Series(plan_words(monitoring), index=alerts.index, dtype="str").where(monitoring.after_plan, ""),
+    )
     for name in ("at", "known_on"):
         found[name] = pd.to_datetime(found[name])
     numbers = ["value", "expected_low", "expected_high", "expected", "texts"]
     return found.astype({**dict.fromkeys(numbers, "float64"), "new": "bool"})
+
+
+def plan_words(monitoring: Monitoring) -> str:
+    """That alerts are of days after a send plan began; empty without a plan."""
+    if monitoring.plan is None:
+        return ""
+    return _(
+        "These numbers are of days after a send plan began ({day}): its other hours, texts and recipients can be the"
+        " reason."
+    ).format(day=day(monitoring.plan.began))
 
 
 def false_alarm_words(monitoring: Monitoring) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smsroi_helpers.contract import OUTPUTS
+from smsroi_helpers.effectiveness.drift_wording import amount_caveat, warning_words
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
-from smsroi_helpers.effectiveness.model_drift import ModelCheck
+from smsroi_helpers.effectiveness.model_drift import STAGES, ModelCheck
 from smsroi_helpers.effectiveness.score import Scores
 from smsroi_helpers.effectiveness.targets import Progress
 
@@ -71,12 +72,27 @@ def goal_rows(progress: list[Progress]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(OUTPUTS["goals"]))
 
 
-def model_check_rows(checks: Sequence[ModelCheck]) -> pd.DataFrame:
+def model_check_rows(checks: Sequence[ModelCheck], currency: str) -> pd.DataFrame:
     """The table `model_checks`: one row per model; NaN where it cannot be tested.
+
+    Of a model that has changed, `warning` says what to know before acting, and `caveat` what to know of the amounts
+    that rest on it, which are those of `stages` (names separated by blanks). Both are empty for the others.
 
     Args:
         checks: of `model_drift.check_models`.
+        currency: the source's; empty where it names none.
     """
+    words = [
+        {
+            "stages": " ".join(STAGES[check.model]), "warning": warning_words(check, currency),
+            "caveat": amount_caveat(check, currency),
+        }
+        for check in checks
+    ]  # fmt: skip
     columns = list(OUTPUTS["model_checks"])
-    frame = pd.DataFrame([[getattr(check, name) for name in columns] for check in checks], columns=columns)
+    rows = [
+        [said[name] if name in said else getattr(check, name) for name in columns]
+        for check, said in zip(checks, words, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(**{name: pd.to_datetime(frame[name]) for name in ("first", "last")})

@@ -85,12 +85,12 @@ def log_weeks_table(study: Study) -> Html:
         "What is compared: subscribers outside experiments in {n} weeks of the log, {share} of the customers by hash"
         " ({channel})"
     ).format(n=number(len(rows)), share=percent(logs.sampled), channel=study.channel)
-    if logs.log_weeks.planned:
+    if logs.log_weeks.plan_began is not None:
         caption = joined(
             sentence(caption),
-            _("From {day} on messages followed a plan of an earlier run, so there is nothing to compare").format(
-                day=day(logs.log_weeks.end)
-            ),
+            _(
+                "A send plan began on {day}; messages that follow it cannot be compared, so these weeks end before"
+            ).format(day=day(logs.log_weeks.plan_began)),
         )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits={_("Texts each"): 2})
 

@@ -286,9 +286,9 @@ class LogWeeks:
     """The part of the log that observational estimates use, and the landmark days in it."""
 
     end: dt.date
-    """The first day after it: the day after as_of, or the day on which an earlier run's plan began."""
-    planned: bool
-    """Whether a plan of an earlier run ended it."""
+    """The first day after it: the day after as_of, or the day of the first message that followed a plan."""
+    plan_began: dt.date | None
+    """First day of the plan that ended it (`measures.find_first_plan`); None where no plan did."""
     landmarks: tuple[dt.date, ...]
     """Latest first; each has its whole outcome window before `end`."""
 
@@ -300,17 +300,13 @@ def find_log_weeks(shop: Shop, weeks: int = 26) -> LogWeeks:
     same, so nothing can be compared.
     """
     after = shop.as_of + dt.timedelta(days=1)
-    end, planned = after, False
-    if shop.has("messages", "plan_id"):
-        sends = shop.messages.filter(shop.messages.plan_id.notnull())
-        first = shop.count(sends.aggregate(first=shop.day(sends.sent_at).min()))["first"].iloc[0]
-        if not pd.isna(first):
-            end, planned = min(after, pd.Timestamp(first).date()), True
+    plan = measures.find_first_plan(shop, shop.messages) if shop.has("messages", "plan_id") else None
+    end = after if plan is None else min(after, plan.first_text)
     first_day = shop.loaded.tables["messages"].first if shop.has("messages") else None
     start = dt.date.fromisoformat(first_day) if first_day else end
     step = dt.timedelta(weeks=LANDMARK_WEEKS)
     every = (end - step * k for k in range(1, weeks // LANDMARK_WEEKS + 1))
-    return LogWeeks(end, planned, tuple(day for day in every if day >= start + step))
+    return LogWeeks(end, plan.began if plan else None, tuple(day for day in every if day >= start + step))
 
 
 def count_log_weeks(

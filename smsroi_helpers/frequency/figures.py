@@ -214,7 +214,7 @@ def cash_figure(policy: pd.DataFrame, currency: str) -> Html:
             segment=segment_name(row["segment"]), dose=frequency_words(row["messages_per_week"])
         )
         ax.set_title(name)
-        descriptions.append(f"{name}: {_break_even_words(row)}")
+        descriptions.append(_("{panel}: {cash}").format(panel=name, cash=_break_even_words(row)))
     for ax in axes.flat[len(rows) :]:
         ax.set_visible(False)
     return figure(

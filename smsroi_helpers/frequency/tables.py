@@ -19,7 +19,7 @@ from smsroi_helpers.frequency.shared_wording import (
     other_words,
 )
 from smsroi_helpers.frequency.study import Study, in_order
-from smsroi_helpers.locale import _, day, joined, number, percent
+from smsroi_helpers.locale import _, day, joined, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
     carried_words,
@@ -81,7 +81,7 @@ def test_note(study: Study) -> Html:
     if study.carried is not None:
         everybody = study.carried.transport.segments.iloc[0]
         carried = carried_words(everybody["then"], everybody["now"], everybody["overlap"])
-    warnings = (f"{problem_words(warning)}." for warning in study.validity.warnings)
+    warnings = (sentence(problem_words(warning)) for warning in study.validity.warnings)
     return note(joined(words, *warnings, carried, _level_words(study), costs))
 
 
@@ -100,11 +100,11 @@ def _level_words(study: Study) -> str:
     )  # fmt: skip
     weeks = study.logs.practice
     words = []
-    for sentence, factor in ((clicks, level.clicks[0]), (opt_outs, level.opt_outs[0])):
+    for words_of, factor in ((clicks, level.clicks[0]), (opt_outs, level.opt_outs[0])):
         if np.ptp(factor) > 0:  # known
             times, low, high = (number(x, 2) for x in summarise_draws(factor))
             words.append(
-                sentence.format(
+                words_of.format(
                     first=day(weeks.first_day), last=day(weeks.last_day), times=times, low=low, high=high,
                 )
             )  # fmt: skip
@@ -243,7 +243,7 @@ def policy_table(
             _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
             _("Best in the long run"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
             _("As good, perhaps"): "–" if row.reason in NOT_KNOWN
-            else ", ".join(_frequency_number(x) for x in row.not_worse),
+            else _(", ").join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency
             ) if _changes(row) else "–",

@@ -27,6 +27,7 @@ from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import choose_channel, knows_cost, knows_event
 from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
+from smsroi_helpers.measures.plans import PlanStart, day_of_plan, find_first_plan
 from smsroi_helpers.measures.practice import (
     PRACTICE_WEEKS,
     Practice,
@@ -63,6 +64,7 @@ __all__ = [
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
+    "PlanStart",
     "Practice",
     "ProfitShare",
     "Rule",
@@ -79,11 +81,13 @@ __all__ = [
     "consents",
     "count_places",
     "customers_in_experiments",
+    "day_of_plan",
     "days_off",
     "earliest_click",
     "earliest_opt_out",
     "every_send",
     "experiment_spells",
+    "find_first_plan",
     "find_practice",
     "human_clicks",
     "knows_clicks",

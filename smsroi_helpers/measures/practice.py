@@ -19,6 +19,7 @@ from smsroi_helpers.measures.columns import optional
 from smsroi_helpers.measures.consent import subscribed
 from smsroi_helpers.measures.exposure import untreated_arms
 from smsroi_helpers.measures.messages import choose_channel
+from smsroi_helpers.measures.plans import find_first_plan
 from smsroi_helpers.measures.sends import every_send
 from smsroi_helpers.source import Shop
 
@@ -59,9 +60,11 @@ class Practice:
     planned: int = 0
     """Of `messages`, those that followed a plan of an earlier run."""
     plan_began: dt.date | None = None
-    """Day of the first message that followed a plan; None if none of these weeks' messages did."""
+    """First day of the plan that messages followed first (`plans.day_of_plan`); None if none of these weeks' did."""
+    plan_first_text: dt.date | None = None
+    """Day of the first message that followed a plan, in the source's time zone; None likewise."""
     before_plan: "Practice | None" = None
-    """As many weeks up to the day before the plan began; None without a plan, or where the log begins with it."""
+    """As many weeks up to the day before `plan_first_text`; None without a plan, or where the log begins with it."""
 
     @property
     def first_days(self) -> tuple[dt.date, ...]:
@@ -87,19 +90,18 @@ def find_practice(shop: Shop, weeks: int = PRACTICE_WEEKS, channel: str = "") ->
         return _weeks_until("", shop.as_of, weeks, None)
     sends = every_send(shop)
     sends = sends.filter(sends.channel == channel)
-    days = shop.count(
-        sends.aggregate(
-            first=shop.day(sends.sent_at.min()), plan=shop.day(sends.sent_at.min(where=sends.plan_id.notnull()))
-        )
-    )
-    first, plan = (None if pd.isna(day) else pd.Timestamp(day).date() for day in days.iloc[0])
+    earliest = shop.count(sends.aggregate(first=shop.day(sends.sent_at.min())))["first"].iloc[0]
+    first = None if pd.isna(earliest) else pd.Timestamp(earliest).date()
     practice = _outside_experiments(shop, _count(shop, _weeks_until(channel, shop.as_of, weeks, first)), weeks, first)
-    if not practice.planned or plan is None:
+    plan = find_first_plan(shop, sends) if practice.planned else None
+    if plan is None:
         return practice
-    earlier = plan - dt.timedelta(days=1)
+    earlier = plan.first_text - dt.timedelta(days=1)
     covered = first is not None and first + dt.timedelta(days=6) <= earlier
     before = _count(shop, _weeks_until(channel, earlier, weeks, first)) if covered else None
-    return Practice(**{**vars(practice), "plan_began": plan, "before_plan": before})
+    return Practice(
+        **{**vars(practice), "plan_began": plan.began, "plan_first_text": plan.first_text, "before_plan": before}
+    )
 
 
 def _weeks_until(channel: str, last: dt.date, weeks: int, first: dt.date | None) -> Practice:

@@ -258,15 +258,18 @@ def _worth_markup(worth: Amount, kind: str) -> str:
 
 
 def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
+    # Numbers of other customers say of whom they are.
+    others = any(not math.isnan(_float(row.get("evidence_customers"))) for row in rows)
+    customers = _("Customers the action is for") if others else _("Customers")
     frame = pd.DataFrame({
         _("Segment"): [
             EMPTY if is_missing(row.get("segment")) else segment_name(str(row.get("segment"))) for row in rows
         ],
         _("Action"): [row.get("action") for row in rows],
         **_amounts(rows, currency, k),
-        _("Customers concerned"): [_float(row.get("customers")) for row in rows],
+        customers: [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
-    return table(frame, caption=_("By segment"), suppress=_("Customers concerned"), k=k, fold=False)
+    return table(frame, caption=_("By segment"), suppress=customers, k=k, fold=False)
 
 
 def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:

@@ -61,6 +61,8 @@ class PracticeWeeks(Protocol):
     @property
     def plan_began(self) -> dt.date | None: ...
     @property
+    def plan_first_text(self) -> dt.date | None: ...
+    @property
     def before_plan(self) -> "PracticeWeeks | None": ...
 
 
@@ -109,9 +111,16 @@ def practice_table(practice: PracticeWeeks, more: Mapping[str, Sequence[str]] | 
         )
     if practice.planned and practice.plan_began is not None:
         sentences.append(
-            _("{share} of the messages followed a plan of an earlier run, which began on {day}").format(
+            _("{share} of the messages followed a send plan; the first one began on {day}").format(
                 share=percent(practice.planned / practice.messages), day=day(practice.plan_began)
             )
         )
+        if practice.plan_first_text is not None and practice.plan_first_text < practice.plan_began:
+            sentences.append(
+                _(
+                    "Its first messages went out on {day} in the data’s time zone, because it follows the recipients’"
+                    " clocks; the weeks before the plan end the day before"
+                ).format(day=day(practice.plan_first_text))
+            )
     caption = joined(*(sentence(each) for each in sentences))
     return table(frame, caption=caption, suppress=_("Customers"), digits=0)

@@ -75,7 +75,7 @@ def _join_caveat(coverage: Coverage | MessageCoverage) -> list[str]:
         _(
             "Hardly any customer of {tables} is in the other tables: do they name customers differently? Add a"
             " table identities, or map the ids."
-        ).format(tables=", ".join(coverage.not_joined))
+        ).format(tables=_(", ").join(coverage.not_joined))
     ]
 
 

@@ -153,7 +153,7 @@ def retained_table(study: Study) -> Html:
     rows = [
         {
             _("Test"): experiment_name(row.experiment),
-            _("Retained"): sentence_case(retained_words(row.what)),
+            _("What counts as retained"): sentence_case(retained_words(row.what)),
             _("Length, days"): number(row.days),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),

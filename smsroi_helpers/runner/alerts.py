@@ -7,7 +7,7 @@ import pandas as pd
 from smsroi_helpers.errors import redact
 from smsroi_helpers.pages import sentence_case
 
-__all__ = ["MOST_SHOWN", "count_alerts", "new_alerts"]
+__all__ = ["MOST_SHOWN", "alert_remark", "count_alerts", "new_alerts"]
 
 MOST_SHOWN = 5
 """Number of alerts that the index names; the page of the stage has all of them."""
@@ -26,9 +26,19 @@ def count_alerts(run_dir: Path) -> dict[str, int]:
 
 def new_alerts(run_dir: Path) -> list[str]:
     """The sentences of the alerts that became known since the last run: of each series the newest, newest first."""
+    return [sentence_case(redact(str(text))) for text in _newest(run_dir).get("text", ())]
+
+
+def alert_remark(run_dir: Path) -> str:
+    """What is to be known of all new alerts alike; empty where there is nothing, or not of all of them."""
+    remarks = {str(remark) for remark in _newest(run_dir).get("remark", ())}
+    return redact(remarks.pop()) if len(remarks) == 1 else ""
+
+
+def _newest(run_dir: Path) -> pd.DataFrame:
+    """The alerts that became known since the last run: of each series the newest, newest first."""
     alerts = _alerts(run_dir)
     if alerts is None or not len(alerts):
-        return []
+        return pd.DataFrame()
     new = alerts[alerts["new"].astype(bool)].sort_values("at", ascending=False, kind="stable")
-    newest = new.drop_duplicates(["metric", "kind", "scope"])
-    return [sentence_case(redact(str(text))) for text in newest["text"]]
+    return new.drop_duplicates(["metric", "kind", "scope"])

@@ -337,7 +337,7 @@ def _missing_tables(stage: str, loaded: source.Loaded) -> str:
     missing = [table for table in getattr(stage_module(stage), "NEEDS", ()) if table not in loaded.tables]
     if not missing:
         return ""
-    return _("It needs data this source does not have: {tables}.").format(tables=", ".join(missing))
+    return _("It needs data this source does not have: {tables}.").format(tables=_(", ").join(missing))
 
 
 def _combined_error(errors: Sequence[SmsroiError]) -> SmsroiError:

@@ -170,5 +170,5 @@ def cause_words(causes: Mapping[Cause, Sequence[str]]) -> str:
     parts = []
     for cause, names in causes.items():
         shown = [redact(shortened(name)) for name in names[:_MOST_NAMES]]
-        parts.append(words[cause].format(names=", ".join([*shown, *(["…"] if len(names) > _MOST_NAMES else [])])))
+        parts.append(words[cause].format(names=_(", ").join([*shown, *(["…"] if len(names) > _MOST_NAMES else [])])))
     return parts[0] if len(parts) == 1 else _("one or more of: {causes}").format(causes=locale.listed(parts))

@@ -31,7 +31,10 @@ def _words() -> list[tuple[str, str]]:
     return [
         (
             _("95% interval / 95% CI"),
-            _("The range that holds the true value in 95 of 100 such analyses. The wider it is, the less is known."),
+            _(
+                "Calculated so that, of 100 such intervals, about 95 contain the true value. The wider it is, the less"
+                " is known."
+            ),
         ),
         (
             _("randomised test"),

@@ -26,7 +26,8 @@ from smsroi_helpers.pages import (
     sentence_case,
     stage_words,
 )
-from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
+from smsroi_helpers.runner.alerts import MOST_SHOWN, alert_remark, new_alerts
+from smsroi_helpers.runner.changed_models import add_caveats, read_changed_models
 from smsroi_helpers.runner.changes import list_changes, read_decisions
 from smsroi_helpers.runner.customer_lists import Lists
 from smsroi_helpers.runner.frame import (
@@ -76,7 +77,9 @@ def index_page(
         for name, state in manifest["notebooks"].items()
     }
     rows = [_row(group, currency, pages, groupings) for group in _by_question(decisions)]
+    changed = read_changed_models(run_dir)
     for row in rows:
+        add_caveats(row, changed)
         row["lists"] = lists.link(run_dir, row, f"{manifest.get('report', '')}/{manifest['run']}")
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
     tests = [row for row in rows if is_decided_test(row)]
@@ -94,6 +97,8 @@ def index_page(
         next_tests=list_next_tests(rows),
         record=read_track_record(run_dir, currency),
         alerts=_banner(run_dir, pages),
+        changed=changed,
+        changed_page=pages.get("effectiveness", ""),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
         words_here=Markup(_WORDS),  # noqa: S704 - a constant
@@ -127,6 +132,7 @@ def _banner(run_dir: Path, pages: Mapping[str, str]) -> dict[str, Any] | None:
     more = len(found) - MOST_SHOWN
     return {
         "rows": found[:MOST_SHOWN],
+        "remark": alert_remark(run_dir),
         "more": _("{n} more.").format(n=locale.number(more)) if more > 0 else "",
         "page": pages.get("effectiveness", ""),
     }

@@ -185,7 +185,7 @@ def beside_words(alone: int) -> str:
     if not alone:
         return _("Do not use it beside the send plan’s list: for all of these customers another list decides.")
     return _(
-        "Do not use it beside the send plan’s list; it decides for {n} customers for whom the plan does not."
+        "Do not use it beside the send plan’s list; use it for the {n} customers whom the plan does not cover."
     ).format(n=_few(alone))
 
 

@@ -46,7 +46,9 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
         if name in brought.index and brought.loc[name, "customers"] >= FEWEST_SHOWN:
             row = brought.loc[name]
             parts.append(
-                _("{share} of customers, {spend} of the spend that followed ({interval}).").format(
+                _(
+                    "When the period began, {share} of customers; they brought {spend} of its spend ({interval})."
+                ).format(
                     share=percent(row["share"]), spend=percent(row["spend_share"]),
                     interval=range_words(row["low"], row["high"], 0),
                 )

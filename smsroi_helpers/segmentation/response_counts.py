@@ -1,4 +1,4 @@
-"""What customers of randomised tests did, by arm and by every grouping that they can be told apart by: cells.
+"""What customers of randomised tests did, by arm and by every grouping that distinguishes them: cells.
 
 A customer's outcome is what the texts brought a week: clicks × value of a click − message cost − opt-outs × value of a
 subscriber. It varies far less than orders do. Groups are those of the day before the assignment.

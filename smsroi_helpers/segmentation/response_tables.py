@@ -3,7 +3,7 @@
 import pandas as pd
 from scipy.stats import norm
 
-from smsroi_helpers.locale import _, enumerated, joined, money, number, percent, rounded_digits
+from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import Html, experiment_name, names_of, note, p_words, segment_name, sentence_case, table
 from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice, choose_by_response
 from smsroi_helpers.segmentation.membership import RESPONSE, groups_differ
@@ -128,7 +128,7 @@ def response_note(choice: ResponseChoice) -> Html:
 def _groups_words(choice: ResponseChoice) -> str:
     if choice.rule is None:
         return ""
-    return _("Its groups: {groups}.").format(groups="; ".join(segment_name(name) for name in choice.rule.names))
+    return _("Its groups: {groups}.").format(groups=listed(segment_name(name) for name in choice.rule.names))
 
 
 def _caveat() -> str:

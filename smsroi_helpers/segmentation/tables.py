@@ -253,8 +253,8 @@ def factors_table(factors: pd.DataFrame) -> Html:
             }
         )
     caption = _(
-        "Factor analysis with varimax rotation: behaviours that go together, with their loadings. A factor says what"
-        " can be told apart, not that there are groups"
+        "Factor analysis with varimax rotation: behaviours that go together, with their loadings. A factor shows"
+        " what differs by itself, not that there are groups"
     )
     return table(pd.DataFrame(rows), caption=caption, fold=True)
 

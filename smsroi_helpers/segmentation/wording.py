@@ -63,7 +63,11 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
         low=found.best.low if found.best else float("nan"),
         high=found.best.high if found.best else float("nan"),
         unit="share" if found.best else "",
-        number_words=_("of the spend that followed, by “{segment}”").format(segment=segment_name(found.best.segment))
+        number_words=_(
+            "of the spend of the last {days} days, by the {n} customers in “{segment}” when they began"
+        ).format(
+            days=number(found.period_days), n=number(found.best.customers), segment=segment_name(found.best.segment)
+        )
         if found.best
         else "",
         level=True,
@@ -77,8 +81,12 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
             outcome="do",
             action=what.get(one.segment, _("A segment of its own: see its portrait")),
             text=_(
-                "Share of the spend that followed, of those in the segment when that period began; customers as of the"
-                " last day observed."
+                "The action is for the {today} customers who are in the segment on the last day observed. The spend is"
+                " that of the {n} who were in it {days} days earlier."
+            ).format(
+                today=number(findings.today.get(one.segment, one.customers)),
+                n=number(one.customers),
+                days=number(found.period_days),
             ),
             customers=findings.today.get(one.segment, one.customers),
             evidence_customers=one.customers,
@@ -86,7 +94,9 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
             low=one.low,
             high=one.high,
             unit="share",
-            number_words=_("of the spend that followed"),
+            number_words=_("of the spend of the last {days} days, by the {n} customers in it when they began").format(
+                days=number(found.period_days), n=number(one.customers)
+            ),
             level=True,
             segment=one.segment,
         )
@@ -109,10 +119,10 @@ def _action(found: SegmentationOutcome) -> str:
     if found.best is None:
         return _("Wait for a longer log: it does not tell yet what any group goes on to spend")
     return _(
-        "Plan by {segmentation}: “{segment}”, {share} of customers, brought {spend} of the spend that followed"
+        "Plan by {segmentation}: “{segment}”, {share} of customers {days} days ago, brought {spend} of the spend since"
     ).format(
-        segmentation=names_of(found.segment_by), segment=segment_name(found.best.segment),
-        share=percent(found.best.share), spend=percent(found.best.value),
+        days=number(found.period_days), segmentation=names_of(found.segment_by),
+        segment=segment_name(found.best.segment), share=percent(found.best.share), spend=percent(found.best.value),
     )  # fmt: skip
 
 

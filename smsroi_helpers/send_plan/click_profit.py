@@ -5,9 +5,9 @@ A member of class k of arm a of test t clicks x_ka times and brings B_tk without
     y_pa = n_pa Σ_k φ_pk (B_tk + x_ka v_k),     v_k = v ρ_k (1 + u_k),   u_k ~ N(0, 0.2²)
 
 v, the mean over clicks, is the run's one value of a click (`experiments.click_value`), measured by randomisation alone:
-more texts, more clicks, more profit. How classes differ, ρ, is told by profit credited to clicks (orders after less
-orders before), an observational number that serves as a weak prior; u lets the tests correct it, each weighted by the
-noise of its profit. Errors are those of the delete-a-group jackknife.
+more texts, more clicks, more profit. How classes differ, ρ, is estimated from profit credited to clicks (orders after
+less orders before), an observational number that serves as a weak prior; u lets the tests correct it, each weighted by
+the noise of its profit. Errors are those of the delete-a-group jackknife.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,6 @@ An earlier plan is one of the source's table `plans`, or one that an earlier run
 import datetime as dt
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,6 @@ _FACTOR = "promise_factor"
 _SCORE = "promise_before_roles"
 """Optional columns of a run's table `send_plan`: by which factor its promises were corrected, and what each customer
 would have been promised whatever the role, held-out customers included."""
-_DAY = re.compile(r"(?:^|\D)(\d{4})-?(\d{2})-?(\d{2})$")
 
 CELLS = (
     "role", "grouping", "texts_per_week", "variant", "tenth", "n", "unusable", "texts", "own_texts", "texted",
@@ -196,22 +194,9 @@ def _plan(shop: Shop, plan_id: str, rows: ir.Table, horizon_days: int, origin: s
     recorded = not pd.isna(facts["factor"])
     factor = float(facts["factor"]) if recorded and facts["factor"] > 0 else 1.0
     return EarlierPlan(
-        plan_id, _day_of(plan_id) or first, horizon_days, int(facts["planned"]), int(facts["n"]), origin, factor,
-        of_run or recorded, bool(facts["groups"]), rows.drop("plan_id", "first_at", "factor"),
+        plan_id, measures.day_of_plan(plan_id, first), horizon_days, int(facts["planned"]), int(facts["n"]), origin,
+        factor, of_run or recorded, bool(facts["groups"]), rows.drop("plan_id", "first_at", "factor"),
     )  # fmt: skip
-
-
-def _day_of(plan_id: str) -> dt.date | None:
-    """The first day of a plan, from its name; None where it does not end in a date.
-
-    >>> _day_of("plan-20260601"), _day_of("spring 2026-03-02"), _day_of("plan-20261301"), _day_of("spring")
-    (datetime.date(2026, 6, 1), datetime.date(2026, 3, 2), None, None)
-    """
-    match = _DAY.search(plan_id)
-    try:
-        return dt.date(*map(int, match.groups())) if match else None
-    except ValueError:
-        return None
 
 
 # --- what followed ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from smsroi_helpers.locale import _, day, number
+from smsroi_helpers.locale import _, day, listed, number
 from smsroi_helpers.pages import PALETTE, Html, figure
 from smsroi_helpers.send_plan.past_comparison import Comparison
 from smsroi_helpers.send_plan.past_tables import tenths_table
@@ -44,7 +44,7 @@ def track_figure(found: PreviousPlans, currency: str) -> Html | None:
     missed = sum(main.gap.excludes(0.0) for _score, main in shown)
     title = _("Promise outside the interval: {n} of {all} plans").format(n=number(missed), all=number(len(shown)))
     ax.set_title(title)
-    points = "; ".join(
+    points = listed(
         _("{plan}: promised {promised}, measured {measured}").format(
             plan=plan_name(score), promised=number(main.promised, 2), measured=number(main.measured.value, 2)
         )
@@ -86,7 +86,7 @@ def calibration_figure(score: PlanScore | None, currency: str) -> Html | None:
         above=number(above), n=number(len(rows)), below=number(below)
     )
     ax.set_title(title)
-    points = "; ".join(
+    points = listed(
         _("promised {promised}, measured {measured} ({low} to {high})").format(
             promised=number(each.promised, 2), measured=number(each.measured.value, 2),
             low=number(each.measured.low, 2), high=number(each.measured.high, 2),

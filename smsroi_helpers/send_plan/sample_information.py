@@ -50,8 +50,8 @@ class Kept:
 def learnt_shares(cells: Cells, exploration: Exploration, customers: float, weeks: int) -> Kept:
     """What exploring adds to the information of the tests, by lever.
 
-    Rates are as certain as their exposure is large. Profit per click is told by the difference that texts make, so its
-    exposure is the customers' weeks × the variance of texts a week within a test.
+    Rates are as certain as their exposure is large. Profit per click is estimated from the difference that texts make,
+    so its exposure is the customers' weeks × the variance of texts a week within a test.
 
     Args:
         cells: what the response was fitted to.

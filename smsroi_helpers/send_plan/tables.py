@@ -54,8 +54,8 @@ def tests_note(plan: SendPlan) -> Html:
     )  # fmt: skip
     days = plan.chosen.cells.credit_days
     credit = _(
-        "How groups and texts differ in what a click brings is told by the orders within {period} after a click, less"
-        " those within as long before the text: of the periods tried, their difference is clearest in this one."
+        "How groups and texts differ in what a click brings is estimated from the orders within {period} after a click,"
+        " less those within as long before the text: of the periods tried, their difference is clearest in this one."
     ).format(period=_("one day") if days == 1 else _("{n} days").format(n=number(days)))
     return note(joined(words, credit))
 

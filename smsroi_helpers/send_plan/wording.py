@@ -57,7 +57,7 @@ def lever_words(check: LeverCheck) -> str:
 def role_words(reason: str) -> str:
     """The reason of a row of the plan in words."""
     return {
-        "best_value": _("Best value"),
+        "best_value": _("By the plan’s model, worth most in the long run"),
         "no_gain": _("No text: none would gain"),
         "budget": _("No text: the budget is used up"),
         "capacity": _("No text: the hourly limit is reached"),

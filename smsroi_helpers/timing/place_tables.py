@@ -73,7 +73,7 @@ def _span(hours: np.ndarray) -> str:
 def _source(names: list[str]) -> str:
     if len(names) == 1:
         return translated(RULES[names[0]].source)
-    return _("hours that all of {n} rules allow: {rules}").format(n=number(len(names)), rules=", ".join(names))
+    return _("hours that all of {n} rules allow: {rules}").format(n=number(len(names)), rules=_(", ").join(names))
 
 
 def _verified(rules: list[Rule]) -> str:
@@ -160,8 +160,9 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
         })  # fmt: skip
     rows.append(_total_row(timing, answer, currency))
     caption = _(
-        "The gain of the best hour by place, compared with today’s hours; places add up to the total. Responses:"
-        " {clicks}. Money: {money}. Per 1,000 texts of all places: {per_text}"
+        "The gain of the best hour by place, compared with today’s hours; places add up to the total, but for"
+        " rounding: a number with a wide interval is rounded more. Responses: {clicks}. Money: {money}. Per 1,000 texts"
+        " of all places: {per_text}"
     ).format(
         clicks=evidence_label(str(places["evidence"].iloc[0])).lower(),
         money=evidence_label(str(places["money_evidence"].iloc[0])).lower() if timing.priced else _("no price"),

@@ -122,9 +122,10 @@ def tests_table(timing: Timing) -> Html:
     caption = _("Experiments that try hours")
     if timing.randomised is not None and timing.randomised.transport is not None:
         everybody = timing.randomised.transport.segments.iloc[0]
-        caption += ". " + carried_words(
+        carried = carried_words(
             everybody["then"], everybody["now"], everybody["overlap"], has_orders=timing.knows_orders
         )
+        caption = joined(sentence(caption), carried)
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 

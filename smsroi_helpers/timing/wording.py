@@ -95,7 +95,7 @@ def rules_words(rules: str) -> str:
         return _("All places")
     if state_unknown(names):
         return _("US, state not known ({n} rules)").format(n=number(len(names)))
-    return ", ".join(names)
+    return _(", ").join(names)
 
 
 def hours_words(answer: Answer) -> str:

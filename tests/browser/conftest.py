@@ -84,7 +84,7 @@ _TIMING = [
         "pages.figure(ax, alt='Click rate by hour: gold 4.3 % at 13 h, basic 2.6 %', caption='Clicks per delivered "
         "message by local hour, with 95% intervals. Simulated data.')",
     ),
-    ("text", "The bands overlap in the evening, so the evening hours cannot be told apart."),
+    ("text", "The bands overlap in the evening, so the evening hours are not distinguishable."),
     (
         "code",
         "rows = pd.DataFrame({'segment': ['gold', 'value', 'basic', 'lost', 'all'], 'hours': ['12–14', '12–14', '19–20', "

@@ -198,7 +198,46 @@ def test_print_is_a4_with_folded_sections_open_and_heads_repeated(open_page: Any
     assert "On this page" not in text
 
 
+@pytest.mark.pdf
+def test_the_last_printed_page_of_the_index_has_more_than_the_footer(open_page: Any, tmp_path: Path) -> None:
+    """Wherever the last page ends: the space above its last heading grows over a whole page."""
+    page = open_page("index")
+    file = tmp_path / "page.pdf"
+    page.evaluate(
+        "[...document.querySelectorAll('main > h2')].at(-1).insertAdjacentHTML('beforebegin', '<div id=space></div>')"
+    )
+    for filled in range(0, 270, 10):
+        page.evaluate("height => { document.getElementById('space').style.height = height + 'mm'; }", filled)
+        page.pdf(path=file, prefer_css_page_size=True)
+        text = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
+        last = text.rstrip("\f").split("\f")[-1].strip()
+        assert "manifest.json" in last
+        assert not last.startswith(("Run ", "manifest.json")), filled
+
+
 # Chinese
+
+
+_WIDE = "[\u2e80-\ufaff，。：；、！？（）《》「」“”]"
+_HALF_WIDTH = re.compile(rf"{_WIDE}\s*[.,;:!?](?:\s|$)|(?<![0-9])[.,;:!?]\s*{_WIDE}")
+
+
+@pytest.mark.parametrize("name", ["index", "02_cltv"])
+def test_marks_between_chinese_words_are_full_width(browser: Browser, chinese_run: Path, name: str) -> None:
+    page = browser.new_page()
+    page.goto((chinese_run / f"{name}.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    page.evaluate("document.querySelectorAll('pre, code').forEach(code => code.remove())")
+    texts = page.inner_text("body").splitlines()
+    texts += page.evaluate("[...document.querySelectorAll('[aria-label]')].map(of => of.getAttribute('aria-label'))")
+    assert [text for text in texts if _HALF_WIDTH.search(text)] == []
+
+
+def test_a_half_width_mark_between_chinese_words_is_found() -> None:
+    assert all(
+        map(_HALF_WIDTH.search, ("实验时段的实验. 实验中", "很少点击; 尚未收到短信", "故事: 九折", "送达率, 点击率"))
+    )
+    assert not any(map(_HALF_WIDTH.search, ("1. 各组随机分配", "P(alive) 低", "频率。H(d) 是", "14:00 至 15:00")))
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, {"width": 390, "height": 844}], ids=["desktop", "phone"])

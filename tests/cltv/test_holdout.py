@@ -1,12 +1,13 @@
 """The test of the forecast: published holdouts, rivals counted by hand, and intervals that hold in sound worlds."""
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.cltv import holdout
+from smsroi_helpers.cltv import figures, holdout
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates
 from smsroi_helpers.cltv.holdout import ModelComparison, compare_models, holdout_test
 from smsroi_helpers.cltv.predictions import draw_orders, expected_orders
@@ -132,6 +133,19 @@ class TestHoldout:
         assert ahead["expected_in_week"].sum() == pytest.approx(tested.predicted, rel=1e-3)
         # Fewer are left each week: the prediction for a week falls, without steps.
         assert (ahead["expected_in_week"].diff().iloc[1:] < 0).all()
+
+    def test_the_weekly_figure_says_the_totals_of_the_test_and_the_weeks_outside(self, tested):
+        weeks = tested.by_week.copy()
+        ahead = weeks["low_in_week"].notna()
+        weeks.loc[ahead, "low_in_week"] = 0.0
+        weeks.loc[ahead, "high_in_week"] = 1e9
+        weeks.loc[ahead[ahead].index[:3], "high_in_week"] = 0.1
+        # A week drawn may hold purchases of before the test.
+        weeks.loc[ahead[ahead].index[0], ["in_week", "expected_in_week"]] += 500
+        chart = figures.by_week_figure(dataclasses.replace(tested, by_week=weeks))
+        assert f"{cdnow.HOLDOUT_REPEATS:,} happened where {tested.predicted:,.0f} were predicted" in chart.alt
+        assert "3 of 39 lie outside" in chart.alt
+        assert "3 of 39 weeks lie outside the band" in chart.caption
 
     def test_rivals_are_what_they_say(self, tested, comparison):
         rivals = tested.rivals.set_index("rival")

@@ -184,7 +184,11 @@ class TestCompany:
         assert [(each.outcome, each.customers) for each in decisions] == [("do", PEOPLE)]
         assert decisions[0].next_test
         assert "10" in change_words(hours, "USD") or "19" in change_words(hours, "USD")
-        rows = effectiveness.model_check_rows(checks).set_index("model")
+        rows = effectiveness.model_check_rows(checks, "USD").set_index("model")
+        assert rows.loc["hours", "stages"] == "timing send_plan"
+        assert change_words(hours, "USD") in rows.loc["hours", "warning"]
+        assert "This amount rests on the weeks before, too." in rows.loc["hours", "caveat"]
+        assert not rows.loc["forecast", ["warning", "caveat"]].any()
         assert rows.loc["hours", "outcome"] == "moved"
         assert rows.loc["forecast", "outcome"] == "unknown"
         assert np.isnan(rows.loc["forecast", "change"])
@@ -203,7 +207,7 @@ class TestCompany:
         )
         assert [check.reason for check in checks] == ["short_log", "no_clicks", "no_clicks", "no_holdout"]
         page = drift_tables.checks_table(checks, "").markup
-        assert page.count("cannot be told") == 4
+        assert page.count(">not known<") == 4
         assert "the log is too short" in page
 
 
@@ -215,6 +219,17 @@ def test_every_reason_and_every_level_has_words():
         texts = {change_words(ModelCheck(model, "", "randomised", change=0.1, low=0.05, high=0.2, level=level), "")
                  for level in levels}  # fmt: skip
         assert len(texts) == len(levels)
+
+
+@pytest.mark.parametrize(("change", "words"), [(-1.11, "less than before"), (1.11, "more than before")])
+def test_amounts_that_rest_on_a_holdout_that_changed_say_which_way_they_are_off(change, words):
+    moved = ModelCheck("holdout", "", "randomised", change=change, low=change - 0.8, high=change + 0.8, adjusted_p=0.02)
+    row = effectiveness.model_check_rows([moved], "USD").iloc[0]
+    assert "send_plan" in row["stages"].split()
+    assert words in row["caveat"]
+    assert row["caveat"].endswith("too high." if change < 0 else "too low.")
+    assert "1.11 a customer and month" in row["warning"]
+    assert "Base decisions on the newest months" in row["warning"]
 
 
 def test_an_old_test_is_repeated_although_nothing_can_be_told():

@@ -1,5 +1,6 @@
 """Daily numbers of a company: what is counted, when it is complete, and an outage from the file to the alert."""
 
+import dataclasses
 import datetime as dt
 import json
 
@@ -8,13 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from smsroi_helpers import effectiveness
+from smsroi_helpers import effectiveness, locale, measures
 from smsroi_helpers.contract import OUTPUTS
 from smsroi_helpers.effectiveness import monitoring_tables
 from smsroi_helpers.effectiveness.monitoring import monitor, monitor_cells
 from smsroi_helpers.effectiveness.monitoring_counts import DailyCells, count_days, daily_numbers
 from smsroi_helpers.effectiveness.previous import last_day_of
 from smsroi_helpers.simulation.write import write_company
+from smsroi_helpers.statistics import DRIFT_DAYS
 from tests.experiment_sources import open_folder
 
 HEAD = "message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at,opted_out_at"
@@ -101,6 +103,32 @@ def test_an_alert_is_new_until_a_run_has_seen_it():
         assert row["value"] > row["expected_high"] > 0.004 > row["expected_low"]
     rows = effectiveness.alert_rows(monitor_cells(cells), "")
     assert "Same-day opt-out rate up: " in rows.loc[rows["test"] == "day", "text"].iloc[0]
+
+
+@pytest.mark.parametrize(("began", "after"), [(146, True), (147, False), (None, False)])
+def test_an_alert_of_days_after_a_plan_began_says_so(began, after):
+    share = np.where(np.arange(150) == 146, 0.03, 0.004)
+    found = monitor_cells(cells_of(np.random.default_rng(2), opt_outs=share))
+    first = None if began is None else dt.date(2026, 1, 1) + dt.timedelta(days=began)
+    plan = first and measures.PlanStart(first + dt.timedelta(days=1), first)
+    rows = effectiveness.alert_rows(dataclasses.replace(found, plan=plan), "")
+    remark = rows.loc[rows["test"] == "day", "remark"].iloc[0]
+    assert bool(remark) is after
+    assert not after or locale.day(plan.began) in remark
+
+
+def test_a_level_is_after_a_plan_if_all_of_its_days_are():
+    found = monitor_cells(cells_of(np.random.default_rng(2)))
+    day = dt.date(2026, 5, 1)
+    alerts = pd.DataFrame({"at": [day, day], "test": ["level", "day"]})
+    for days, expected in ((DRIFT_DAYS - 1, [True, True]), (DRIFT_DAYS - 2, [False, True])):
+        plan = measures.PlanStart(day, day - dt.timedelta(days=days))
+        assert dataclasses.replace(found, alerts=alerts, plan=plan).after_plan.tolist() == expected
+
+
+def test_the_plan_that_messages_followed_is_known(simulated):
+    _world, _folder, shop = simulated
+    assert monitor(shop).plan == measures.find_first_plan(shop, shop.messages) is not None
 
 
 def _run(root, name, as_of, previous=""):

@@ -39,7 +39,7 @@ def test_landmarks_have_their_whole_outcome_and_start_with_the_log(study_of):
     log_weeks = find_log_weeks(shop, 20)
     weeks = study.logs.weeks
     assert log_weeks.end == dt.date(2024, 7, 1)
-    assert not log_weeks.planned
+    assert log_weeks.plan_began is None
     assert all(day + dt.timedelta(weeks=4) <= log_weeks.end for day in log_weeks.landmarks)
     inside = (weeks["landmark"].astype("datetime64[ns]") < pd.Timestamp(START + dt.timedelta(weeks=WEEKS))) & (
         weeks["landmark"].astype("datetime64[ns]") > pd.Timestamp(START - dt.timedelta(weeks=4))

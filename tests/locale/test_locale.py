@@ -219,6 +219,61 @@ def _tags(markdown):
     return Counter(re.findall(r"<(\w+)", _markdown(markdown).replace("<em>", "<strong>")))
 
 
+# marks between phrases
+
+_MARK = re.compile(r"[.,;:!?] ?| \(")
+# Lists of file names, tables and colours, and errors, which are in English.
+_ENGLISH = {
+    "notebook.py", "pages/style.py", "pages/table.py", "runner/attempt.py", "runner/frame.py", "runner/index_page.py",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_marks_between_phrases_are_phrases(file):
+    """In Chinese they are full-width, so a module with phrases joins them by `listed`, `_(", ")` or a phrase."""
+    text = file.read_text(encoding="utf-8")
+    if not re.search(r"^from smsroi_helpers.locale import [^\n]*\b_\b", text, re.MULTILINE):
+        return
+    if str(file.relative_to(PACKAGE)) in _ENGLISH:
+        return
+    assert list(_fixed_marks(ast.parse(text))) == []
+
+
+def _fixed_marks(tree):
+    """Line and source of strings that are joined by a half-width mark: by `join`, `+` or within an f-string."""
+    for node in ast.walk(tree):
+        parts = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join":
+            parts = [node.func.value]
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.JoinedStr):
+            parts = node.values[1:] if any(_is_words(part) for part in node.values) else []
+        for part in parts:
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and _MARK.fullmatch(part.value):
+                yield node.lineno, ast.unparse(node)
+
+
+def _is_words(part):
+    """Whether a part of an f-string is the result of a function that returns words."""
+    called = part.value.func if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id.endswith(("_words", "_name"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"; ".join(names)',
+        'caption += ". " + words',
+        'f"{segment_name(a)}: {b}"',
+        'f"{arm_name(a)} ({b})"',
+        'f"{problem_words(warning)}."',
+    ],
+)
+def test_a_half_width_mark_is_found(source):
+    assert list(_fixed_marks(ast.parse(source)))
+
+
 # blanks between Chinese and numbers
 
 

@@ -5,10 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from smsroi_helpers import measures
+from smsroi_helpers import locale, measures
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.frequency.counts import count_audience, count_today
 from smsroi_helpers.frequency.policy import texts_per_week
+from smsroi_helpers.pages import practice_table
 from smsroi_helpers.segmentation import find_cuts
 from smsroi_helpers.timing.counts import count_practice, count_volume
 
@@ -141,7 +142,7 @@ def test_a_plan_is_todays_practice_and_what_came_before_is_apart(make_source, op
     shop = open_source(source_of(make_source, messages), LAST.isoformat())
     practice = measures.find_practice(shop, 2)
     assert practice.messages == practice.planned == len(by_hand(messages, LAST - dt.timedelta(days=13), LAST))
-    assert practice.plan_began == began
+    assert (practice.plan_began, practice.plan_first_text) == (began, began)
     before = practice.before_plan
     last = began - dt.timedelta(days=1)
     # The log begins 18 days before the plan: two complete weeks.
@@ -152,6 +153,36 @@ def test_a_plan_is_todays_practice_and_what_came_before_is_apart(make_source, op
     late = [row for row in messages if row[1].astimezone(ZONE).date() >= began - dt.timedelta(days=6)]
     folder = source_of(make_source, late)
     assert measures.find_practice(open_source(folder, LAST.isoformat())).before_plan is None
+
+
+def test_a_plan_begins_on_the_day_of_its_name_for_those_who_live_ahead_of_the_data_too(make_source, open_source):
+    began = FIRST + dt.timedelta(days=3)
+    messages = [
+        (name, sent, channel, f"plan-{began:%Y%m%d}" if plan else "", arrived)
+        for name, sent, channel, plan, arrived in log(
+            days_between(dt.date(2025, 5, 1), LAST), plan_from=began - dt.timedelta(days=1)
+        )
+    ]
+    practice = measures.find_practice(open_source(source_of(make_source, messages), LAST.isoformat()))
+    assert (practice.plan_began, practice.plan_first_text) == (began, began - dt.timedelta(days=1))
+    assert practice.before_plan.last_day == began - dt.timedelta(days=2)
+    assert practice.before_plan.planned == 0
+    page = practice_table(practice).markup
+    assert f"the first one began on {locale.day(began)}" in page
+    assert f"went out on {locale.day(began - dt.timedelta(days=1))}" in page
+    # The track record has the same day.
+    assert measures.day_of_plan(f"plan-{began:%Y%m%d}", practice.plan_first_text) == began
+
+
+def test_of_several_plans_the_first_that_was_followed_counts(make_source, open_source):
+    messages = [
+        (name, sent, channel, plan and ("older" if sent.date() < dt.date(2025, 6, 5) else "new-20250601"), arrived)
+        for name, sent, channel, plan, arrived in log(days_between(dt.date(2025, 5, 1), LAST), plan_from=FIRST)
+    ]
+    shop = open_source(source_of(make_source, messages), LAST.isoformat())
+    start = measures.find_first_plan(shop, shop.messages)
+    assert (start.began, start.first_text) == (FIRST, FIRST)
+    assert measures.find_first_plan(shop, shop.messages.filter(shop.messages.plan_id.isnull())) is None
 
 
 def test_a_plan_that_is_over_is_no_practice_of_today(make_source, open_source):

@@ -375,7 +375,7 @@ def test_the_plan_has_a_row_for_each_customer_with_text_times_and_value(tmp_path
     found = lists.written["send_plan"]
     assert (found.customers, found.texts) == (2, 3)
     assert [tuple(row.values()) for row in read(found)] == [
-        ("'=a", "Send “story” at the times of send_at_local", "Best value", "0.75", "2",
+        ("'=a", "Send “story” at the times of send_at_local", "By the plan’s model, worth most in the long run", "0.75", "2",
          "2026-07-01 16:05; 2026-07-02 16:05", "Asia/Shanghai", "story"),
         ("b", "Send “@vote” at the times of send_at_local", "Drawn at random, to learn", "", "1", "2026-07-03 16:05",
          "Asia/Shanghai", "'@vote"),
@@ -438,7 +438,7 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
     assert follow(lists.written["retention"]) == {}
     assert "follow" not in read(lists.written["send_plan"])[0]
     assert "Do not use it beside the send plan’s list: for all of these" in lists.written["timing"].note
-    assert "it decides for <10 customers" in lists.written["win_back"].note
+    assert "use it for the <10 customers" in lists.written["win_back"].note
     for name in ("timing", "win_back", "retention"):
         assert lists.written[name].note.endswith("or the send plan leaves without texts is left out, too.")
     assert "holds out or gives no text are on no list of texts" in lists.together

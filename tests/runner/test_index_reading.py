@@ -104,6 +104,40 @@ def test_the_reader_finds_what_to_test_next(page: str) -> None:
     assert "Whom do we text next?" not in said
 
 
+def test_a_model_that_changed_stands_before_the_action_and_under_the_amounts_that_rest_on_it(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    check = {"model": "holdout", "stages": "ab_test send_plan", "warning": "Texts bring less. Use the newest months."}
+    quiet = {"model": "hours", "stages": "timing", "warning": "", "caveat": ""}
+    rows = [check | {"caveat": "It can be too high."}, quiet]
+    pd.DataFrame(rows).to_parquet(tmp_path / "tables" / "model_checks.parquet")
+    decisions = [
+        _decision(stage="send_plan", question="Whom?", caveat="Tested apart."),
+        _decision(stage="timing", question="When?"),
+        _decision(stage="ab_test", question="Which?", outcome="broken"),
+        _decision(stage="ab_test", question="More?", outcome="dont"),
+        _decision(stage="ab_test", question="Does it pay?", outcome="not_enough_evidence", kind="worth"),
+    ]
+    index = _run(tmp_path, decisions=decisions)["index.html"]
+    assert "Texts bring less. Use the newest months." in _section(index, "Before you act")
+    assert "A model has changed: see “Before you act”." in index
+    # Under the amounts of the plan and of texting. Hours rest on another model, a broken test shows no amount, and of
+    # a change that is not worth making nobody acts on the amount.
+    assert _words(index).count("It can be too high.") == 2
+    assert "Caveat: It can be too high. Tested apart." in _words(index)
+
+
+def test_alerts_of_days_after_a_plan_say_so(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    alert = {"at": pd.Timestamp("2025-06-20"), "metric": "click_rate", "kind": "channel", "scope": "sms", "new": True}
+    alert |= {"text": "Clicks up.", "remark": "After a plan began."}
+    other = alert | {"metric": "delivery_rate", "text": "Deliveries down."}
+    for remark, shown in (("After a plan began.", True), ("", False)):
+        pd.DataFrame([alert, other | {"remark": remark}]).to_parquet(tmp_path / "tables" / "alerts.parquet")
+        before = _section(_run(tmp_path)["index.html"], "Before you act")
+        assert "Deliveries down." in before
+        assert ("After a plan began." in before) is shown
+
+
 def test_the_reader_finds_how_earlier_advice_fared(page: str) -> None:
     said = _section(page, "How earlier advice fared")
     assert "plan-20250401 Apr 1, 2025 $1.90 $1.13 $0.61 to $1.65 promised too much" in said

@@ -45,7 +45,7 @@ def one_population(rng, customers):
     return sample_of(numbers, level=np.digitize(z[:, 3], [-0.5, 0.8]).astype(str))
 
 
-def decide_all(shop, segment_by="rfm_group", found=None):
+def decide_all(shop, segment_by="rfm_group", found=None, today=None):
     """Everything the notebook asks, and its decisions."""
     found = found or membership.find_grouping(shop)
     days = membership.period_of(shop)
@@ -54,5 +54,7 @@ def decide_all(shop, segment_by="rfm_group", found=None):
     table = predictive_value.explained(shop, later)
     found_criteria = criteria.evaluate_criteria(shop, found, segment_by, table, later)
     recency = predictive_value.response_by_recency(shop, later)
-    findings = decision.Findings(segment_outcomes, table, found_criteria, recency, rfm.score_table(shop), days)
+    findings = decision.Findings(
+        segment_outcomes, table, found_criteria, recency, rfm.score_table(shop), days, today or {}
+    )
     return wording.decide(found, segment_by, findings)

@@ -1,12 +1,13 @@
 """Which grouping to plan by."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.pages import answer as answer_box
 from smsroi_helpers.segmentation import criteria, decision, membership, predictive_value, rules
 from tests.segmentation.samples import HEAD, decide_all
 
@@ -70,6 +71,18 @@ class TestDecision:
         assert rules.rule_table(shop, found.cuts)["customers"].sum() == answer.customers == 2357
         assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
         assert all(row.low < row.value < row.high for row in rows)
+
+    def test_the_spend_is_of_those_then_in_a_segment_and_the_action_for_those_in_it_today(self, cdnow_shop):
+        shop = cdnow_shop("")
+        found = membership.find_grouping(shop)
+        today = membership.count_members(shop, found.at(shop.as_of))
+        rows = decide_all(shop, found=found, today=today)
+        assert any(row.customers != row.evidence_customers for row in rows[1:])
+        for row in rows[1:]:
+            assert row.customers == today[row.segment]
+            assert f"by the {row.evidence_customers:,.0f} customers in it when they began" in row.number_words
+            assert f"the {today[row.segment]:,} customers who are in the segment" in row.text
+        assert "Customers the action is for" in answer_box([asdict(row) for row in rows]).markup
 
     def test_nobody_who_bought_is_a_sentence(self, make_source, open_source):
         shop = open_source(make_source(orders=HEAD + "1,a,2024-01-05,-10\n"))

@@ -237,7 +237,7 @@ def test_text_in_every_encoding_is_the_text(tmp_path_factory, encoding, data, de
     words = data.draw(st.lists(st.text(ALPHABETS[encoding], min_size=1, max_size=9), min_size=1, max_size=6))
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end)
-    # Enough of the usual characters, so that the encoding can be told.
+    # Enough of the usual characters, so that the encoding can be found.
     common = ALPHABETS[encoding][1:4] * 12
     writer.writerows([["id", "note"], ["0", f"n{common}"], *([str(i), f"n{word}"] for i, word in enumerate(words, 1))])
     folder = tmp_path_factory.mktemp("text")
