@@ -375,8 +375,8 @@ def test_the_plan_has_a_row_for_each_customer_with_text_times_and_value(tmp_path
     found = lists.written["send_plan"]
     assert (found.customers, found.texts) == (2, 3)
     assert [tuple(row.values()) for row in read(found)] == [
-        ("'=a", "Send “story” at the times of send_at_local", "By the plan’s model, worth most in the long run", "0.75", "2",
-         "2026-07-01 16:05; 2026-07-02 16:05", "Asia/Shanghai", "story"),
+        ("'=a", "Send “story” at the times of send_at_local", "By the plan’s model, worth most in the long run",
+         "0.75", "2", "2026-07-01 16:05; 2026-07-02 16:05", "Asia/Shanghai", "story"),
         ("b", "Send “@vote” at the times of send_at_local", "Drawn at random, to learn", "", "1", "2026-07-03 16:05",
          "Asia/Shanghai", "'@vote"),
     ]  # fmt: skip
