@@ -75,7 +75,7 @@ class TestDecision:
     def test_the_spend_is_of_those_then_in_a_segment_and_the_action_for_those_in_it_today(self, cdnow_shop):
         shop = cdnow_shop("")
         found = membership.find_grouping(shop)
-        today = membership.count_members(shop, found.at(shop.as_of))
+        today = membership.count_members(shop, membership.segments(shop, "rfm_group", shop.as_of, cuts=found.cuts))
         rows = decide_all(shop, found=found, today=today)
         assert any(row.customers != row.evidence_customers for row in rows[1:])
         for row in rows[1:]:
