@@ -60,7 +60,7 @@ def logs_of(weeks, audience):
     none = pd.DataFrame()
     today = weeks.assign(customer_weeks=1, messages=weeks["texts"], whole=1) if len(weeks) else none
     practice = Practice("sms", dt.date(2024, 6, 3), dt.date(2024, 6, 30), 4)
-    of_log = LogWeeks(dt.date(2024, 7, 1), False, ())
+    of_log = LogWeeks(dt.date(2024, 7, 1), None, ())
     return Logs(practice, today, none, audience, of_log, weeks, 1.0, none, none)
 
 
