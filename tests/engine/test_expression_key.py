@@ -96,7 +96,7 @@ def test_the_engine_counts(tmp_path, monkeypatch):
     assert expression_key(con, ROWS.op(), {}) != before
 
 
-def test_what_cannot_be_told_from_others_has_no_key(tmp_path):
+def test_what_its_parts_do_not_identify_has_no_key(tmp_path):
     numbered_by_the_process = ROWS.join(ROWS.view(), "who")
     assert expression_key(connect(tmp_path), numbered_by_the_process.op(), {}) is None
 
