@@ -78,7 +78,9 @@ def run(
         typer.Option("-p", metavar="NAME=VALUE", help="Set a parameter; cltv.model=… for one notebook."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of notebooks that run in parallel.")] = 2,
-    force: Annotated[bool, typer.Option("--force", help="Run even if nothing has changed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run even if nothing has changed; count everything anew.")
+    ] = False,
     deadline: Annotated[float | None, typer.Option(metavar="MINUTES", min=0, help="Time limit of the run.")] = None,
     cell_timeout: Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="Time limit of a cell.")] = None,
     no_code: Annotated[bool, typer.Option("--no-code", help="Leave the code out of the pages.")] = False,

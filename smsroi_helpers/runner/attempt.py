@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from smsroi_helpers import simulation, source
 from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiError, UsageError
 from smsroi_helpers.locale import _
-from smsroi_helpers.runner import answered, execute, publish
+from smsroi_helpers.runner import answered, execute, kept, publish
 from smsroi_helpers.runner.alerts import count_alerts
 from smsroi_helpers.runner.parameters import Notebook, RunPlan, stage_module
 from smsroi_helpers.runner.publish import ReportFolder
@@ -37,6 +37,7 @@ class Attempt:
         self._source_basis: answered.Basis | None = None
         self._key_id = ""
         self._uses_key = False
+        self._kept_basis: kept.Basis | None = None
 
     def make_source(self) -> None:
         """Create the source as the parameter file describes, if it does not exist.
@@ -141,6 +142,7 @@ class Attempt:
             UsageError: `segment_by` names no groups of this source.
         """
         share = self._plan.run_wide("max_rejected_share", 0.01)
+        self._take_kept(staging, share)
         loaded = source.load(self._data, staging / ".loaded", max_rejected_share=share)
         self._check_segment_by(loaded)
         settings = loaded.settings
@@ -171,6 +173,24 @@ class Attempt:
                 values["as_of"] = manifest["as_of"]
         manifest["fingerprint"] = self._fingerprint(manifest["as_of"])
         return loaded
+
+    def _take_kept(self, staging: Path, max_rejected_share: float) -> None:
+        """Begin with what the last run has read and counted, if the source is the same and `--force` is not given."""
+        if self._source_basis is not None:  # of a database, or of files elsewhere, no hash is known beforehand
+            self._kept_basis = kept.basis_of(self._inputs, self._key_id, max_rejected_share, self._versions)
+        if self._kept_basis is None or self._options.force:
+            kept.discard(self._folder.path)
+        else:
+            kept.take(self._folder.path, staging, self._kept_basis)
+
+    def keep(self, staging: Path) -> None:
+        """Keep what this run has read and counted for the next one, unless the source has changed meanwhile.
+
+        Raises:
+            DataError: the source cannot be read any more.
+        """
+        if self._kept_basis is not None and self._inputs == source.fingerprint_inputs(self._data):
+            kept.put_back(self._folder.path, staging, self._kept_basis)
 
     def _check_segment_by(self, loaded: source.Loaded) -> None:
         """Refuse a grouping that the source lacks once and before the notebooks, not in each of them."""

@@ -1,5 +1,6 @@
 """Make a report from a parameter file: check, lock, load, execute, render, publish."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smsroi_helpers import locale, source
-from smsroi_helpers.errors import Interrupted, SmsroiError, StorageError
+from smsroi_helpers.errors import DataError, Interrupted, SmsroiError, StorageError
 from smsroi_helpers.runner import answered, publish
 from smsroi_helpers.runner.alerts import new_alerts
 from smsroi_helpers.runner.attempt import Attempt
@@ -34,7 +35,7 @@ class RunOptions:
     """`name=value` or `stage.name=value`."""
     jobs: int = 2
     force: bool = False
-    """Run even if nothing has changed."""
+    """Run even if nothing has changed, and read and count everything anew."""
     deadline_minutes: float | None = None
     cell_timeout_seconds: int | None = None
     show_code: bool = True
@@ -122,6 +123,7 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
             with attempt.import_modules() as server:
                 loaded = attempt.load(staging, manifest)
                 if not options.force and (index := attempt.unchanged(manifest["as_of"])):
+                    attempt.keep(staging)
                     folder.discard(staging)
                     attempt.note_answer(basis)
                     summary |= _found(index, root)
@@ -130,6 +132,7 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
                 attempt.execute(staging, manifest, loaded, server, progress, deadline)
             attempt.render(staging, manifest)
             with signals.deferred():
+                attempt.keep(staging)
                 index = folder.publish(staging, manifest) / "index.html"
                 summary |= _found(index, root)
                 attempt.render_list_of_reports()
@@ -139,10 +142,13 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
                 failure = as_failure(error)
                 manifest |= {"status": "failed", "reason": str(failure), "exit_code": failure.exit_code}
                 manifest["finished"] = publish.utc_now()
-                kept = folder.fail(staging, manifest)
-            if kept is None:
+                if not isinstance(failure, DataError | StorageError):
+                    with contextlib.suppress(SmsroiError, OSError):
+                        attempt.keep(staging)
+                failed = folder.fail(staging, manifest)
+            if failed is None:
                 raise
-            summary |= {"path": kept.relative_to(root).as_posix()}
+            summary |= {"path": failed.relative_to(root).as_posix()}
             raise type(failure)(f"{failure} (see {summary['path']})") from error
         return Published(index, unchanged=False, new_alerts=summary["new_alerts"])
 

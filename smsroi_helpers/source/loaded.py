@@ -157,15 +157,27 @@ def to_record(loaded: Loaded) -> dict[str, Any]:
     return {**dataclasses.asdict(loaded), "settings": loaded.settings.model_dump()}
 
 
-def from_record(record: dict[str, Any]) -> Loaded:
-    """Return the loaded source of `to_record`."""
+def from_record(record: dict[str, Any], output_folder: Path) -> Loaded:
+    """Return the loaded source of `to_record`.
+
+    Args:
+        record: the result of `to_record`.
+        output_folder: where the folder of the typed tables is now.
+    """
+    before = Path(record["output_folder"])
+
+    def path(text: str) -> str:
+        file = Path(text)  # tables that are parquet already stay where they are
+        return str(output_folder / file.relative_to(before)) if file.is_relative_to(before) else text
 
     def table(entry: dict[str, Any]) -> LoadedTable:
-        return LoadedTable(**{**entry, "paths": tuple(entry["paths"]), "columns": tuple(entry["columns"])})
+        paths = tuple(path(text) for text in entry["paths"])
+        return LoadedTable(**{**entry, "paths": paths, "columns": tuple(entry["columns"])})
 
     return Loaded(
         **{
             **record,
+            "output_folder": str(output_folder),
             "settings": Settings(**record["settings"]),
             "tables": {name: table(entry) for name, entry in record["tables"].items()},
             "findings": tuple(Finding(**entry) for entry in record["findings"]),

@@ -17,11 +17,11 @@ import filelock
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers import contract, engine
+from smsroi_helpers import contract
 from smsroi_helpers.engine import EngineError, create_view, local_time
 from smsroi_helpers.errors import DataError, StorageError, reason_of, shown_value
 from smsroi_helpers.source import files as source_files
-from smsroi_helpers.source import pseudonym_key
+from smsroi_helpers.source import pseudonym_key, read_before
 from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.clocks import find_future, find_other_clocks, find_scheduled
 from smsroi_helpers.source.columns import TableColumns, find_columns, has_contract_types
@@ -29,15 +29,7 @@ from smsroi_helpers.source.currencies import ShownCurrency, decide_currency
 from smsroi_helpers.source.guests import GUEST_ID, GUESTS, GUESTS_REMEDY
 from smsroi_helpers.source.header import LINE
 from smsroi_helpers.source.identities import join_people
-from smsroi_helpers.source.loaded import (
-    GUEST_ORDERS,
-    Finding,
-    Loaded,
-    LoadedTable,
-    finding_of,
-    from_record,
-    to_record,
-)
+from smsroi_helpers.source.loaded import GUEST_ORDERS, Finding, Loaded, LoadedTable, finding_of
 from smsroi_helpers.source.merge import merge_rows
 from smsroi_helpers.source.open import TEXT, RawTable, TornFile, open_tables
 from smsroi_helpers.source.people import refuse_personal_ids
@@ -54,7 +46,8 @@ __all__ = [
 def load(data: str | Path, output_folder: str | Path, max_rejected_share: float = 0.01) -> Loaded:
     """Read and validate a source; write typed parquet, a quarantine and `source.json` to `output_folder`.
 
-    A second call for unchanged files (same sizes and times) reads only `source.json`. If the environment has a secret
+    A second call for unchanged files (same sizes and times) reads only `source.json`, also where `output_folder` has
+    been moved; on a later day only if no time lay in the future. If the environment has a secret
     key (`pseudonym_key.find_key`), the quarantine identifies each row by a pseudonym of its key.
 
     Args:
@@ -74,36 +67,18 @@ def load(data: str | Path, output_folder: str | Path, max_rejected_share: float 
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(output_folder / ".lock"):
-            state = _cache_state(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
-            record = output_folder / "source.json"
-            if record.exists() and (cached := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
-                return _with_spark(from_record(cached["loaded"]), settings)
-            record.unlink(missing_ok=True)
+            state = read_before.state_of(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
+            if known := read_before.recall(output_folder, state, settings):
+                return known
+            day = read_before.today(settings)
             try:
                 loaded = _SourceReader(folder, output_folder, settings, max_rejected_share, key).read()
             finally:
                 shutil.rmtree(output_folder / TEXT, ignore_errors=True)
-            text = json.dumps({"state": state, "loaded": to_record(loaded)}, ensure_ascii=False, indent=1)
-            (output_folder / "source.json.new").write_text(text, encoding="utf-8")
-            (output_folder / "source.json.new").replace(record)
+            read_before.note(output_folder, state, day, loaded)
             return loaded
     except OSError as error:
         raise StorageError(f"data {Path(data).name}: {error.strerror or error}") from None
-
-
-def _with_spark(loaded: Loaded, settings: Settings) -> Loaded:
-    """Return the loaded source with the settings of Spark, which are not recorded."""
-    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"spark": settings.spark}))
-
-
-def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
-    """Return what determines the result: the code, the settings, the key, and each file's size and time."""
-    packages = (Path(str(module.__file__)).parent for module in (contract, engine, source_files))
-    code = [source_files.sha256_of(file) for package in packages for file in sorted(package.glob("*.py"))]
-    files = source_files.input_files(folder, settings).items()
-    stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
-    stats += [["unused", *source_files.unused_files(folder, settings)]]
-    return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
 
 
 class _SourceReader:

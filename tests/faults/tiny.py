@@ -93,5 +93,7 @@ def report_files(root: Path, report: str = "tiny") -> dict[str, bytes]:
     """What readers of a report can reach: whole runs and the pointers, and nothing of failed ones."""
     folder = root / "reports" / report
     return {
-        name: content for name, content in snapshot(folder).items() if not name.startswith((".staging-", "failed-"))
+        name: content
+        for name, content in snapshot(folder).items()
+        if not name.startswith((".staging-", ".kept", "failed-"))
     }

@@ -1,10 +1,14 @@
 """The last day observed."""
 
+from pathlib import Path
+
 import pytest
 
 from smsroi_helpers.errors import DataError
+from smsroi_helpers.source import read_before
 from smsroi_helpers.source.loaded import resolve_as_of
 from smsroi_helpers.source.read import load
+from smsroi_helpers.source.shop import open_shop
 
 ORDERS = (
     "order_id,customer_id,ordered_at,amount\n"
@@ -36,3 +40,42 @@ class TestAsOf:
         loaded = load(make_source(orders=ORDERS), tmp_path / "into")
         with pytest.raises(DataError, match=r"as_of 2024-02-29 is before the first order \(2024-03-01\)"):
             resolve_as_of(loaded, "2024-02-29")
+
+
+class TestReadOnce:
+    """A second call reads `source.json` alone."""
+
+    @staticmethod
+    def written(folder):
+        return (folder / "source.json").stat().st_mtime_ns
+
+    def test_also_on_a_later_day(self, make_source, tmp_path, monkeypatch):
+        source, into = make_source(orders=ORDERS), tmp_path / "into"
+        monkeypatch.setattr(read_before, "today", lambda _settings: "2024-03-05")
+        first, then = load(source, into), self.written(into)
+        monkeypatch.setattr(read_before, "today", lambda _settings: "2024-03-06")
+        assert load(source, into) == first
+        assert self.written(into) == then
+
+    def test_but_not_if_times_lay_in_the_future(self, make_source, tmp_path, monkeypatch):
+        """An order of tomorrow is observed tomorrow: the last day observed is that of a fresh reading."""
+        source, into = make_source(orders=ORDERS), tmp_path / "into"
+        monkeypatch.setattr(read_before, "today", lambda _settings: "2024-03-04")
+        load(source, into)
+        then = self.written(into)
+        load(source, into)
+        assert self.written(into) == then
+        monkeypatch.setattr(read_before, "today", lambda _settings: "2024-03-05")
+        load(source, into)
+        assert self.written(into) > then
+
+    def test_also_after_the_folder_was_moved(self, make_source, tmp_path):
+        source, into, there = make_source(orders=ORDERS), tmp_path / "into", tmp_path / "there"
+        load(source, into)
+        then = self.written(into)
+        into.rename(there)
+        loaded = load(source, there)
+        assert self.written(there) == then
+        assert loaded.output_folder == str(there)
+        assert all(Path(path).parent == there for path in loaded.tables["orders"].paths)
+        assert open_shop(loaded, "", tmp_path / "cache").orders.count().execute() == 3
