@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.expr.operations import InMemoryTable
 from pyarrow import parquet
 
@@ -109,10 +110,18 @@ def write_parquet(con: Connection, rows: ir.Table, file: Path) -> None:
         EngineError: it cannot be computed.
         EngineIOError: the file cannot be written.
     """
-    if _is_spark(con):
+    if isinstance(held := rows.op(), InMemoryTable):  # rows of Python: the engine has nothing to compute
+        parquet.write_table(_with_types(held.data.to_pyarrow(held.schema)), file)
+    elif _is_spark(con):
         _spark().write_parquet(con, rows, file)
     else:
         rows.to_parquet(file)
+
+
+def _with_types(table: pa.Table) -> pa.Table:
+    """A column without any value gets the type that DuckDB gives it, for a reader to find it among others."""
+    fields = [field.with_type(pa.int32()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def copy_to_csv(con: Connection, rows: ir.Table, file: Path, *, byte_order_mark: bool) -> None:

@@ -14,16 +14,14 @@ import struct
 import warnings
 import weakref
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -158,21 +156,29 @@ def use_style() -> None:
     )
 
 
+Edges: TypeAlias = Bbox | Literal["tight"]
+"""Where a drawing is cut (inches), or that matplotlib is to find it while it draws."""
+
+
 class Chart(Html):
     """A figure of a page, which can still be changed before it is shown.
 
     After `chart.axes[0].set_title("…")` the page has the new title.
     """
 
-    __slots__ = ("_figure", "_may_have_changed", "alt", "caption")
+    __slots__ = ("_edges", "_figure", "_may_have_changed", "alt", "caption")
 
     _figure: Figure
+    _edges: Edges
+    """Of the drawing: found for the SVG, and good for the PNG too."""
     _may_have_changed: bool
     alt: str
     caption: str
 
     def __init__(self, mpl_figure: Figure, alt: str, caption: str) -> None:
-        values = {"_figure": mpl_figure, "_may_have_changed": False, "alt": alt, "caption": caption}
+        values = {
+            "_figure": mpl_figure, "_edges": "tight", "_may_have_changed": False, "alt": alt, "caption": caption,
+        }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
         super().__init__(self._render(), f"{caption}\n{alt}")
@@ -200,7 +206,7 @@ class Chart(Html):
         image. So the HTML has the PNG as an `<img>`, and the markup with the SVG, for the page, has a type of its own.
         """
         page = self._repr_html_()
-        picture, width, height = _png(self._figure)
+        picture, width, height = _png(self._figure, self._edges)
         shown = (
             f'<figure><img src="data:image/png;base64,{picture}" width="{width}" height="{height}"'
             f' alt="{as_text(self.alt)}"><figcaption>{as_text(self.caption)}</figcaption></figure>'
@@ -211,7 +217,9 @@ class Chart(Html):
     def _render(self) -> str:
         for axes in self._figure.axes:
             _number_ticks(axes)
-        svg = _svg(_draw(self._figure), self.alt)
+        drawn, edges = _draw(self._figure)
+        object.__setattr__(self, "_edges", edges)
+        svg = _svg(drawn, self.alt)
         label = as_text(_("Figure"))
         return (
             f'<figure class="{_shape(svg)}"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
@@ -290,7 +298,8 @@ def _tick(value: float) -> str:
     return locale.number(value, 0 if float(value).is_integer() else max(digits, 1))
 
 
-def _draw(mpl_figure: Figure) -> str:
+def _draw(mpl_figure: Figure) -> tuple[str, Edges]:
+    """The drawing as SVG, with the areas of its tooltips, and its edges."""
     areas = [
         ax.add_line(
             Line2D([x], [y], marker="o", markersize=_TOOLTIP_POINTS, alpha=0, zorder=9, gid=_TOOLTIP_ID + words)
@@ -306,12 +315,12 @@ def _draw(mpl_figure: Figure) -> str:
             area.remove()
 
 
-def _saved(mpl_figure: Figure) -> str:
+def _saved(mpl_figure: Figure) -> tuple[str, Edges]:
     buffer = io.StringIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "path"}):
         warnings.filterwarnings("error", message=r"Glyph .* missing")
         try:
-            edges = _edges(mpl_figure, _SVG_DPI, lambda w, h: RendererSVG(w, h, io.StringIO()))  # type: ignore[no-untyped-call]
+            edges = _edges(mpl_figure)
             mpl_figure.savefig(
                 buffer, format="svg", bbox_inches=edges, pad_inches=_PADDING_INCHES, metadata={"Date": None}
             )
@@ -320,31 +329,25 @@ def _saved(mpl_figure: Figure) -> str:
                 f"a figure would show empty boxes ({missing}): install a font with these characters, for rare Chinese "
                 f"one of {', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
             ) from missing
-    return buffer.getvalue()
+    return buffer.getvalue(), edges
 
 
-def _edges(mpl_figure: Figure, dpi: float, renderer: Callable[[float, float], RendererBase]) -> Bbox | Literal["tight"]:
-    """What `bbox_inches="tight"` stands for (inches). To find it, matplotlib draws everything once more.
-
-    Args:
-        mpl_figure: the figure.
-        dpi: resolution of the picture.
-        renderer: makes what draws it, of its width and height (pixels).
-    """
+def _edges(mpl_figure: Figure) -> Edges:
+    """What `bbox_inches="tight"` stands for (inches). To find it, matplotlib draws everything once more."""
     if mpl_figure.get_layout_engine() is not None:
         return "tight"  # it places the panels while they are drawn
     before = mpl_figure.dpi
     try:
-        mpl_figure.set_dpi(dpi)
-        return mpl_figure.get_tightbbox(renderer(*mpl_figure.bbox.size)).padded(_PADDING_INCHES)
+        mpl_figure.set_dpi(_SVG_DPI)
+        renderer = RendererSVG(*mpl_figure.bbox.size, io.StringIO())  # type: ignore[no-untyped-call]
+        return mpl_figure.get_tightbbox(renderer).padded(_PADDING_INCHES)
     finally:
         mpl_figure.set_dpi(before)
 
 
-def _png(mpl_figure: Figure) -> tuple[str, int, int]:
+def _png(mpl_figure: Figure, edges: Edges) -> tuple[str, int, int]:
     """The drawing as PNG (base64), with its width and height in CSS pixels."""
     buffer = io.BytesIO()
-    edges = _edges(mpl_figure, _PNG_DPI, lambda w, h: RendererAgg(w, h, _PNG_DPI))  # type: ignore[no-untyped-call]
     mpl_figure.savefig(
         buffer, format="png", dpi=_PNG_DPI, bbox_inches=edges, pad_inches=_PADDING_INCHES, metadata={"Software": None}
     )
