@@ -220,13 +220,19 @@ class ActionValues:
         weekday = rows @ by_weekday
         slots = np.full((response.classes, len(response.doses), len(windows)), np.nan)
         days: dict[tuple[int, int], tuple[int, ...]] = {}
+        by_open_days: dict[bytes, list[tuple[int, tuple[int, ...], Floats]]] = {}  # most windows are open on the same
         for w, (start, end) in enumerate(windows):
-            open_days = np.flatnonzero(mask[:, start:end].all(axis=1))
-            for d, needed in self._doses:
-                if chosen := best_weekdays(weekday, open_days, needed):
-                    days[d, w] = chosen
-                    shares = weekday_shares(float(response.doses[d]), chosen)
-                    slots[:, d, w] = response.window[0][:, w] * (by_weekday @ shares)
+            is_open = mask[:, start:end].all(axis=1)
+            if (key := is_open.tobytes()) not in by_open_days:
+                open_days = np.flatnonzero(is_open)
+                by_open_days[key] = [
+                    (d, chosen, by_weekday @ weekday_shares(float(response.doses[d]), chosen))
+                    for d, needed in self._doses
+                    if (chosen := best_weekdays(weekday, open_days, needed))
+                ]
+            for d, chosen, effect in by_open_days[key]:
+                days[d, w] = chosen
+                slots[:, d, w] = response.window[0][:, w] * effect
         earned = np.einsum("k,kdw,kdc->dwc", rows, slots, self._earned, optimize=True)
         value = earned - np.einsum("k,kdc->dc", rows, self._paid)[:, None, :]
         return np.where(np.isnan(value), -np.inf, value), days
