@@ -1,6 +1,5 @@
 """One run of a plan: create the source, load, execute, render. The manifest records each step."""
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -200,11 +199,6 @@ class Attempt:
         for notebook in self._run_notebooks:
             if segment_by := self._plan.values[notebook.name].get("segment_by"):
                 segmentation.check_segment_by(segment_by, columns, loaded.settings.segments.response)
-
-    def import_modules(self) -> contextlib.AbstractContextManager[execute.ForkServer | None]:
-        """Import in the background what the notebooks import; pass the context to `execute`."""
-        notebooks = [notebook.file for notebook in self._run_notebooks]
-        return execute.start_server(notebooks, self._root, self._options.jobs)
 
     def execute(
         self,

@@ -64,10 +64,16 @@ class _Section:
     cells: list[NotebookNode] = dataclasses.field(default_factory=list)
 
 
+def _read(path: Path) -> NotebookNode:
+    """The notebook as papermill has written it: `nbformat.read` would validate it again, which takes longer."""
+    notebook: NotebookNode = nbformat.v4.reads(path.read_text(encoding="utf-8"))
+    return notebook
+
+
 def page_question(path: Path, stage: str) -> str:
     """Return the question that the page of a notebook answers: its heading, else the name of its stage."""
     opening = _Section("opening", "")
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in _read(path).cells:
         if cell.cell_type == "markdown":
             for heading, text in _split_at_headings(cell.source):
                 if heading:
@@ -85,7 +91,7 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         show_code: whether the page contains the code (folded).
         questions: notebook → question of each page of the run, in their order.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = _read(path)
     opening, sections = _arrange(notebook, path.stem)
     question = questions[path.stem]
     parameters = _parameters_table(notebook, manifest["parameters"].get(path.stem, {}))

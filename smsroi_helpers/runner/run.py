@@ -9,7 +9,7 @@ from typing import Any
 
 from smsroi_helpers import locale, source
 from smsroi_helpers.errors import DataError, Interrupted, SmsroiError, StorageError
-from smsroi_helpers.runner import answered, publish
+from smsroi_helpers.runner import answered, execute, publish
 from smsroi_helpers.runner.alerts import new_alerts
 from smsroi_helpers.runner.attempt import Attempt
 from smsroi_helpers.runner.execute import Progress
@@ -105,10 +105,13 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
     began = time.monotonic()
     root = source.project_root()
     basis = answered.basis_of(root, file)
-    plan = plan_run(file, root=root, only=options.only, start_from=options.start_from, overrides=options.overrides)
-    locale.use_language(plan.run_wide("language", "en"))
-    summary["report"] = plan.report
-    with publish.open_report(root, plan.report) as folder:
+    with contextlib.ExitStack() as stack:
+        # Before the plan: reading that imports what the notebooks import, which the server does meanwhile.
+        server = stack.enter_context(execute.start_server(_notebook_files(root, options.only), root, options.jobs))
+        plan = plan_run(file, root=root, only=options.only, start_from=options.start_from, overrides=options.overrides)
+        locale.use_language(plan.run_wide("language", "en"))
+        summary["report"] = plan.report
+        folder = stack.enter_context(publish.open_report(root, plan.report))
         attempt = Attempt(root, plan, options, folder)
         attempt.make_source()
         if not options.force and (index := attempt.unchanged_before_loading()):
@@ -120,16 +123,17 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
         manifest = attempt.first_manifest(run)
         try:
             folder.write_manifest(staging, manifest)
-            with attempt.import_modules() as server:
-                loaded = attempt.load(staging, manifest)
-                if not options.force and (index := attempt.unchanged(manifest["as_of"])):
-                    attempt.keep(staging)
-                    folder.discard(staging)
-                    attempt.note_answer(basis)
-                    summary |= _found(index, root)
-                    return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
-                deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
-                attempt.execute(staging, manifest, loaded, server, progress, deadline)
+            loaded = attempt.load(staging, manifest)
+            if not options.force and (index := attempt.unchanged(manifest["as_of"])):
+                attempt.keep(staging)
+                folder.discard(staging)
+                attempt.note_answer(basis)
+                summary |= _found(index, root)
+                return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
+            deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
+            attempt.execute(staging, manifest, loaded, server, progress, deadline)
+            if server:
+                server.close()
             attempt.render(staging, manifest)
             with signals.deferred():
                 attempt.keep(staging)
@@ -151,6 +155,12 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
             summary |= {"path": failed.relative_to(root).as_posix()}
             raise type(failure)(f"{failure} (see {summary['path']})") from error
         return Published(index, unchanged=False, new_alerts=summary["new_alerts"])
+
+
+def _notebook_files(root: Path, only: Sequence[str]) -> list[Path]:
+    """The notebooks that probably run: all, or those of the stages named."""
+    files = sorted((root / "notebooks").glob("*.ipynb"))
+    return [file for file in files if not only or {file.stem, file.stem.partition("_")[2]} & set(only)]
 
 
 def _found(index: Path, root: Path) -> dict[str, Any]:
