@@ -21,6 +21,7 @@ References:
     Besag & Clifford (1989), Generalized Monte Carlo significance tests, Biometrika 76(4).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,9 @@ from smsroi_helpers.statistics import Floats
 __all__ = [
     "FEWEST_CUSTOMERS",
     "ClusterTest",
+    "from_text",
     "run_cluster_test",
+    "to_text",
 ]
 
 CLUSTER_COUNTS = (2, 3, 4, 5)
@@ -154,6 +157,19 @@ def run_cluster_test(
         }
     )
     return ClusterTest(table, ks[at], p_value, accepted, len(rows), draws, first_eigenvalue)
+
+
+def to_text(tested: ClusterTest) -> str:
+    """A test as JSON, for `from_text`."""
+    table = {name: {"type": str(column.dtype), "values": column.tolist()} for name, column in tested.table.items()}
+    return json.dumps({**vars(tested), "table": table})
+
+
+def from_text(text: str) -> ClusterTest:
+    """The test that `to_text` wrote."""
+    read = json.loads(text)
+    table = {name: pd.Series(column["values"], dtype=column["type"]) for name, column in read["table"].items()}
+    return ClusterTest(**{**read, "table": pd.DataFrame(table)})
 
 
 def _no_test(customers: int, first_eigenvalue: float = float("nan")) -> ClusterTest:

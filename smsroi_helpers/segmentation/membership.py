@@ -18,7 +18,7 @@ import numpy as np
 from smsroi_helpers import contract, measures
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.measures import left_join_columns
-from smsroi_helpers.segmentation.cluster_test import ClusterTest, run_cluster_test
+from smsroi_helpers.segmentation.cluster_test import ClusterTest, from_text, run_cluster_test, to_text
 from smsroi_helpers.segmentation.clusters import (
     UNKNOWN,
     Clusters,
@@ -145,7 +145,11 @@ def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None,
 def _find_clusters(shop: Shop, pause: int) -> tuple[ClusterTest, Clusters | None, Sample]:
     sample = take_sample(shop, pause, attributes=attribute_columns(shop))
     smallest = shop.settings.segments.smallest_cluster_share
-    tested = run_cluster_test(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
+
+    def test() -> str:
+        return to_text(run_cluster_test(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest))
+
+    tested = from_text(shop.recall(f"segmentation-clusters-{pause}", test))
     return tested, fit_clusters(sample, tested.k, shop.seed) if tested.accepted else None, sample
 
 

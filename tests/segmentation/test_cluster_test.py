@@ -87,6 +87,17 @@ class TestOnePopulation:
         said = wording.cluster_test_sentence(membership.Grouping(cutoffs.Cuts(1, 2), tested, None, None))
         assert "too weakly related" in said
 
+    @pytest.mark.parametrize("customers", [300, 40])
+    def test_a_test_is_the_same_after_it_was_written_and_read(self, customers):
+        """Also where there was nothing to look for: its table is empty, and its eigenvalue no number."""
+        numbers = np.random.default_rng(5).multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], customers)
+        tested = cluster_test.run_cluster_test(sample_of(numbers), np.random.default_rng(1), draws=3)
+        read = cluster_test.from_text(cluster_test.to_text(tested))
+        pd.testing.assert_frame_equal(read.table, tested.table, check_exact=True)
+        assert len(tested.table) == (4 if customers == 300 else 0)
+        rest = [{name: value for name, value in vars(one).items() if name != "table"} for one in (read, tested)]
+        assert rest[0] == pytest.approx(rest[1], abs=0, nan_ok=True)
+
     def test_too_few_customers_get_a_sentence(self):
         tested = cluster_test.run_cluster_test(sample_of(np.ones((50, 3))), np.random.default_rng(1))
         assert not tested.accepted
