@@ -2,11 +2,11 @@
 
 A list is a CSV file for spreadsheets with the columns customer_id, action, reason and value (money; empty where it is
 not known, as the note beside the link says). Its rows come from the run's tables through the engine. Lists of texts
-have nobody who is not subscribed on the last day, whom texts do not reach, or whom a running experiment or the send
-plan leaves without texts. As a customer can be on several of them, their column follow says which list decides about
-the customer's texts. The list of the most valuable, for service, has everybody, and says in its column may_be_texted
-whom texts may go to. The send plan's own list has one row per customer; `smsroi list` writes it for a gateway, one row
-per text, with the opt-outs until then.
+have nobody who is not subscribed on the last day, whom texts do not reach, whose texts a running experiment sets, or
+whom the send plan leaves without texts. As a customer can be on several of them, their column follow says which list
+decides about the customer's texts. The list of the most valuable, for service, has everybody, and says in its column
+may_be_texted whom lists of texts may have. The send plan's own list has one row per customer; `smsroi list` writes it
+for a gateway, one row per text, with the opt-outs until then.
 """
 
 import tempfile

@@ -193,26 +193,38 @@ def left_out_words(*, plan: bool) -> str:
     """Whom a list of texts leaves out."""
     reached = _("Subscribers only, without those whose texts were never delivered.")
     if plan:
-        return joined(reached, _("Whom a running experiment or the send plan leaves without texts is left out, too."))
-    return joined(reached, _("Whom a running experiment leaves without texts is left out, too."))
+        return joined(
+            reached,
+            _(
+                "Customers in a running test of hours or frequencies are left out, and those whom an experiment or the"
+                " send plan leaves without texts."
+            ),
+        )
+    return joined(
+        reached,
+        _(
+            "Customers in a running test of hours or frequencies are left out, and those whom an experiment leaves"
+            " without texts."
+        ),
+    )
 
 
 def service_words(without: int | None) -> str:
-    """Of the list of the most valuable: what is done for them, and how many of them may not be texted.
+    """Of the list of the most valuable: what is done for them, and how many of them no list of texts may have.
 
     Args:
-        without: customers who may not be texted; None where no page of the run says.
+        without: customers whom no list of texts may have; None where no page of the run says.
     """
     what = _("For better service; a high value does not show that more texts pay.")
     if without is None:
         return joined(what, _("Not all of them may be texted; no page of this run says who."))
     if not without:
         return joined(what, _("All of them may be texted."))
-    may_not = _(
-        "{n} of them may not be texted (column may_be_texted): they have not subscribed, no text reaches them, or a"
-        " running experiment or the send plan leaves them without texts."
+    on_none = _(
+        "{n} of them are on no list of texts (column may_be_texted): they have not subscribed, no text reaches them, a"
+        " running test sets their texts, or an experiment or the send plan leaves them without texts."
     ).format(n=_few(without))
-    return joined(what, may_not)
+    return joined(what, on_none)
 
 
 def _few(n: int) -> str:
@@ -223,7 +235,7 @@ def _few(n: int) -> str:
 
 
 def follow_words(which: str) -> str:
-    """What the column follow says of a customer: `this`, a list, or of no list `today` (texts go on), `none`."""
+    """What the column follow says of a customer: `this`, a list, or of no list `today` (texts go on) or `none`."""
     return {
         "this": _("this list"),
         "send_plan": _("the send plan’s list"),
@@ -232,7 +244,7 @@ def follow_words(which: str) -> str:
         "timing": _("the list of hours"),
         "frequency": _("the list of texts per week"),
         "today": _("texts as today"),
-        "none": _("no texts"),
+        "none": _("no list of texts"),
     }[which]
 
 

@@ -72,6 +72,11 @@ class SendPlan:
         """In the plan's audience, whatever their role."""
         return int(self.chosen.today.customers.sum())
 
+    def in_role(self, role: str) -> int:
+        """Customers of the audience in a role, counted; whom the plan decides for are in the role `plan`."""
+        counted = self.assigned.group_by("role").aggregate(n=self.assigned.count()).order_by("role")
+        return int(self.shop.count(counted).set_index("role")["n"].get(role, 0))
+
     @property
     def left_out(self) -> pd.DataFrame:
         """reason, customers: with those in the plan, everybody known."""

@@ -128,10 +128,10 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
             caveat=caveat,
             next_test=_(
-                "The plan’s exploring share: for about {n} of its customers hours, weekdays, frequencies and texts are"
+                "The plan’s exploring share: for {n} of its customers hours, weekdays, frequencies and texts are"
                 " drawn at random together, so the coming weeks test all of these at once."
-            ).format(n=number(plan.roles.probability("explore") * plan.customers))
-            if plan.roles.probability("explore") > 0 else "",
+            ).format(n=number(plan.in_role("explore")))
+            if plan.in_role("explore") else "",
         )
     ]  # fmt: skip
 

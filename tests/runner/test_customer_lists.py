@@ -206,8 +206,8 @@ def test_who_may_not_be_texted_is_on_no_list_of_texts(tmp_path, stage, table, co
     found = link(lists, tmp_path, decided(stage))
     assert found["label"] == "Customer list (CSV; customers: 2)"
     assert found["note"].endswith(
-        "Subscribers only, without those whose texts were never delivered. Whom a running experiment leaves without"
-        " texts is left out, too."
+        "Subscribers only, without those whose texts were never delivered. Customers in a running test of hours or"
+        " frequencies are left out, and those whom an experiment leaves without texts."
     )
 
 
@@ -222,13 +222,13 @@ def test_the_most_valuable_are_listed_with_or_without_texts_and_the_list_says_wh
     lists = lists_of(tmp_path, decided("send_plan"), decided("win_back"), decided("cltv"))
     rows = read(lists.written["cltv"])
     assert [tuple(row.values())[-2:] for row in rows] == [
-        ("yes", "the send plan’s list"), ("no", "no texts"), ("no", "no texts"), ("yes", "the win-back list"),
-        ("yes", "texts as today"), *[("no", "no texts")] * 7,
+        ("yes", "the send plan’s list"), ("no", "no list of texts"), ("no", "no list of texts"),
+        ("yes", "the win-back list"), ("yes", "texts as today"), *[("no", "no list of texts")] * 7,
     ]  # fmt: skip
     assert {row["action"] for row in rows} == {"Give better service first; texts as column follow says"}
     shown = link(lists, tmp_path, decided("cltv"))
     assert shown["note"].startswith("For better service; a high value does not show that more texts pay.")
-    assert "<10 of them may not be texted (column may_be_texted)" in shown["note"]
+    assert "<10 of them are on no list of texts (column may_be_texted)" in shown["note"]
     assert shown["shared"]
 
 
@@ -440,7 +440,7 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
     assert "Do not use it beside the send plan’s list: for all of these" in lists.written["timing"].note
     assert "use it for the <10 customers" in lists.written["win_back"].note
     for name in ("timing", "win_back", "retention"):
-        assert lists.written[name].note.endswith("or the send plan leaves without texts is left out, too.")
+        assert lists.written[name].note.endswith("whom an experiment or the send plan leaves without texts.")
     assert "holds out or gives no text are on no list of texts" in lists.together
     assert "first of these lists decides: the win-back list; the churn list" in lists.together
     assert "Use the send plan’s list alone for the customers on it" in lists.together
