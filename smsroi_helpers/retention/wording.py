@@ -271,11 +271,19 @@ def _needed_words(plan: WinBackPlan) -> str:
     """How many customers the test needs, how many there are, and what that means."""
     words = _(
         "A test that detects {difference} percentage points more needs {needed} customers, half of them without texts;"
-        " {have} are inactive and subscribed."
+        " {have} are inactive and may be texted."
     ).format(
         difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
         have=number(plan.inactive),
     )  # fmt: skip
+    if plan.out_of_reach:
+        words = joined(
+            words,
+            _(
+                "Another {n} are inactive and subscribed, but on no list: no text ever reached them, or a running test"
+                " sets their texts."
+            ).format(n=number(plan.out_of_reach) if plan.out_of_reach >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}"),
+        )
     if plan.enough or not plan.inactive:
         return words
     words = joined(

@@ -174,6 +174,8 @@ def _choose(
         rows = rows.anti_join(standing.filter(~standing.texted), "customer_id")
     follow = _follow(name, rows, standing, before, words.follow_words("this"))
     rows = rows.mutate(follow=follow)
+    if found.answer is not None and (total := rows.value.sum().to_pyarrow().as_py()) is not None:
+        notes.insert(1, words.sum_words(name, tables.currency, float(total), found.answer))
     if standing is not None and tables.advised:
         notes.insert(0, words.beside_words(count(rows.filter(rows.follow == words.follow_words("this")))))
     if allowed is not None or standing is not None or name == _WIN_BACK:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smsroi_helpers.locale import _, joined, listed, number, percent
+from smsroi_helpers.locale import _, joined, listed, money, money_range, number, percent, rounded_digits
 from smsroi_helpers.pages import FEWEST_SHOWN
 from smsroi_helpers.runner.frame import day_words
 
@@ -24,6 +24,7 @@ __all__ = [
     "no_plan_words",
     "plan_words",
     "service_words",
+    "sum_words",
     "together_words",
     "value_at_risk",
     "value_to_be_tested",
@@ -100,6 +101,36 @@ def value_at_risk(currency: str, weeks: Any, *, known: bool) -> str:
         " having left (forecast)."
     )
     return _value(currency, said.format(n=_weeks(weeks)))
+
+
+def sum_words(name: str, currency: str, total: float, answer: tuple[float, float, float]) -> str:
+    """Why the values of a list do not add up to the amount of its answer; empty where they do, as it is shown.
+
+    Args:
+        name: of the list.
+        currency: of the source; empty if not known.
+        total: of the column value.
+        answer: its amount, with limits.
+    """
+    digits = rounded_digits(*answer[1:])
+    if abs(total - answer[0]) <= 0.5 * 10.0**-digits:
+        return ""
+    shown = money_range(*answer, currency, digits)[0] if currency else number(round(answer[0], digits), max(digits, 0))
+    why = {
+        "timing": _(
+            "The values add up to {total}; the answer’s {amount} is for all of today’s texts, those of customers"
+            " included who keep today’s hours or are not on the list."
+        ),
+        "frequency": _(
+            "The values add up to {total} a week; the answer’s {amount} is for all its subscribers, those included who"
+            " are not on the list."
+        ),
+        "win_back": _(
+            "The values add up to {total}; the answer’s {amount} is of the customers of the test, not of this list."
+        ),
+    }
+    whole = money(total, currency, 0) if currency else number(total, 0)
+    return why[name].format(total=whole, amount=shown)
 
 
 def mailing_value(currency: str, *, known: bool) -> str:

@@ -175,6 +175,37 @@ def test_the_hour_of_each_customer_and_who_keeps_theirs(tmp_path):
     assert link(lists, tmp_path, row | {"question": "On which weekday should a text go out?"}) is None
 
 
+@pytest.mark.parametrize(("listed", "words"), [
+    (100, ""),
+    (86, "The values add up to $2,150; the answer’s $2,500 is for all of today’s texts"),
+])  # fmt: skip
+def test_where_values_of_hours_do_not_add_up_to_the_answer_the_note_says_why(tmp_path, listed, words):
+    """2,500 over 100 customers is 25 each."""
+    save_hours(
+        tmp_path, customer_id=[f"c{n:03}" for n in range(100)], outcome=["do"] * listed + ["dont"] * (100 - listed)
+    )
+    money = {"unit": "money_per_week", "customers": 100, "cash_weeks": 12.0}
+    row = decided("timing", cash=2_500.0, cash_low=500.0, cash_high=6_900.0, **money)
+    note = lists_of(tmp_path, row).written["timing"].note
+    assert ("The values add up" in note) == bool(words)
+    assert words in note
+
+
+def test_where_values_of_texts_a_week_and_of_win_back_do_not_add_up_the_note_says_why(tmp_path):
+    save(tmp_path, "may_be_texted/04_frequency", customer_id=["a", "b"], rfm_group=["gold", "lost"])
+    often = decided("frequency", unit="money_per_week", value=300.0, low=100.0, high=500.0, customers=3)
+    assert (
+        "The values add up to $200 a week; the answer’s $300 is for all its subscribers"
+        in lists_of(tmp_path, often).written["frequency"].note
+    )
+    save(tmp_path, "win_back_customers", customer_id=["a", "b", "c"], rfm_group=["lost"] * 3, silent_weeks=[60.0] * 3)
+    back = decided("win_back", unit="money", value=50.0, low=20.0, high=80.0, customers=5, cash_weeks=17.0)
+    assert (
+        "The values add up to $30; the answer’s $50 is of the customers of the test, not of this list."
+        in lists_of(tmp_path, back).written["win_back"].note
+    )
+
+
 def test_how_many_move_and_how_many_keep_their_hours_is_said(tmp_path):
     n = 40
     save_hours(tmp_path, customer_id=[f"c{i:02}" for i in range(n)], outcome=["do"] * 28 + ["dont"] * 12,
