@@ -7,7 +7,7 @@ import numpy as np
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
 from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
-from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.pages import experiment_words, sentence_case
 
 __all__ = [
@@ -148,15 +148,31 @@ def amount_caveat(check: ModelCheck, currency: str) -> str:
         return ""
     if check.model != "holdout":
         return joined(_found_words(check, currency), _("This amount rests on the weeks before, too."))
-    words = _("In the newest months texts bring less than before: {change}. This amount rests on the months before,"
-        " too, so it can be too high.") if check.change < 0 else _(
-        "In the newest months texts bring more than before: {change}. This amount rests on the months before, too, so"
-        " it can be too low.")  # fmt: skip
-    return words.format(change=change_words(check, currency))
+    words = (
+        _(
+            "In the newest months{dates} texts bring less than before: {change}. This amount rests on the months"
+            " before, too, so it can be too high."
+        )
+        if check.change < 0
+        else _(
+            "In the newest months{dates} texts bring more than before: {change}. This amount rests on the months"
+            " before, too, so it can be too low."
+        )
+    )
+    return words.format(dates=_dates(check), change=change_words(check, currency))
+
+
+def _dates(check: ModelCheck) -> str:
+    """The days of what is new in brackets, after a name; empty where they are not known."""
+    if check.first is None or check.last is None:
+        return ""
+    return _(" ({first} to {last})").format(first=day(check.first), last=day(check.last))
 
 
 def _found_words(check: ModelCheck, currency: str) -> str:
-    return _("{model}: {change}.").format(model=model_words(check.model), change=change_words(check, currency))
+    return _("{model}{dates}: {change}.").format(
+        model=model_words(check.model), dates=_dates(check), change=change_words(check, currency)
+    )
 
 
 def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Decision]:

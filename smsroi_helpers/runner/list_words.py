@@ -253,7 +253,7 @@ def service_words(without: int | None) -> str:
         return joined(what, _("All of them may be texted."))
     on_none = _(
         "{n} of them are on no list of texts (column may_be_texted): they have not subscribed, no text reaches them, a"
-        " running test sets their texts, or an experiment or the send plan leaves them without texts."
+        " running experiment decides about their texts, or the send plan leaves them without."
     ).format(n=_few(without))
     return joined(what, on_none)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import pages
-from smsroi_helpers.locale import _, joined, money, number, percent
-from smsroi_helpers.pages import Html, arm_name, compact_words, note, segment_name, stacked, table
+from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
+from smsroi_helpers.pages import Html, arm_name, compact_words, experiment_name, note, segment_name, stacked, table
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -57,10 +57,15 @@ def tests_note(plan: SendPlan) -> Html:
     """What the response model was learned from."""
     evidence = plan.evidence
     words = _(
-        "Learned from {tests} valid tests: {doses} frequencies, {windows} windows of hours and {texts} texts were tried"
-        " at random."
+        "Learned from {tests} valid tests ({names}): {doses} frequencies, {windows} windows of hours and {texts} texts"
+        " were tried at random."
     ).format(
-        tests=number(len(evidence.tests)), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
+        tests=number(len(evidence.tests)), names=listed(
+            _("{test}, {first} to {last}").format(
+                test=experiment_name(test.name), first=day(test.started), last=day(test.last)
+            )
+            for test in evidence.tests
+        ), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
         texts=number(len(evidence.creatives)),
     )  # fmt: skip
     days = plan.chosen.cells.credit_days

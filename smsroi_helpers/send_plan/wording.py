@@ -3,7 +3,7 @@
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent
+from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent, rounded_digits
 from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, experiment_name, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
@@ -13,6 +13,7 @@ from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor
 from smsroi_helpers.send_plan.reconcile import reconcile
+from smsroi_helpers.send_plan.text_choice import TextChoice
 from smsroi_helpers.send_plan.valuation import Estimate
 from smsroi_helpers.timing import weekdays_words
 
@@ -281,7 +282,13 @@ def _unsettled_words(plan: SendPlan, currency: str) -> str:
     return _(
         "Which text is best is not settled; the plan has to send one. By its model another text would bring at most"
         " {most} more per customer in the long run."
-    ).format(most=money(found.most_lost, currency))
+    ).format(most=_most_lost(found, currency))
+
+
+def _most_lost(found: TextChoice, currency: str) -> str:
+    """The highest upper limit, rounded by the width of its interval."""
+    best = found.others[0].gain
+    return money(found.most_lost, currency, max(rounded_digits(best.low, best.high), 0))
 
 
 def text_words(plan: SendPlan, currency: str) -> str:
@@ -303,7 +310,7 @@ def text_words(plan: SendPlan, currency: str) -> str:
     as_good = _("May be as good (95% intervals, all texts compared at once): {texts}.").format(
         texts=enumerated(_("“{text}”").format(text=arm_name(each.text)) for each in found.as_good)
     )
-    price = _("So a wrong choice costs at most {most} per customer.").format(most=money(found.most_lost, currency))
+    price = _("So a wrong choice costs at most {most} per customer.").format(most=_most_lost(found, currency))
     return joined(why, as_good, other, price)
 
 
