@@ -134,7 +134,7 @@ def warning_words(check: ModelCheck, currency: str) -> str:
     """
     if check.outcome != "moved":
         return ""
-    return joined(_found_words(check, currency), advice_words(check))
+    return joined(_found_words(check, currency), advice_words(check), _newest_words(check))
 
 
 def amount_caveat(check: ModelCheck, currency: str) -> str:
@@ -148,31 +148,22 @@ def amount_caveat(check: ModelCheck, currency: str) -> str:
         return ""
     if check.model != "holdout":
         return joined(_found_words(check, currency), _("This amount rests on the weeks before, too."))
-    words = (
-        _(
-            "In the newest months{dates} texts bring less than before: {change}. This amount rests on the months"
-            " before, too, so it can be too high."
-        )
-        if check.change < 0
-        else _(
-            "In the newest months{dates} texts bring more than before: {change}. This amount rests on the months"
-            " before, too, so it can be too low."
-        )
-    )
-    return words.format(dates=_dates(check), change=change_words(check, currency))
+    words = _("In the newest months texts bring less than before: {change}. This amount rests on the months before,"
+        " too, so it can be too high.") if check.change < 0 else _(
+        "In the newest months texts bring more than before: {change}. This amount rests on the months before, too, so"
+        " it can be too low.")  # fmt: skip
+    return joined(words.format(change=change_words(check, currency)), _newest_words(check))
 
 
-def _dates(check: ModelCheck) -> str:
-    """The days of what is new in brackets, after a name; empty where they are not known."""
-    if check.first is None or check.last is None:
+def _newest_words(check: ModelCheck) -> str:
+    """Which months a holdout's newest months are; empty for other models."""
+    if check.model != "holdout" or check.first is None or check.last is None:
         return ""
-    return _(" ({first} to {last})").format(first=day(check.first), last=day(check.last))
+    return _("Newest months: {first} to {last}.").format(first=day(check.first), last=day(check.last))
 
 
 def _found_words(check: ModelCheck, currency: str) -> str:
-    return _("{model}{dates}: {change}.").format(
-        model=model_words(check.model), dates=_dates(check), change=change_words(check, currency)
-    )
+    return _("{model}: {change}.").format(model=model_words(check.model), change=change_words(check, currency))
 
 
 def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Decision]:
