@@ -150,10 +150,10 @@ def _by_segment(tables: Tables, own: Decisions) -> Listed | None:
             reason=ibis.literal(segment_name("all")),
             value=_literal(_mean(whole), 4),
         )
-        known = _mean(whole) is not None
+        has_value = _mean(whole) is not None
         return Listed(
-            everybody, (words.frequency_value(tables.currency, known=known),),
-            answer=_amount([whole], _LONG_RUN) if known else None,
+            everybody, (words.frequency_value(tables.currency, known=has_value),),
+            answer=_amount([whole], _LONG_RUN) if has_value else None,
         )  # fmt: skip
     found = _members(tables, stage, [str(row["segment"]) for row in decided]) if decided else None
     if found is None:
