@@ -7,7 +7,7 @@ import numpy as np
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
 from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
-from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.pages import experiment_words, sentence_case
 
 __all__ = [
@@ -134,7 +134,7 @@ def warning_words(check: ModelCheck, currency: str) -> str:
     """
     if check.outcome != "moved":
         return ""
-    return joined(_found_words(check, currency), advice_words(check))
+    return joined(_found_words(check, currency), advice_words(check), _newest_words(check))
 
 
 def amount_caveat(check: ModelCheck, currency: str) -> str:
@@ -152,7 +152,14 @@ def amount_caveat(check: ModelCheck, currency: str) -> str:
         " too, so it can be too high.") if check.change < 0 else _(
         "In the newest months texts bring more than before: {change}. This amount rests on the months before, too, so"
         " it can be too low.")  # fmt: skip
-    return words.format(change=change_words(check, currency))
+    return joined(words.format(change=change_words(check, currency)), _newest_words(check))
+
+
+def _newest_words(check: ModelCheck) -> str:
+    """Which months a holdout's newest months are; empty for other models."""
+    if check.model != "holdout" or check.first is None or check.last is None:
+        return ""
+    return _("Newest months: {first} to {last}.").format(first=day(check.first), last=day(check.last))
 
 
 def _found_words(check: ModelCheck, currency: str) -> str:

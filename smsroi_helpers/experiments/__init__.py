@@ -3,7 +3,7 @@
 from smsroi_helpers.experiments.checked import (
     check_experiments,
     find_valid_tests,
-    left_without_texts,
+    texts_set_by_tests,
     who_may_be_texted,
 )
 from smsroi_helpers.experiments.click_value import (
@@ -83,11 +83,11 @@ __all__ = [
     "find_subscriber_value",
     "find_valid_tests",
     "label_when_assigned",
-    "left_without_texts",
     "list_experiments",
     "locate_split",
     "moments_of",
     "price_clicks",
     "replicate_click_value",
+    "texts_set_by_tests",
     "who_may_be_texted",
 ]

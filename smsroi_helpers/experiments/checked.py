@@ -13,8 +13,10 @@ from smsroi_helpers.experiments.registry import Experiment, count_outcomes, list
 from smsroi_helpers.experiments.validity import Validity, arms_without_messages, check, check_overlaps
 from smsroi_helpers.source import Shop
 
-__all__ = ["check_experiments", "find_valid_tests", "left_without_texts", "who_may_be_texted"]
+__all__ = ["check_experiments", "find_valid_tests", "texts_set_by_tests", "who_may_be_texted"]
 
+_SETTING = ("frequency", "timing")
+"""Kinds of experiments all of whose arms say how often, or at which hours, their customers are texted."""
 _CHECKED: "weakref.WeakKeyDictionary[Shop, tuple[tuple[Experiment, Validity], ...]]" = weakref.WeakKeyDictionary()
 
 
@@ -49,24 +51,27 @@ def find_valid_tests(shop: Shop, *tables: str) -> list[Experiment]:
     return [one for one, validity in _every(shop, *tables) if not validity.broken and not one.clustered]
 
 
-def left_without_texts(shop: Shop) -> ir.Table | None:
-    """customer_id of everybody whom a running experiment leaves without texts; None where there is no such arm.
+def texts_set_by_tests(shop: Shop) -> ir.Table | None:
+    """customer_id of everybody whose texts a running experiment sets; None where there is none.
 
-    An experiment that is not valid so far is respected too: nobody has decided yet that it has ended.
+    That is everybody in a test of frequencies or hours, whatever the arm, and whom an experiment leaves without texts.
+    The texted arm of a holdout is texted like everybody else, and a test of texts sets neither hour nor frequency. An
+    experiment that is not valid so far is respected too: nobody has decided yet that it has ended.
     """
-    parts = [
-        shop.assignments.filter(shop.assignments.experiment_id == one.name, shop.assignments.arm.isin(list(without)))
+    arms = {
+        one.name: one.arms if one.kind in _SETTING else arms_without_messages(one)
         for one, _validity in _every(shop)
-        if one.state == "running" and (without := arms_without_messages(one))
-    ]
-    if not parts:
+        if one.state == "running"
+    }
+    rows = shop.assignments if any(arms.values()) else None
+    if rows is None:
         return None
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return rows.select("customer_id").distinct()
+    chosen = [(rows.experiment_id == name) & rows.arm.isin(list(own)) for name, own in arms.items() if own]
+    return rows.filter(ibis.or_(*chosen)).select("customer_id").distinct()
 
 
 def who_may_be_texted(shop: Shop, people: ir.Table, channel: str = "") -> ir.Table:
-    """customer_id of those subscribed when the log ends whom texts reach, and no running experiment leaves without.
+    """customer_id of those subscribed when the log ends whom texts reach, and whose texts no running experiment sets.
 
     Args:
         shop: the company.
@@ -79,8 +84,8 @@ def who_may_be_texted(shop: Shop, people: ir.Table, channel: str = "") -> ir.Tab
     rows = measures.subscribed(shop, ibis.literal(shop.end), people)
     if shop.has("messages"):
         rows = rows.anti_join(measures.never_reached(shop, measures.choose_channel(shop, channel)), "customer_id")
-    alone = left_without_texts(shop)
-    return rows if alone is None else rows.anti_join(alone, "customer_id")
+    tested = texts_set_by_tests(shop)
+    return rows if tested is None else rows.anti_join(tested, "customer_id")
 
 
 def _every(shop: Shop, *tables: str) -> list[tuple[Experiment, Validity]]:

@@ -49,7 +49,7 @@ class WinBackPlan:
     weeks: int
     texts: int
     inactive: int
-    """Customers dormant or lost on the last day observed who may be texted."""
+    """Customers dormant or lost on the last day observed who may be texted (see `who_may_be_texted`)."""
     entered: int
     """Of these, who were not dormant or lost when the weeks just behind began."""
     since: dt.date
@@ -74,6 +74,8 @@ class WinBackPlan:
     """The increase that the test detects with 80 % power."""
     customers: float
     """That the test needs in both arms together; NaN where nobody returned."""
+    out_of_reach: int = 0
+    """Subscribers dormant or lost on the last day beside `inactive`: no text reached them, or a test sets theirs."""
 
     @property
     def enough(self) -> bool:
@@ -140,12 +142,14 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
     first, then = shop.loaded.tables["orders"].first, shop.as_of - dt.timedelta(weeks=WEEKS)
     if first is None or dt.date.fromisoformat(first) > then - dt.timedelta(weeks=2 * WEEKS):
         return None
-    now, before = (
+    subscribed, before = (
         _inactive(shop, cuts, day, shop.end - dt.timedelta(days=(shop.as_of - day).days)) for day in (shop.as_of, then)
     )
+    now = subscribed.semi_join(who_may_be_texted(shop, known_people(shop), channel), "customer_id")
     known = now.anti_join(before, "customer_id")
     sizes = shop.count(ibis.union(
         now.aggregate(what=ibis.literal("inactive"), n=now.count()),
+        subscribed.aggregate(what=ibis.literal("subscribed"), n=subscribed.count()),
         known.aggregate(what=ibis.literal("entered"), n=known.count()),
     )).set_index("what")["n"]  # fmt: skip
     counted = _count_returned(shop, before, then, channel)
@@ -159,6 +163,7 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
     return WinBackPlan(
         WEEKS, TEXTS, int(sizes["inactive"]), int(sizes["entered"]), then + dt.timedelta(days=1), shop.as_of, watched,
         share, untexted, without, profit, cost, break_even, difference, customers,
+        int(sizes["subscribed"] - sizes["inactive"]),
     )  # fmt: skip
 
 

@@ -271,16 +271,23 @@ def _needed_words(plan: WinBackPlan) -> str:
     """How many customers the test needs, how many there are, and what that means."""
     words = _(
         "A test that detects {difference} percentage points more needs {needed} customers, half of them without texts;"
-        " {have} are inactive and subscribed."
+        " {have} are inactive and may be texted."
     ).format(
         difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
         have=number(plan.inactive),
     )  # fmt: skip
+    others = ""
+    if plan.out_of_reach:
+        others = _(
+            "Another {n} are inactive and subscribed, but on no list: no text ever reached them, or a running"
+            " experiment decides about their texts."
+        ).format(n=number(plan.out_of_reach) if plan.out_of_reach >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}")
     if plan.enough or not plan.inactive:
-        return words
+        return joined(words, others)
     words = joined(
         words,
         _("They would show only {points} percentage points or more.").format(points=number(100 * plan.detectable, 1)),
+        others,
     )
     if plan.months > LONGEST_MONTHS:
         pooled = _("About {n} more become inactive a month, too few to reach that number within {months} months.")

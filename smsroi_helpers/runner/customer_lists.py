@@ -2,11 +2,11 @@
 
 A list is a CSV file for spreadsheets with the columns customer_id, action, reason and value (money; empty where it is
 not known, as the note beside the link says). Its rows come from the run's tables through the engine. Lists of texts
-have nobody who is not subscribed on the last day, whom texts do not reach, or whom a running experiment or the send
-plan leaves without texts. As a customer can be on several of them, their column follow says which list decides about
-the customer's texts. The list of the most valuable, for service, has everybody, and says in its column may_be_texted
-whom texts may go to. The send plan's own list has one row per customer; `smsroi list` writes it for a gateway, one row
-per text, with the opt-outs until then.
+have nobody who is not subscribed on the last day, whom texts do not reach, whose texts a running experiment sets, or
+whom the send plan leaves without texts. As a customer can be on several of them, their column follow says which list
+decides about the customer's texts. The list of the most valuable, for service, has everybody, and says in its column
+may_be_texted whom lists of texts may have. The send plan's own list has one row per customer; `smsroi list` writes it
+for a gateway, one row per text, with the opt-outs until then.
 """
 
 import tempfile
@@ -174,6 +174,8 @@ def _choose(
         rows = rows.anti_join(standing.filter(~standing.texted), "customer_id")
     follow = _follow(name, rows, standing, before, words.follow_words("this"))
     rows = rows.mutate(follow=follow)
+    if found.answer is not None and (total := rows.value.sum().to_pyarrow().as_py()) is not None:
+        notes.insert(1, words.sum_words(name, tables.currency, float(total), found.answer))
     if standing is not None and tables.advised:
         notes.insert(0, words.beside_words(count(rows.filter(rows.follow == words.follow_words("this")))))
     if allowed is not None or standing is not None or name == _WIN_BACK:

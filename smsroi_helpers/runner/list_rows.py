@@ -24,6 +24,8 @@ Decisions = Sequence[Mapping[str, Any]]
 
 _GROUPINGS = ("rfm_group", "cluster", "lifecycle_stage", "response_group")
 _EVERY_DAY = "0 1 2 3 4 5 6"
+_LONG_RUN, _CASH = ("value", "low", "high"), ("cash", "cash_low", "cash_high")
+"""The amount of a decision with its limits: its own, and its cash."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Listed:
     """Of the send plan's list."""
     more: tuple[str, ...] = ()
     """Its columns after customer_id, action, reason and value."""
+    answer: tuple[float, float, float] | None = None
+    """The amount of the answer with its limits, of which value has each customer's share; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,15 @@ def _mean(row: Mapping[str, Any], amount: str = "value") -> float | None:
     return float(money) / float(customers) if math.isfinite(float(money)) else None
 
 
+def _amount(rows: Sequence[Mapping[str, Any]], names: tuple[str, str, str]) -> tuple[float, float, float] | None:
+    """The sum of an amount of money with its limits over decisions; None where one is not known."""
+    found = [
+        tuple(float(value) if (value := row.get(name)) is not None else math.nan for name in names) for row in rows
+    ]
+    value, low, high = (sum(each[k] for each in found) for k in range(3))
+    return (value, low, high) if found and math.isfinite(value + low + high) else None
+
+
 def _members(tables: Tables, stage: str, names: Sequence[str]) -> tuple[ir.Table, str] | None:
     """The customers who may be texted with their segments, by a grouping that has some of these; None without one.
 
@@ -137,7 +150,11 @@ def _by_segment(tables: Tables, own: Decisions) -> Listed | None:
             reason=ibis.literal(segment_name("all")),
             value=_literal(_mean(whole), 4),
         )
-        return Listed(everybody, (words.frequency_value(tables.currency, known=_mean(whole) is not None),))
+        has_value = _mean(whole) is not None
+        return Listed(
+            everybody, (words.frequency_value(tables.currency, known=has_value),),
+            answer=_amount([whole], _LONG_RUN) if has_value else None,
+        )  # fmt: skip
     found = _members(tables, stage, [str(row["segment"]) for row in decided]) if decided else None
     if found is None:
         return None
@@ -154,7 +171,8 @@ def _by_segment(tables: Tables, own: Decisions) -> Listed | None:
         known = [(name, mean) for name, mean in means.items() if mean is not None]
         value = rows[column].cast("string").cases(*known) if known else ibis.null("float64")
         note = words.frequency_value(tables.currency, known=bool(known))
-        return Listed(rows.mutate(value=value.round(4)), (note,))
+        answer = _amount(decided, _LONG_RUN) if len(known) == len(decided) else None
+        return Listed(rows.mutate(value=value.round(4)), (note,), answer=answer)
     return _with_customer_value(tables, rows)
 
 
@@ -241,7 +259,10 @@ def _inactive(tables: Tables, own: Decisions) -> Listed | None:
         reason=_silent_words(_("Silent for {weeks} weeks"), table),
         value=_literal(value),
     )  # fmt: skip
-    return Listed(rows, (words.measured_value(tables.currency, own[0].get("cash_weeks"), known=value is not None),))
+    return Listed(
+        rows, (words.measured_value(tables.currency, own[0].get("cash_weeks"), known=value is not None),),
+        answer=_amount(own[:1], _LONG_RUN) if value is not None else None,
+    )  # fmt: skip
 
 
 def _send_hours(tables: Tables, own: Decisions) -> Listed | None:
@@ -285,7 +306,8 @@ def _send_hours(tables: Tables, own: Decisions) -> Listed | None:
     )  # fmt: skip
     weeks = next((row.get("cash_weeks") for row in own if row["outcome"] == "do"), None)
     known = bool(decided) or means.get("all") is not None
-    return Listed(rows, (words.hours_value(tables.currency, weeks, known=known),))
+    answer = _amount([by_segment["all"]], _CASH) if known and "all" in by_segment else None
+    return Listed(rows, (words.hours_value(tables.currency, weeks, known=known),), answer=answer)
 
 
 def _days_words(weekdays: ir.StringValue) -> ir.StringValue:

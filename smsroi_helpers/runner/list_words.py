@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smsroi_helpers.locale import _, joined, listed, number, percent
+from smsroi_helpers.locale import _, joined, listed, money, money_range, number, percent, rounded_digits
 from smsroi_helpers.pages import FEWEST_SHOWN
 from smsroi_helpers.runner.frame import day_words
 
@@ -24,6 +24,7 @@ __all__ = [
     "no_plan_words",
     "plan_words",
     "service_words",
+    "sum_words",
     "together_words",
     "value_at_risk",
     "value_to_be_tested",
@@ -100,6 +101,36 @@ def value_at_risk(currency: str, weeks: Any, *, known: bool) -> str:
         " having left (forecast)."
     )
     return _value(currency, said.format(n=_weeks(weeks)))
+
+
+def sum_words(name: str, currency: str, total: float, answer: tuple[float, float, float]) -> str:
+    """Why the values of a list do not add up to the amount of its answer; empty where they do, as it is shown.
+
+    Args:
+        name: of the list.
+        currency: of the source; empty if not known.
+        total: of the column value.
+        answer: its amount, with limits.
+    """
+    digits = rounded_digits(*answer[1:])
+    if abs(total - answer[0]) <= 0.5 * 10.0**-digits:
+        return ""
+    shown = money_range(*answer, currency, digits)[0] if currency else number(round(answer[0], digits), max(digits, 0))
+    why = {
+        "timing": _(
+            "The values add up to {total}; the answer’s {amount} is for all of today’s texts, those of customers"
+            " included who keep today’s hours or are not on the list."
+        ),
+        "frequency": _(
+            "The values add up to {total} a week; the answer’s {amount} is for all its subscribers, those included who"
+            " are not on the list."
+        ),
+        "win_back": _(
+            "The values add up to {total}; the answer’s {amount} is of the customers of the test, not of this list."
+        ),
+    }
+    whole = money(total, currency, 0) if currency else number(total, 0)
+    return why[name].format(total=whole, amount=shown)
 
 
 def mailing_value(currency: str, *, known: bool) -> str:
@@ -193,26 +224,38 @@ def left_out_words(*, plan: bool) -> str:
     """Whom a list of texts leaves out."""
     reached = _("Subscribers only, without those whose texts were never delivered.")
     if plan:
-        return joined(reached, _("Whom a running experiment or the send plan leaves without texts is left out, too."))
-    return joined(reached, _("Whom a running experiment leaves without texts is left out, too."))
+        return joined(
+            reached,
+            _(
+                "Customers in a running test of hours or frequencies are left out, and those whom an experiment or the"
+                " send plan leaves without texts."
+            ),
+        )
+    return joined(
+        reached,
+        _(
+            "Customers in a running test of hours or frequencies are left out, and those whom an experiment leaves"
+            " without texts."
+        ),
+    )
 
 
 def service_words(without: int | None) -> str:
-    """Of the list of the most valuable: what is done for them, and how many of them may not be texted.
+    """Of the list of the most valuable: what is done for them, and how many of them no list of texts may have.
 
     Args:
-        without: customers who may not be texted; None where no page of the run says.
+        without: customers whom no list of texts may have; None where no page of the run says.
     """
     what = _("For better service; a high value does not show that more texts pay.")
     if without is None:
         return joined(what, _("Not all of them may be texted; no page of this run says who."))
     if not without:
         return joined(what, _("All of them may be texted."))
-    may_not = _(
-        "{n} of them may not be texted (column may_be_texted): they have not subscribed, no text reaches them, or a"
-        " running experiment or the send plan leaves them without texts."
+    on_none = _(
+        "{n} of them are on no list of texts (column may_be_texted): they have not subscribed, no text reaches them, a"
+        " running experiment decides about their texts, or the send plan leaves them without."
     ).format(n=_few(without))
-    return joined(what, may_not)
+    return joined(what, on_none)
 
 
 def _few(n: int) -> str:
@@ -223,7 +266,7 @@ def _few(n: int) -> str:
 
 
 def follow_words(which: str) -> str:
-    """What the column follow says of a customer: `this`, a list, or of no list `today` (texts go on), `none`."""
+    """What the column follow says of a customer: `this`, a list, or of no list `today` (texts go on) or `none`."""
     return {
         "this": _("this list"),
         "send_plan": _("the send plan’s list"),
@@ -232,7 +275,7 @@ def follow_words(which: str) -> str:
         "timing": _("the list of hours"),
         "frequency": _("the list of texts per week"),
         "today": _("texts as today"),
-        "none": _("no texts"),
+        "none": _("no list of texts"),
     }[which]
 
 

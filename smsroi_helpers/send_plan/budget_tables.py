@@ -67,8 +67,8 @@ def what_if_table(plan: SendPlan, found: Sequence[WhatIf], currency: str) -> Htm
     if not measures.knows_cost(plan.shop):
         frame = frame.drop(columns=_("Cost"))
     caption = _(
-        "The plan with one thing changed, its texts chosen anew: customers with a text, texts, and profit of those whom"
-        " the plan decides for, against no texts; 95% intervals, modelled, cross-fitted"
+        "The plan with one thing changed, its texts chosen anew: customers with a text and texts, exploring included;"
+        " profit of those whom the plan decides for, against no texts; 95% intervals, modelled, cross-fitted"
     )
     return table(frame, caption=caption, digits={_("Customers"): 0, _("Texts"): 0})
 

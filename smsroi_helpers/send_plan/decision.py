@@ -22,7 +22,7 @@ class PlanDecision:
     cash: Estimate
     """The same of the plan's weeks."""
     customers: int
-    """In the role `plan`, on average."""
+    """In the role `plan`, counted: those whose list has what the plan chooses."""
     factor: PromiseFactor | None
     """By which both amounts have been multiplied; None where promises are not corrected."""
 
@@ -37,7 +37,7 @@ def decide_plan(plan: SendPlan, factor: PromiseFactor | None = None) -> PlanDeci
         plan: of `make_plan`.
         factor: of earlier plans; None: there is none.
     """
-    customers = plan.customers * plan.roles.probability("plan")
+    customers = plan.settled.decided
     gain, cash = plan.chosen.gain, plan.chosen.cash_gain
     if factor is not None and factor.corrects:
         gain, cash = correct(gain, factor), correct(cash, factor)
@@ -52,7 +52,7 @@ def decide_plan(plan: SendPlan, factor: PromiseFactor | None = None) -> PlanDeci
     def of_all(each: Estimate) -> Estimate:
         return Estimate(customers * each.value, customers * each.low, customers * each.high)
 
-    return PlanDecision(outcome, of_all(gain), of_all(cash), round(customers), factor)
+    return PlanDecision(outcome, of_all(gain), of_all(cash), customers, factor)
 
 
 def correct(promise: Estimate, factor: PromiseFactor) -> Estimate:

@@ -316,7 +316,7 @@ def size_exploration(plan: SendPlan, shares: Sequence[float] = SHARES) -> Learni
     fitted, economics, masks = plan.unlimited, plan.design.economics, plan.design.masks
     own = plan.roles.explore / SLICES
     own = next((share for share in shares if abs(share - own) <= _SAME), own)
-    customers = plan.customers * (1 - plan.roles.probability("holdout"))
+    customers = plan.customers - plan.in_role("holdout")
     texted = any(plan.design.doses[action.dose] > 0 for action in fitted.policy.actions.values())
     if not texted or hold_if_worthless(fitted) is not fitted:
         return Learning((), own, 0.0, 0.0, 0.0, 0.0, customers)

@@ -38,7 +38,7 @@ def latest_note(found: PreviousPlans, currency: str) -> Html:
 
 def factor_note(found: PreviousPlans) -> Html:
     """Whether promises are corrected, and by how much."""
-    return note(describe_factor(found.factor))
+    return note(describe_factor(found))
 
 
 def track_table(found: PreviousPlans, currency: str) -> Html:

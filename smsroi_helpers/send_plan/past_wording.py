@@ -3,7 +3,7 @@
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent
 from smsroi_helpers.pages import cost_unknown_words, p_words, plan_result_words
 from smsroi_helpers.send_plan.past_comparison import Comparison, Estimate
-from smsroi_helpers.send_plan.previous_plans import SMALLEST_FACTOR, PlanScore, PreviousPlans, PromiseFactor
+from smsroi_helpers.send_plan.previous_plans import SMALLEST_FACTOR, PlanScore, PreviousPlans
 
 __all__ = [
     "caveats",
@@ -145,23 +145,24 @@ def describe_latest(found: PreviousPlans, currency: str) -> str:
     return joined(*words)
 
 
-def describe_factor(factor: PromiseFactor) -> str:
+def describe_factor(found: PreviousPlans) -> str:
     """Whether the promises of this plan are corrected, by how much and why."""
-    if not factor.plans and factor.others:
+    why, factor = found.uncorrected, found.factor
+    if why == "not_ours":
         return _(
             "The coming plan’s promises are not corrected by this: the earlier promise was not made by this workbook"
             " (no promise_factor is recorded with it), and errs in its own way."
         )
-    if not factor.plans:
-        return _(
-            "Promises are not corrected: no earlier plan has enough buyers among those held out to judge its promise."
-        )
+    if why == "few_buyers":
+        return _("Promises are not corrected: the last plan has too few buyers among those held out to judge it by.")
+    if why == "none":
+        return _("Promises are not corrected: no earlier plan that promised a gain has been measured.")
     ratio = _("{value} (95% interval {low} to {high})").format(
         value=number(factor.estimate.value, 2), low=number(factor.estimate.low, 2),
         high=number(factor.estimate.high, 2),
     )  # fmt: skip
     plans = _("one plan") if factor.plans == 1 else _("{n} plans").format(n=number(factor.plans))
-    if not factor.corrects:
+    if why == "kept":
         return _(
             "Promises are not corrected: the part of the promise that was kept is {ratio} in {plans}, and the interval"
             " includes 1."

@@ -1,5 +1,6 @@
 """The plan of the coming weeks: learn, choose, value, schedule."""
 
+import functools
 from dataclasses import dataclass
 
 import ibis
@@ -19,6 +20,7 @@ from smsroi_helpers.send_plan.lever_checks import LeverCheck, check_levers
 from smsroi_helpers.send_plan.policy import Economics
 from smsroi_helpers.send_plan.schedule import Calendar, Exploration, Roles, plan_calendar, write_messages
 from smsroi_helpers.send_plan.settle import Limits, Scene, Settled, divide, settle_plan
+from smsroi_helpers.send_plan.text_choice import TextChoice, compare_texts
 from smsroi_helpers.send_plan.today import Audience, Today, count_audience, count_today, find_audience
 from smsroi_helpers.send_plan.valuation import Candidate, Design, value_candidate
 from smsroi_helpers.source import Shop
@@ -71,6 +73,16 @@ class SendPlan:
     def customers(self) -> int:
         """In the plan's audience, whatever their role."""
         return int(self.chosen.today.customers.sum())
+
+    @functools.cached_property
+    def text_choice(self) -> TextChoice | None:
+        """What other texts would be worth; None where the plan sends none, or only one was tried."""
+        return compare_texts(self.chosen, self.design.doses.tolist(), self.evidence.creatives)
+
+    def in_role(self, role: str) -> int:
+        """Customers of the audience in a role, counted; whom the plan decides for are in the role `plan`."""
+        counted = self.assigned.group_by("role").aggregate(n=self.assigned.count()).order_by("role")
+        return int(self.shop.count(counted).set_index("role")["n"].get(role, 0))
 
     @property
     def left_out(self) -> pd.DataFrame:

@@ -34,6 +34,7 @@ __all__ = [
     "PreviousPlans",
     "PromiseFactor",
     "Status",
+    "Uncorrected",
     "estimate_factor",
     "score_cells",
     "score_plans",
@@ -63,6 +64,11 @@ began; `before_log`: it began before the log of orders; `no_profit`: the source 
 `no_holdout`: fewer than two customers held out, or planned for; `broken_split`: the roles do not have the shares that
 their probabilities say; `not_followed`: none of its texts were sent, or held-out customers got as many; `few_buyers`:
 too few customers ordered for an interval."""
+
+Uncorrected = Literal["", "none", "not_ours", "few_buyers", "kept"]
+"""Why promises are not corrected. `none`: no earlier plan that promised a gain has a score; `not_ours`: the last one
+was not promised by a run of this workbook; `few_buyers`: too few of those whom it held out ordered; `kept`: the
+interval of the part that plans of this workbook kept includes 1."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,16 @@ class PreviousPlans:
     def latest(self) -> PlanScore | None:
         """The last plan with a score; None without."""
         return next((each for each in reversed(self.plans) if each.status == "scored"), None)
+
+    @property
+    def uncorrected(self) -> Uncorrected:
+        """Why promises are not corrected: the one reason that decides; empty where they are."""
+        if self.factor.plans:
+            return "" if self.factor.corrects else "kept"
+        latest = self.latest
+        if latest is None or latest.main is None or not latest.main.promised > 0:
+            return "none"
+        return "few_buyers" if latest.plan.promised_here else "not_ours"
 
 
 def score_plans(

@@ -86,6 +86,11 @@ class Settled:
     """The cross-fitted value of the plan over the one that it was chosen by: expected amounts are multiplied by it."""
     capacity: CapacityUse
 
+    @property
+    def decided(self) -> int:
+        """Customers in the role `plan`, counted."""
+        return int(self.members.by_code.sum())
+
 
 def settle_plan(scene: Scene, candidates: Sequence[Candidate], design: Design, limits: Limits) -> Settled:
     """Choose within the budget, then place the texts within the gateway's capacity.

@@ -120,7 +120,7 @@ def find_curve(plan: SendPlan) -> BudgetCurve | None:
     best = sum(step.cost for step in steps.whole if step.value > 0)
     most = sum(step.cost for step in steps.whole)
     explored = float(settled.explored.within(plan.roles.explore)[0] @ economics.cost)
-    customers = plan.customers * plan.roles.probability("plan")
+    customers = plan.settled.decided
     points = []
     for share in (0.0, *(each for each in _SHARES if each * best <= most)):
         lose = share > 1

@@ -4,13 +4,22 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import pages
-from smsroi_helpers.locale import _, joined, money, number, percent
-from smsroi_helpers.pages import Html, arm_name, compact_words, note, segment_name, stacked, table
+from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
+from smsroi_helpers.pages import Html, arm_name, compact_words, experiment_name, note, segment_name, stacked, table
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.previous_plans import PreviousPlans
 from smsroi_helpers.send_plan.valuation import Estimate
-from smsroi_helpers.send_plan.wording import grouping_name, left_out_words, lever_words, policy_name, role_words
+from smsroi_helpers.send_plan.wording import (
+    grouping_name,
+    left_out_words,
+    lever_words,
+    measured_note_words,
+    policy_name,
+    role_words,
+    text_words,
+)
 
 __all__ = [
     "actions_table",
@@ -18,9 +27,11 @@ __all__ = [
     "classes_table",
     "exclusions_table",
     "levers_table",
+    "measured_note",
     "practice_table",
     "score_table",
     "tests_note",
+    "text_note",
 ]
 
 _MOST_ROWS = 40
@@ -46,10 +57,15 @@ def tests_note(plan: SendPlan) -> Html:
     """What the response model was learned from."""
     evidence = plan.evidence
     words = _(
-        "Learned from {tests} valid tests: {doses} frequencies, {windows} windows of hours and {texts} texts were tried"
-        " at random."
+        "Learned from {tests} valid tests ({names}): {doses} frequencies, {windows} windows of hours and {texts} texts"
+        " were tried at random."
     ).format(
-        tests=number(len(evidence.tests)), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
+        tests=number(len(evidence.tests)), names=listed(
+            _("{test}, {first} to {last}").format(
+                test=experiment_name(test.name), first=day(test.started), last=day(test.last)
+            )
+            for test in evidence.tests
+        ), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
         texts=number(len(evidence.creatives)),
     )  # fmt: skip
     days = plan.chosen.cells.credit_days
@@ -75,6 +91,17 @@ def score_table(plan: SendPlan, currency: str) -> Html:
         " tests, cross-fitted"
     ).format(n=number(plan.customers))
     return table(frame, caption=caption)
+
+
+def measured_note(plan: SendPlan, past: PreviousPlans, currency: str) -> Html | None:
+    """What the model says of the last plan, beside what it was measured to bring; None where today is not that plan."""
+    words = measured_note_words(plan, past, currency)
+    return note(words) if words else None
+
+
+def text_note(plan: SendPlan, currency: str) -> Html:
+    """Why the plan sends its text, which others may be as good, and what a wrong choice costs."""
+    return note(text_words(plan, currency))
 
 
 def _amount(value: float, low: float, high: float, currency: str) -> str:

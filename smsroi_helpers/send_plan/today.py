@@ -15,7 +15,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
-from smsroi_helpers.experiments import check_experiments, left_without_texts
+from smsroi_helpers.experiments import texts_set_by_tests
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes
 from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
@@ -93,8 +93,9 @@ def find_audience(
     rows = rows.left_join(consenting, rows.customer_id == consenting.consents)
     never = measures.never_reached(shop, evidence.channel).rename(unreached="customer_id")
     rows = rows.left_join(never, rows.customer_id == never.unreached)
-    aside = _running(evidence)
+    aside = texts_set_by_tests(shop)
     if aside is not None:
+        aside = aside.rename(tested="customer_id")
         rows = rows.left_join(aside, rows.customer_id == aside.tested)
     else:
         rows = rows.mutate(tested=ibis.null("string"))
@@ -123,26 +124,6 @@ def find_audience(
                                  texts_today=rows.texts_today.fill_null(0.0)))  # fmt: skip
     counted = shop.count(rows.group_by("reason").aggregate(customers=rows.count()).order_by("reason"))
     return Audience(rows, counted, places, tuple(masks), shop.settings.timezone, practice)
-
-
-def _running(evidence: Evidence) -> ir.Table | None:
-    """tested: customers whom a running test of frequencies or hours, or a standing holdout, keeps from the plan.
-
-    A test that is not valid so far is respected too: nobody decides by a plan that it has ended.
-    """
-    shop = evidence.shop
-    running = [
-        test.name
-        for test, _validity in check_experiments(shop, clustered=True)
-        if test.state == "running" and test.kind in ("frequency", "timing")
-    ]
-    parts = [shop.assignments.filter(shop.assignments.experiment_id.isin(running)).select("customer_id")]
-    if (alone := left_without_texts(shop)) is not None:
-        parts.append(alone)
-    elif not running:
-        return None
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return rows.select(tested="customer_id").distinct()
 
 
 def _allowed_sets(

@@ -122,7 +122,7 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
     number = {each: k for k, each in enumerate(dict.fromkeys(who))}
     apart = np.array([number[each] for each in who], np.int64) * (int(n.max(initial=0)) + 1)
     customers += _covered(first + apart, end + apart)
-    chosen, people = settled.chosen, plan.customers * settled.roles.probability("plan")
+    chosen, people = settled.chosen, settled.decided
     cash, long_run = (of_customers(chosen.estimate(each), people) for each in (chosen.cash, chosen.long_run))
     return WhatIf(change, level, texts, customers, paid, cash, long_run)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent, rounded_digits
 from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, experiment_name, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
@@ -11,10 +11,22 @@ from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.learning import Learning
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
-from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans, PromiseFactor
+from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor
+from smsroi_helpers.send_plan.reconcile import reconcile
+from smsroi_helpers.send_plan.text_choice import TextChoice
+from smsroi_helpers.send_plan.valuation import Estimate
 from smsroi_helpers.timing import weekdays_words
 
-__all__ = ["decide", "grouping_name", "left_out_words", "lever_words", "policy_name", "role_words"]
+__all__ = [
+    "decide",
+    "grouping_name",
+    "left_out_words",
+    "lever_words",
+    "measured_note_words",
+    "policy_name",
+    "role_words",
+    "text_words",
+]
 
 
 def grouping_name(name: str) -> str:
@@ -74,7 +86,7 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
         past: of `score_plans`; None: no earlier plan is known.
         learning: of `size_exploration`; None: what exploring is worth was not computed.
     """
-    found = decide_plan(plan, past.factor if past else None)
+    found, currency = decide_plan(plan, past.factor if past else None), plan.shop.settings.currency
     weeks = plan.calendar.weeks
     action = {
         "do": _("Send by the plan in the coming {weeks} weeks; the list has every customer’s texts."),
@@ -97,10 +109,11 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
         "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
         " multiply. The exploring share tests this."
     )
-    if found.factor is not None:
-        caveat = joined(_kept_words(found.factor), caveat)
-    elif past is not None and past.latest is not None:
-        caveat = joined(_missed_words(past.latest, plan.shop.settings.currency), caveat)
+    if past is not None:
+        caveat = joined(
+            _kept_words(found.factor) if found.factor is not None else _missed_words(past, currency),
+            _measured_words(plan, past, currency), caveat,
+        )  # fmt: skip
     if learning is not None and learning.rows and learning.row(learning.own).net < 0:
         caveat = joined(caveat, _(
             "Better choices alone do not pay for the exploring share, by the plan’s model. It is there to show whether"
@@ -121,17 +134,17 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
         Decision(
             stage="send_plan", question=_("Whom do we text next, when, how often and with what?"),
             outcome=found.outcome, action=action, evidence="modelled",
-            text=joined(_short_words(plan), chosen, roles, amounts, limits),
+            text=joined(_short_words(plan), _unsettled_words(plan, currency), chosen, roles, amounts, limits),
             customers=found.customers, evidence_customers=plan.evidence.members,
             value=found.long_run.value, low=found.long_run.low, high=found.long_run.high,
             unit="money", period=_("long run"), kind="gain", money="long_run", cash=found.cash.value,
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
             caveat=caveat,
             next_test=_(
-                "The plan’s exploring share: for about {n} of its customers hours, weekdays, frequencies and texts are"
+                "The plan’s exploring share: for {n} of its customers hours, weekdays, frequencies and texts are"
                 " drawn at random together, so the coming weeks test all of these at once."
-            ).format(n=number(plan.roles.probability("explore") * plan.customers))
-            if plan.roles.probability("explore") > 0 else "",
+            ).format(n=number(plan.in_role("explore")))
+            if plan.in_role("explore") else "",
         )
     ]  # fmt: skip
 
@@ -187,30 +200,122 @@ def _kept_words(factor: PromiseFactor) -> str:
     return words.format(part=part, by=number(factor.value, 2))
 
 
-def _missed_words(latest: PlanScore, currency: str) -> str:
-    """That the last plan missed its promise, where too little is known to correct by; empty if it did not."""
-    main = latest.main
+def _missed_words(past: PreviousPlans, currency: str) -> str:
+    """That the last plan missed its promise, and why amounts are not corrected by it; empty if it did not."""
+    main = past.latest.main if past.latest else None
     if main is None or not main.gap.excludes(0.0):
         return ""
-    words = _(
-        "The plan before promised {promised} per customer and brought {measured}. The amounts above are not corrected"
-        " by that: it takes {needed} buyers among those held out, and there were {n}."
-    )
     measured = compact_words(main.measured.value, main.measured.low, main.measured.high, currency)
-    if not latest.plan.promised_here:
-        words = _(
+    words = {
+        "not_ours": _(
             "The last plan promised {promised} per customer and brought {measured}. This workbook had not made that"
             " promise, so the amounts above are not corrected by it."
-        )
-    elif main.enough_to_correct:
-        words = _(
-            "The last plan promised {promised} per customer and brought {measured}. All plans together do not show that"
-            " promises are missed, so the amounts above are not corrected."
-        )
-    return words.format(
+        ),
+        "kept": _(
+            "The last plan promised {promised} per customer and brought {measured}. All plans of this workbook together"
+            " do not show that it promises too much or too little, so the amounts above are not corrected."
+        ),
+        "few_buyers": _(
+            "The plan before promised {promised} per customer and brought {measured}. The amounts above are not"
+            " corrected by that: it takes {needed} buyers among those held out, and there were {n}."
+        ),
+        "none": _("The last plan promised {promised} per customer and brought {measured}."),
+    }
+    return words[past.uncorrected].format(
         promised=money(main.promised, currency), measured=measured, needed=number(main.buyers_needed),
         n=number(main.buyers_held_out),
     )  # fmt: skip
+
+
+def _measured_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
+    """This plan's value on the terms on which the last one was measured; empty where none was."""
+    found = reconcile(plan, past)
+    if found is None:
+        return ""
+    brought = _("The last plan brought {measured} per customer.").format(measured=_compact(found.measured, currency))
+    main = past.latest.main if past.latest else None
+    if main is not None and main.gap.excludes(0.0) and not past.factor.corrects:
+        brought = ""  # said already
+    words = _(
+        "On the same terms ({weeks} weeks, compared with no texts) this plan’s value is {modelled} per customer. It is"
+        " modelled, for those who may be texted now; the last plan’s was measured, from {first} to {last}."
+    ).format(
+        weeks=number(found.weeks), modelled=_compact(found.modelled, currency), first=day(found.first),
+        last=day(found.last),
+    )  # fmt: skip
+    judged = _("The two are not shown to differ.")
+    if found.gap.high < 0:
+        judged = _("It is below what was measured by more than chance, so it may be too low.")
+    elif found.gap.low > 0:
+        judged = _("It is above what was measured by more than chance, so it may be too high.")
+    return joined(brought, words, judged, _("The amounts above compare with today’s practice instead."))
+
+
+def measured_note_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
+    """What the model says of the last plan itself, where that is today's practice; empty where it is not."""
+    found = reconcile(plan, past)
+    if found is None or found.today is None or found.today_gap is None:
+        return ""
+    words = _(
+        "Today’s texts are those of that plan, so they test the model. By the model they are worth {today} per customer"
+        " in {weeks} weeks, compared with no texts; measured were {measured}."
+    ).format(
+        today=_compact(found.today, currency), weeks=number(found.weeks), measured=_compact(found.measured, currency)
+    )
+    judged = _("The two are not shown to differ.")
+    if found.today_gap.high < 0:
+        judged = _(
+            "The model is below by more than chance: it may be too low, or customers who have left since differ."
+        )
+    elif found.today_gap.low > 0:
+        judged = _(
+            "The model is above by more than chance: it may be too high, or customers who have left since differ."
+        )
+    return joined(words, judged)
+
+
+def _unsettled_words(plan: SendPlan, currency: str) -> str:
+    """That the best text is not settled, and what a wrong choice costs; empty where it is, or there is no other."""
+    found = plan.text_choice
+    if found is None or not found.as_good:
+        return ""
+    return _(
+        "Which text is best is not settled; the plan has to send one. By its model another text would bring at most"
+        " {most} more per customer in the long run."
+    ).format(most=_most_lost(found, currency))
+
+
+def _most_lost(found: TextChoice, currency: str) -> str:
+    """The highest upper limit, rounded by the width of its interval."""
+    best = found.others[0].gain
+    return money(found.most_lost, currency, max(rounded_digits(best.low, best.high), 0))
+
+
+def text_words(plan: SendPlan, currency: str) -> str:
+    """Why the plan sends the text that it does, which others may be as good, and what a wrong choice costs."""
+    found = plan.text_choice
+    if found is None:
+        return _("Texts are not compared: the plan sends none, or only one was tried.")
+    texts = enumerated(_("“{text}”").format(text=arm_name(each)) for each in found.chosen)
+    why = _(
+        "The plan has to send some text, also where the page on texts, which decides by its tests alone, does not"
+        " decide. It takes {texts}: by its model worth most in the long run, opt-outs included."
+    ).format(texts=texts)
+    best = found.others[0]
+    other = _("“{text}” for everybody: {gain} per customer in the long run, compared with the plan.").format(
+        text=arm_name(best.text), gain=_compact(best.gain, currency)
+    )
+    if not found.as_good:
+        return joined(why, _("No other text may be as good (95% intervals, all texts compared at once)."), other)
+    as_good = _("May be as good (95% intervals, all texts compared at once): {texts}.").format(
+        texts=enumerated(_("“{text}”").format(text=arm_name(each.text)) for each in found.as_good)
+    )
+    price = _("So a wrong choice costs at most {most} per customer.").format(most=_most_lost(found, currency))
+    return joined(why, as_good, other, price)
+
+
+def _compact(found: Estimate, currency: str) -> str:
+    return compact_words(found.value, found.low, found.high, currency)
 
 
 def _limits_words(plan: SendPlan) -> str:

@@ -1,6 +1,7 @@
 """Whether models still hold: false alarms where nothing changes, changes that are planted, counts by hand."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -229,6 +230,10 @@ def test_amounts_that_rest_on_a_holdout_that_changed_say_which_way_they_are_off(
     assert words in row["caveat"]
     assert row["caveat"].endswith("too high." if change < 0 else "too low.")
     assert "1.11 a customer and month" in row["warning"]
+    dated = replace(moved, first=dt.date(2026, 3, 1), last=dt.date(2026, 5, 31))
+    row = effectiveness.model_check_rows([dated], "USD").iloc[0]
+    for said in (row["caveat"], row["warning"]):
+        assert said.endswith("Newest months: Mar 1, 2026 to May 31, 2026.")
     assert "Base decisions on the newest months" in row["warning"]
 
 

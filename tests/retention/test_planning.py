@@ -35,7 +35,7 @@ def lines(header, frame, row):
 CUTS = Cuts(dormant_after_days=60, lost_after_days=120)
 
 
-def shop_of(company, read_once):
+def shop_of(company, read_once, undelivered=()):
     orders, texts, out = company
 
     def when(one):
@@ -44,16 +44,16 @@ def shop_of(company, read_once):
     return read_once(
         orders=lines("order_id,customer_id,ordered_at,amount", orders, lambda i, x: f"{i},c{x.customer},{when(x)},10"),
         messages=lines(
-            "message_id,customer_id,campaign_id,channel,sent_at,cost", texts,
-            lambda i, x: f"{i},c{x.customer},k,sms,{when(x)},0.05",
+            "message_id,customer_id,campaign_id,channel,sent_at,cost,delivered_at", texts,
+            lambda i, x: f"{i},c{x.customer},k,sms,{when(x)},0.05,{'' if x.customer in undelivered else when(x)}",
         ),
         customers=lines("customer_id,opted_out_at", out, lambda i, x: f"c{x.customer},{when(x)}"),
         as_of=str(AS_OF), source="margin: 0.5\n",
     )  # fmt: skip
 
 
-def plan_of(company, read_once):
-    return planning.plan_win_back(shop_of(company, read_once), CUTS, "sms")
+def plan_of(company, read_once, undelivered=()):
+    return planning.plan_win_back(shop_of(company, read_once, undelivered), CUTS, "sms")
 
 
 def inactive(company, day):
@@ -85,6 +85,25 @@ def test_who_comes_back_is_counted_with_texts_and_without(company, read_once):
     assert "By themselves" not in words
     assert "With today’s texts" in words
     assert "observational" in words
+
+
+def test_inactive_customers_whom_no_list_has_are_counted_apart(company, read_once):
+    """Customers with at least three texts, none of them delivered."""
+    orders, texts, out = company
+    few = sorted(inactive(company, 299) & set(texts["customer"]))[:40]
+    more = pd.DataFrame({"customer": np.repeat(few, 3), "day": 298})
+    lost = (orders, pd.concat([texts[~texts["customer"].isin(few)], more], ignore_index=True), out)
+    plan = plan_of(lost, read_once, undelivered=few)
+    before = plan_of(company, read_once)
+    assert (before.out_of_reach, plan.out_of_reach) == (0, 40)
+    assert plan.inactive == before.inactive - 40 == len(inactive(company, 299)) - 40
+    shop = shop_of(lost, read_once, undelivered=few)
+    listed = set(shop.count(planning.inactive_customers(shop, CUTS, test=True))["customer_id"])
+    assert len(listed) == plan.inactive
+    said = wording.plan_words(plan, "USD")
+    assert f"{plan.inactive} are inactive and may be texted." in said
+    assert "Another 40 are inactive and subscribed, but on no list" in said
+    assert "Another" not in wording.plan_words(before, "USD")
 
 
 class Page:

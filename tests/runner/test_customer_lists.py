@@ -175,6 +175,37 @@ def test_the_hour_of_each_customer_and_who_keeps_theirs(tmp_path):
     assert link(lists, tmp_path, row | {"question": "On which weekday should a text go out?"}) is None
 
 
+@pytest.mark.parametrize(("listed", "words"), [
+    (100, ""),
+    (86, "The values add up to $2,150; the answer’s $2,500 is for all of today’s texts"),
+])  # fmt: skip
+def test_where_values_of_hours_do_not_add_up_to_the_answer_the_note_says_why(tmp_path, listed, words):
+    """2,500 over 100 customers is 25 each."""
+    save_hours(
+        tmp_path, customer_id=[f"c{n:03}" for n in range(100)], outcome=["do"] * listed + ["dont"] * (100 - listed)
+    )
+    money = {"unit": "money_per_week", "customers": 100, "cash_weeks": 12.0}
+    row = decided("timing", cash=2_500.0, cash_low=500.0, cash_high=6_900.0, **money)
+    note = lists_of(tmp_path, row).written["timing"].note
+    assert ("The values add up" in note) == bool(words)
+    assert words in note
+
+
+def test_where_values_of_texts_a_week_and_of_win_back_do_not_add_up_the_note_says_why(tmp_path):
+    save(tmp_path, "may_be_texted/04_frequency", customer_id=["a", "b"], rfm_group=["gold", "lost"])
+    often = decided("frequency", unit="money_per_week", value=300.0, low=100.0, high=500.0, customers=3)
+    assert (
+        "The values add up to $200 a week; the answer’s $300 is for all its subscribers"
+        in lists_of(tmp_path, often).written["frequency"].note
+    )
+    save(tmp_path, "win_back_customers", customer_id=["a", "b", "c"], rfm_group=["lost"] * 3, silent_weeks=[60.0] * 3)
+    back = decided("win_back", unit="money", value=50.0, low=20.0, high=80.0, customers=5, cash_weeks=17.0)
+    assert (
+        "The values add up to $30; the answer’s $50 is of the customers of the test, not of this list."
+        in lists_of(tmp_path, back).written["win_back"].note
+    )
+
+
 def test_how_many_move_and_how_many_keep_their_hours_is_said(tmp_path):
     n = 40
     save_hours(tmp_path, customer_id=[f"c{i:02}" for i in range(n)], outcome=["do"] * 28 + ["dont"] * 12,
@@ -206,8 +237,8 @@ def test_who_may_not_be_texted_is_on_no_list_of_texts(tmp_path, stage, table, co
     found = link(lists, tmp_path, decided(stage))
     assert found["label"] == "Customer list (CSV; customers: 2)"
     assert found["note"].endswith(
-        "Subscribers only, without those whose texts were never delivered. Whom a running experiment leaves without"
-        " texts is left out, too."
+        "Subscribers only, without those whose texts were never delivered. Customers in a running test of hours or"
+        " frequencies are left out, and those whom an experiment leaves without texts."
     )
 
 
@@ -222,13 +253,13 @@ def test_the_most_valuable_are_listed_with_or_without_texts_and_the_list_says_wh
     lists = lists_of(tmp_path, decided("send_plan"), decided("win_back"), decided("cltv"))
     rows = read(lists.written["cltv"])
     assert [tuple(row.values())[-2:] for row in rows] == [
-        ("yes", "the send plan’s list"), ("no", "no texts"), ("no", "no texts"), ("yes", "the win-back list"),
-        ("yes", "texts as today"), *[("no", "no texts")] * 7,
+        ("yes", "the send plan’s list"), ("no", "no list of texts"), ("no", "no list of texts"),
+        ("yes", "the win-back list"), ("yes", "texts as today"), *[("no", "no list of texts")] * 7,
     ]  # fmt: skip
     assert {row["action"] for row in rows} == {"Give better service first; texts as column follow says"}
     shown = link(lists, tmp_path, decided("cltv"))
     assert shown["note"].startswith("For better service; a high value does not show that more texts pay.")
-    assert "<10 of them may not be texted (column may_be_texted)" in shown["note"]
+    assert "<10 of them are on no list of texts (column may_be_texted)" in shown["note"]
     assert shown["shared"]
 
 
@@ -440,7 +471,7 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
     assert "Do not use it beside the send plan’s list: for all of these" in lists.written["timing"].note
     assert "use it for the <10 customers" in lists.written["win_back"].note
     for name in ("timing", "win_back", "retention"):
-        assert lists.written[name].note.endswith("or the send plan leaves without texts is left out, too.")
+        assert lists.written[name].note.endswith("whom an experiment or the send plan leaves without texts.")
     assert "holds out or gives no text are on no list of texts" in lists.together
     assert "first of these lists decides: the win-back list; the churn list" in lists.together
     assert "Use the send plan’s list alone for the customers on it" in lists.together

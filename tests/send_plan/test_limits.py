@@ -138,7 +138,7 @@ def test_what_if_is_the_plan_made_again_with_that(second_plan, half):
         assert each.texts == len(again.texts)
         assert each.customers == again.texts["customer_id"].nunique()
         assert each.cost == pytest.approx(count_spending(again.plan).cost)
-        people = again.plan.customers * again.plan.roles.probability("plan")
+        people = (again.messages["role"] == "plan").groupby(again.messages["customer_id"]).any().sum()
         for name in ("long_run", "cash"):
             chosen = again.plan.chosen
             assert getattr(each, name).value == pytest.approx(people * chosen.estimate(getattr(chosen, name)).value)

@@ -118,6 +118,17 @@ def test_the_answer_says_in_short_what_the_plan_is_and_whose_the_amounts_are(sec
     assert f"of the {said.customers:,} others, for whom the plan decides" in said.text
 
 
+def test_customers_are_counted_and_not_expected(planned):
+    """The customers of the answer are those of the plan's own table, role by role."""
+    people = planned.messages.groupby("role")["customer_id"].nunique()
+    assert {role: planned.plan.in_role(role) for role in people.index} == people.to_dict()
+    assert planned.plan.in_role("nobody") == 0
+    (said,) = decide(planned.plan)
+    assert said.customers == people["plan"]
+    assert f"for {people['explore']:,} of its customers" in said.next_test
+    assert said.value == pytest.approx(people["plan"] * planned.plan.chosen.gain.value)
+
+
 # --- what the next run reads ---
 
 

@@ -161,5 +161,5 @@ def test_exploring_is_sized_by_what_it_would_teach(planned):
     assert (np.diff(teaches) >= 0).all()
     assert 0 < teaches[-1] < found.perfect
     assert found.own == EXPLORE
-    assert found.customers == planned.plan.customers * (1 - round(256 * HOLDOUT) / 256)
+    assert found.customers == planned.messages.loc[planned.messages["role"] != "holdout", "customer_id"].nunique()
     assert "Exploring with 30% of the customers in the plan’s weeks" in describe_learning(planned.plan, found, "USD")

@@ -29,6 +29,11 @@ def found(company):
     return score_plans(company)
 
 
+def earlier(*scores):
+    """These earlier plans."""
+    return PreviousPlans(scores, estimate_factor(scores), knows_cost=True)
+
+
 @pytest.fixture(scope="module")
 def null(null_company):
     return score_plans(null_company)
@@ -83,7 +88,7 @@ def test_pages_say_that_the_plan_promised_too_much_and_show_it(found):
     score = found.plans[0]
     assert "not made by this workbook" in past_tables.factor_note(found).text
     of_run = replace(score, plan=replace(score.plan, promised_here=True))
-    assert describe_factor(estimate_factor([of_run])).startswith("Promises are multiplied by 0.")
+    assert describe_factor(earlier(of_run)).startswith("Promises are multiplied by 0.")
     assert "promised too much" in past_tables.track_table(found, "USD").markup
     for made in (past_tables.roles_table, past_tables.tenths_table, past_figures.calibration_figure):
         assert "plan-" in made(score, "USD")._repr_html_()
@@ -293,11 +298,37 @@ def test_promises_are_corrected_only_where_the_interval_excludes_them():
     kept = estimate_factor([scored(rng, 1.0)])
     assert (kept.value, kept.corrects) == (1.0, False)
     assert kept.estimate.low < 1 < kept.estimate.high
-    lost = estimate_factor([scored(rng, 1.0, gain=-1.0)])
-    assert (lost.value, lost.estimate.high < 0) == (SMALLEST_FACTOR, True)
+    lost = earlier(scored(rng, 1.0, gain=-1.0))
+    assert (lost.factor.value, lost.factor.estimate.high < 0) == (SMALLEST_FACTOR, True)
     assert "hardly anything is promised" in describe_factor(lost)
     low = estimate_factor([scored(rng, 0.4)])
     assert low.value > 1
+
+
+def test_the_reason_why_nothing_is_corrected_is_one():
+    """A plan that is not ours is no basis, however many buyers it held out; the last plan with a score decides."""
+    rng = np.random.default_rng(9)
+    own, elsewhere = scored(rng, 4.0), scored(rng, 4.0, promised_here=False)
+
+    def few(score):
+        (main, *others) = score.roles
+        return replace(score, roles=(replace(main, buyers_held_out=main.buyers_needed - 1), *others))
+
+    running = replace(own, status="running", roles=())
+    for plans, reason, words in (
+        ((), "none", "no earlier plan that promised a gain has been measured"),
+        ((running,), "none", "no earlier plan that promised a gain has been measured"),
+        ((elsewhere,), "not_ours", "was not made by this workbook"),
+        ((few(elsewhere),), "not_ours", "was not made by this workbook"),
+        ((few(own),), "few_buyers", "too few buyers among those held out"),
+        ((few(elsewhere), few(own)), "few_buyers", "too few buyers among those held out"),
+        ((few(own), few(elsewhere), running), "not_ours", "was not made by this workbook"),
+        ((scored(rng, 1.0), few(elsewhere)), "kept", "the interval includes 1"),
+        ((own,), "", "Promises are multiplied by"),
+    ):
+        found = earlier(*plans)
+        assert found.uncorrected == reason
+        assert words in describe_factor(found)
 
 
 def test_a_promise_that_was_made_elsewhere_corrects_nothing():
@@ -305,7 +336,7 @@ def test_a_promise_that_was_made_elsewhere_corrects_nothing():
     elsewhere = scored(rng, 4.0, promised_here=False)
     found = estimate_factor([elsewhere])
     assert (found.value, found.plans, found.others, found.corrects) == (1.0, 0, 1, False)
-    assert "was not made by this workbook" in describe_factor(found)
+    assert "was not made by this workbook" in describe_factor(earlier(elsewhere))
     own = scored(rng, 2.0)
     both = estimate_factor([elsewhere, own])
     assert (both.plans, both.others) == (1, 1)
