@@ -70,6 +70,19 @@ def _read(path: Path) -> NotebookNode:
     return notebook
 
 
+def _node(**entries: Any) -> NotebookNode:
+    """A part of a notebook; the functions of nbformat validate each, which takes as long as all else of a page."""
+    return NotebookNode({"metadata": NotebookNode(), **entries})
+
+
+def _markdown_cell(text: str) -> NotebookNode:
+    return _node(cell_type="markdown", source=text)
+
+
+def _cell(source: str, outputs: Sequence[NotebookNode] = ()) -> NotebookNode:
+    return _node(cell_type="code", source=source, outputs=list(outputs), execution_count=None)
+
+
 def page_question(path: Path, stage: str) -> str:
     """Return the question that the page of a notebook answers: its heading, else the name of its stage."""
     opening = _Section("opening", "")
@@ -78,7 +91,7 @@ def page_question(path: Path, stage: str) -> str:
             for heading, text in _split_at_headings(cell.source):
                 if heading:
                     return _first_heading(opening) or stage_words(stage)
-                opening.cells.append(nbformat.v4.new_markdown_cell(locale.translate_markdown(text)))
+                opening.cells.append(_markdown_cell(locale.translate_markdown(text)))
     return _first_heading(opening) or stage_words(stage)
 
 
@@ -149,12 +162,12 @@ def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section
             for heading, text in _split_at_headings(cell.source):
                 if heading:
                     found.append(_section(heading, len(found)))
-                found[-1].cells.append(nbformat.v4.new_markdown_cell(locale.translate_markdown(text)))
+                found[-1].cells.append(_markdown_cell(locale.translate_markdown(text)))
         elif cell.cell_type == "code":
             shown = _code_cell(cell, name, number)
             if "injected-parameters" in cell.metadata.get("tags", []):
                 shown.source = ""
-            code, shown.source = nbformat.v4.new_code_cell(shown.source), ""
+            code, shown.source = _cell(shown.source), ""
             found[-1].cells.append(shown)
             # The opening has the question and the answer without code; code that finishes the notebook is not shown
             # either.
@@ -186,7 +199,7 @@ def _gather_code(section: _Section) -> None:
     code = "\n\n".join(cell.source.strip("\n") for cell in coded)
     for cell in coded:
         cell.source = ""
-    section.cells.append(nbformat.v4.new_code_cell(code))
+    section.cells.append(_cell(code))
 
 
 def _section(heading: str, position: int) -> _Section:
@@ -233,10 +246,10 @@ def _code_cell(cell: NotebookNode, name: str, number: int) -> NotebookNode:
             elif "text/plain" in output.data:
                 data["text/plain"] = output.data["text/plain"]
             if data:
-                kept.append(nbformat.v4.new_output("display_data", data))
+                kept.append(_node(output_type="display_data", data=data))
         elif output.output_type == "stream" and output.name == "stdout":
-            kept.append(nbformat.v4.new_output("stream", name="stdout", text=output.text))
-    return nbformat.v4.new_code_cell(cell.source, outputs=kept)
+            kept.append(_node(output_type="stream", name="stdout", text=output.text))
+    return _cell(cell.source, outputs=kept)
 
 
 def _has_content(cell: NotebookNode, show_code: bool) -> bool:
@@ -273,8 +286,8 @@ def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> N
         return None
     frame = pd.DataFrame(rows, columns=[_("Parameter"), _("Value"), _("Meaning")])
     shown = table(frame, caption=_("What this run was asked"))
-    output = nbformat.v4.new_output("display_data", {"text/html": shown.markup})
-    return nbformat.v4.new_code_cell("", outputs=[output])
+    output = _node(output_type="display_data", data={"text/html": shown.markup})
+    return _cell("", outputs=[output])
 
 
 def _parameter_words(value: object) -> str:
