@@ -71,7 +71,7 @@ def _read(path: Path) -> NotebookNode:
 
 
 def _node(**entries: Any) -> NotebookNode:
-    """A part of a notebook; the functions of nbformat validate each, which takes as long as all else of a page."""
+    """A part of a notebook with metadata; nbformat's own functions would validate each, and the whole again."""
     return NotebookNode({"metadata": NotebookNode(), **entries})
 
 
@@ -248,7 +248,7 @@ def _code_cell(cell: NotebookNode, name: str, number: int) -> NotebookNode:
             if data:
                 kept.append(_node(output_type="display_data", data=data))
         elif output.output_type == "stream" and output.name == "stdout":
-            kept.append(_node(output_type="stream", name="stdout", text=output.text))
+            kept.append(NotebookNode(output_type="stream", name="stdout", text=output.text))
     return _cell(cell.source, outputs=kept)
 
 
