@@ -366,7 +366,8 @@ def _plan(tables: Tables, own: Decisions) -> Listed | None:
         value=each.value.round(2),
         variant=each.variant.fill_null(""),
     )
-    notes = words.plan_words(tables.currency, tables.as_of, advised=tables.advised)
+    exploring = count(rows.filter(lambda t: t.role == "explore"))
+    notes = words.plan_words(tables.currency, tables.as_of, exploring, advised=tables.advised)
     return Listed(rows, notes, total, ("texts", "send_at_local", "timezone", "variant"))
 
 

@@ -143,8 +143,8 @@ def mailing_value(currency: str, *, known: bool) -> str:
 # --- the list --------------------------------------------------------------------------------------------------------
 
 
-def plan_words(currency: str, as_of: str, *, advised: bool) -> tuple[str, ...]:
-    """Of the send plan's list."""
+def plan_words(currency: str, as_of: str, exploring: int, *, advised: bool) -> tuple[str, ...]:
+    """Of the send plan's list, on which `exploring` customers are of the exploring share."""
     value = _value(currency, _(
         "expected profit of the customer’s texts in the weeks of the plan, compared with no texts (modelled); empty"
         " where they are drawn at random, to learn what they bring."
@@ -153,7 +153,10 @@ def plan_words(currency: str, as_of: str, *, advised: bool) -> tuple[str, ...]:
         day=day_words(as_of)
     )
     if advised:
-        return whole, value
+        share = _("Exploring share: {n} of these customers, whose texts are drawn at random.").format(
+            n=number(exploring)
+        )
+        return whole, share, value
     return _("The exploring share only: everybody else goes on as today."), whole, value
 
 

@@ -415,7 +415,7 @@ def test_the_plan_has_a_row_for_each_customer_with_text_times_and_value(tmp_path
     shown = link(lists, tmp_path, decided("send_plan"))
     assert shown["label"] == "Customer list (CSV; customers: 2; texts: 3)"
     assert shown["command"] == "smsroi list shop/run --to FOLDER"
-    assert "opt-outs as of Jun 28, 2026" in shown["note"]
+    assert "opt-outs as of Jun 28, 2026. Exploring share: 1 of these customers, whose" in shown["note"]
     assert "Column value (USD): expected profit of the customer’s texts in the weeks of the plan" in shown["note"]
 
 
