@@ -228,9 +228,10 @@ class Chart(Html):
 
 
 def _shape(svg: str) -> str:
-    """The class of a figure; one taller than wide may fill a printed page."""
+    """The class of a figure: one taller than wide may fill a printed page, one of several rows takes more of it."""
     size = re.search(r'width="(\d+)" height="(\d+)"', svg)
-    return "chart tall" if size and int(size[2]) > int(size[1]) else "chart"
+    height = int(size[2]) / int(size[1]) if size else 0.0
+    return "chart tall" if height > 1 else "chart high" if height > _SEVERAL_ROWS else "chart"
 
 
 def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
@@ -257,6 +258,8 @@ def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
         plt.close(mpl_figure)
 
 
+_SEVERAL_ROWS = 0.65
+"""Height ÷ width above which a figure has rows of panels, whose letters are small when it is printed low."""
 _TOOLTIPS: weakref.WeakKeyDictionary[Axes, list[tuple[float, float, str]]] = weakref.WeakKeyDictionary()
 _TOOLTIP_ID = "tooltip: "
 _TOOLTIP_POINTS = 14

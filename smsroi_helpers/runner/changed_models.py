@@ -1,4 +1,4 @@
-"""Models that have changed: what the index says before the reader acts, and of the amounts that rest on them."""
+"""Models that have changed: what pages say before the reader acts, and of the amounts that rest on them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,8 +8,10 @@ import pandas as pd
 
 from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import joined
+from smsroi_helpers.pages import amount
+from smsroi_helpers.runner.changes import by_question
 
-__all__ = ["ChangedModel", "add_caveats", "read_changed_models"]
+__all__ = ["ChangedModel", "add_caveats", "find_caveats", "read_changed_models"]
 
 ChangedModel = Mapping[str, Any]
 """stages (of the amounts that rest on the model), text (for «Before you act»), caveat (of these amounts)."""
@@ -39,13 +41,34 @@ def read_changed_models(run_dir: Path) -> list[ChangedModel]:
 def add_caveats(row: dict[str, Any], changed: Sequence[ChangedModel]) -> None:
     """Add to a question of the index what changed models mean for its amount of money.
 
-    It is added where the amount is recommended, or is what texts bring; not to changes that are not worth making.
-
     Args:
         row: stage, kind, outcome, unit, numbers (None where no amount is shown) and caveat of a question; `caveat` is
             changed.
         changed: of `read_changed_models`.
     """
-    matters = row["outcome"] == "do" or row["kind"] == "worth"
-    if matters and row["numbers"] and row["unit"].startswith("money"):
-        row["caveat"] = joined(*(one["caveat"] for one in changed if row["stage"] in one["stages"]), row["caveat"])
+    row["caveat"] = joined(_caveat(row, bool(row["numbers"]), changed), row["caveat"])
+
+
+def find_caveats(
+    decisions: Sequence[dict[str, Any]], changed: Sequence[ChangedModel], currency: str
+) -> dict[str, list[tuple[str, str]]]:
+    """The same caveats for the pages of the notebooks: stage → (question, caveat).
+
+    Args:
+        decisions: of `changes.read_decisions`.
+        changed: of `read_changed_models`.
+        currency: the source's; empty where it names none.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row, *_segments in by_question(decisions):
+        if caveat := _caveat(row, bool(amount(row, currency).value), changed):
+            found.setdefault(row["stage"], []).append((redact(str(row["question"])), caveat))
+    return found
+
+
+def _caveat(row: Mapping[str, Any], shown: bool, changed: Sequence[ChangedModel]) -> str:
+    """Of an amount that is recommended, or is what texts bring; empty for changes that are not worth making."""
+    matters = row["outcome"] == "do" or row.get("kind") == "worth"
+    if not (matters and shown and str(row.get("unit") or "").startswith("money")):
+        return ""
+    return joined(*(one["caveat"] for one in changed if row["stage"] in one["stages"]))

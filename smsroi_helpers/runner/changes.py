@@ -17,7 +17,7 @@ from smsroi_helpers.locale import _
 from smsroi_helpers.pages import amount, outcome_label, segment_name
 from smsroi_helpers.runner.frame import RUN_NAME, day_words, read_json
 
-__all__ = ["cause_words", "find_causes", "list_changes", "read_decisions"]
+__all__ = ["by_question", "cause_words", "find_causes", "list_changes", "read_decisions"]
 
 Cause = Literal["data", "parameters", "code"]
 _MOST_NAMES = 3
@@ -35,6 +35,14 @@ def read_decisions(run_dir: Path) -> list[dict[str, Any]]:
         for record in pd.read_parquet(file).astype(object).to_dict("records"):
             rows.append({str(name): None if _missing(value) else value for name, value in record.items()})
     return rows
+
+
+def by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Group decisions by stage, question and kind, the row for all customers first."""
+    groups: dict[tuple[Any, Any, Any], list[dict[str, Any]]] = {}
+    for row in decisions:
+        groups.setdefault((row["stage"], row["question"], row.get("kind")), []).append(row)
+    return [sorted(rows, key=lambda row: row.get("segment") not in (None, "", "all")) for rows in groups.values()]
 
 
 def _missing(value: object) -> bool:

@@ -28,7 +28,7 @@ from smsroi_helpers.pages import (
 )
 from smsroi_helpers.runner.alerts import MOST_SHOWN, alert_remark, new_alerts
 from smsroi_helpers.runner.changed_models import add_caveats, read_changed_models
-from smsroi_helpers.runner.changes import list_changes, read_decisions
+from smsroi_helpers.runner.changes import by_question, list_changes, read_decisions
 from smsroi_helpers.runner.customer_lists import Lists
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
@@ -76,7 +76,7 @@ def index_page(
         state["stage"]: str(manifest["parameters"].get(name, {}).get("segment_by") or "")
         for name, state in manifest["notebooks"].items()
     }
-    rows = [_row(group, currency, pages, groupings) for group in _by_question(decisions)]
+    rows = [_row(group, currency, pages, groupings) for group in by_question(decisions)]
     changed = read_changed_models(run_dir)
     for row in rows:
         add_caveats(row, changed)
@@ -136,14 +136,6 @@ def _banner(run_dir: Path, pages: Mapping[str, str]) -> dict[str, Any] | None:
         "more": _("{n} more.").format(n=locale.number(more)) if more > 0 else "",
         "page": pages.get("effectiveness", ""),
     }
-
-
-def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Group the decisions by question, the row for all customers first."""
-    groups: dict[tuple[Any, Any, Any], list[dict[str, Any]]] = {}
-    for row in decisions:
-        groups.setdefault((row["stage"], row["question"], row.get("kind")), []).append(row)
-    return [sorted(rows, key=lambda row: row.get("segment") not in (None, "", "all")) for rows in groups.values()]
 
 
 def _row(

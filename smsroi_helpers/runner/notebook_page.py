@@ -27,7 +27,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.contract import FINISHED, PAGE_MARKUP
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import NO_MATHS, stage_words, table
+from smsroi_helpers.pages import NO_MATHS, question_anchor, stage_words, table
 from smsroi_helpers.runner.frame import (
     TEMPLATES,
     asset,
@@ -95,7 +95,13 @@ def page_question(path: Path, stage: str) -> str:
     return _first_heading(opening) or stage_words(stage)
 
 
-def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, questions: Mapping[str, str]) -> str:
+def notebook_page(
+    path: Path,
+    manifest: Mapping[str, Any],
+    show_code: bool,
+    questions: Mapping[str, str],
+    caveats: Sequence[tuple[str, str]] = (),
+) -> str:
     """Return the page of an executed notebook.
 
     Args:
@@ -103,6 +109,7 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         manifest: of the run.
         show_code: whether the page contains the code (folded).
         questions: notebook → question of each page of the run, in their order.
+        caveats: (question, caveat) of its amounts that rest on models found to have changed.
     """
     notebook = _read(path)
     opening, sections = _arrange(notebook, path.stem)
@@ -127,6 +134,8 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         context=context,
         opening=_without_repetition(_cells_to_html([opening], show_code), question),
         in_place_of=reason and locale.sentence(reason),
+        caveats=[{"question": "" if asked == question else asked, "text": text} for asked, text in caveats],
+        checked=_drift_place(manifest, questions),
         sections=shown,
         body=text,
         words=words,
@@ -134,6 +143,13 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, ques
         later=_neighbour(path.stem, questions, 1),
     )
     return framed(body, f"{question} · {title_words(source)}", manifest["language"])
+
+
+def _drift_place(manifest: Mapping[str, Any], questions: Mapping[str, str]) -> str:
+    """Where the run compares models with the newest weeks."""
+    pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
+    anchor = question_anchor(_("Do the models still hold?"))
+    return f"{pages['effectiveness']}#{anchor}" if "effectiveness" in pages else ""
 
 
 def _without_repetition(opening: str, question: str) -> str:

@@ -13,6 +13,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.errors import PageError
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages import use_names
+from smsroi_helpers.runner.changed_models import find_caveats, read_changed_models
 from smsroi_helpers.runner.changes import read_decisions
 from smsroi_helpers.runner.customer_lists import write_lists
 from smsroi_helpers.runner.frame import (
@@ -60,12 +61,13 @@ def render_run(
         if not source.is_file():
             raise PageError(f"{name}: the manifest says {state['status']}, but notebooks/{source.name} is missing")
         questions[name] = page_question(source, state["stage"])
+    decisions, currency = read_decisions(run_dir), manifest["source"].get("currency") or ""
+    caveats = find_caveats(decisions, read_changed_models(run_dir), currency)
     for name in questions:
-        page = notebook_page(run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions)
+        of_page = caveats.get(manifest["notebooks"][name]["stage"], ())
+        page = notebook_page(run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions, of_page)
         written.append(write_page(run_dir / f"{name}.html", page))
-    lists = write_lists(
-        run_dir, read_decisions(run_dir), currency=manifest["source"].get("currency") or "", as_of=manifest["as_of"]
-    )
+    lists = write_lists(run_dir, decisions, currency=currency, as_of=manifest["as_of"])
     index = index_page(run_dir, manifest, questions, earlier_runs, lists)
     written.append(write_page(run_dir / "index.html", index))
     return written

@@ -180,10 +180,14 @@ def _weekday_words(plan: SendPlan, weekdays: set[int]) -> str:
     """On which weekdays texts go out, and what that rests on."""
     if not np.ptp(plan.chosen.response.weekday[0], axis=1).any():
         return _("Each customer’s weekdays are drawn by chance from the allowed ones: none is shown to be better.")
-    return _(
-        "They go out on {weekdays}. Which weekdays are better is observational: the tests did not draw weekdays by"
-        " chance. The exploring share does."
-    ).format(weekdays=weekdays_words(weekdays))
+    drawn = _("the tests did not draw weekdays by chance")
+    if plan.shop.has("plans"):
+        drawn = _("but for texts that earlier plans explored with, weekdays were not drawn by chance")
+    return joined(
+        _("They go out on {weekdays}.").format(weekdays=weekdays_words(weekdays)),
+        _("Which weekdays are better is observational, and the amounts rest on it too: {drawn}.").format(drawn=drawn),
+        _("The exploring share draws them by chance.") if plan.roles.probability("explore") > 0 else "",
+    )
 
 
 def _kept_words(factor: PromiseFactor) -> str:

@@ -185,6 +185,12 @@ def test_figure_carries_no_style_script_metadata_or_comment() -> None:
         assert forbidden not in page
 
 
+@pytest.mark.parametrize(("height", "shape"), [(3.0, "chart"), (5.0, "chart high"), (9.0, "chart tall")])
+def test_a_figure_of_more_rows_may_be_printed_higher(height: float, shape: str) -> None:
+    _, ax = plt.subplots(figsize=(6.5, height))
+    assert f'<figure class="{shape}">' in pages.figure(ax, alt="a", caption="c").markup
+
+
 def test_figure_says_its_alt_and_caption_as_text() -> None:
     page = pages.figure(_curve(), alt=f'"{HOSTILE}" peaks', caption=f"{HOSTILE} & more").markup
     assert 'role="img" aria-label="&quot;&lt;script&gt;alert(1)&lt;/script&gt;&quot; peaks"' in page

@@ -11,7 +11,7 @@ import pytest
 
 from smsroi_helpers import pages
 from smsroi_helpers.runner.months_strip import months_strip
-from tests.runner.test_render import _FINISHED, _code, _decision, _manifest, _run, _shown, _text, _words
+from tests.runner.test_render import _FINISHED, _cells, _code, _decision, _manifest, _run, _shown, _text, _words
 
 MONTHS = [dt.date(2024 + (5 + k) // 12, (5 + k) % 12 + 1, 1) for k in range(12)]  # June 2024 to May 2025
 
@@ -61,7 +61,7 @@ def _section(page: str, heading: str) -> str:
 
 
 def test_the_reader_finds_what_to_do_for_whom_and_what_it_brings(page: str) -> None:
-    row = re.search(r'<li class="row"><div><p class="q">Whom do we text next.*?</li>', page, re.DOTALL)
+    row = re.search(r'<div><p class="q">Whom do we text next.*?</li>', page, re.DOTALL)
     assert row
     said = _words(f"<body>{row.group()}</body>")
     assert "Text 840 customers twice a week" in said  # what, for whom
@@ -124,6 +124,36 @@ def test_a_model_that_changed_stands_before_the_action_and_under_the_amounts_tha
     # a change that is not worth making nobody acts on the amount.
     assert _words(index).count("It can be too high.") == 2
     assert "Caveat: It can be too high. Tested apart." in _words(index)
+
+
+def test_the_page_of_an_amount_says_that_its_model_has_changed(tmp_path: Path) -> None:
+    """Under the answer, for the amounts for which the index says so; it leads to the comparison of the models."""
+    (tmp_path / "tables").mkdir()
+    check = {"model": "holdout", "stages": "timing", "warning": "Texts bring less.", "caveat": "It can be too <high>."}
+    pd.DataFrame([check]).to_parquet(tmp_path / "tables" / "model_checks.parquet")
+    decisions = [
+        _decision(question="When should a message go out?"),
+        _decision(question="When should a message go out?", segment="gold"),
+        _decision(question="Does it pay?", outcome="not_enough_evidence", kind="worth"),
+        _decision(question="On which weekday?", outcome="not_enough_evidence"),
+        _decision(question="How many?", unit="count"),
+        _decision(question="Whom?", stage="send_plan"),
+    ]
+    cells = [_text("# When should a message go out?"), *_cells()[1:]]
+    state = {"status": "ok", "reason": ""}
+    notebooks = {"03_timing": state | {"stage": "timing"}}
+    page = _run(tmp_path, cells=cells, decisions=decisions, manifest=_manifest(notebooks=notebooks))["03_timing.html"]
+    said = re.findall(r'<p class="note">(<b>.*?)</p>', page, re.DOTALL)
+    assert said[0] == "<b>Caveat:</b> It can be too &lt;high&gt;."  # no page to lead to
+    assert said[1].startswith("<b>Caveat of “Does it pay?”:</b> It can be too")
+    assert page.count("It can be too") == 2
+    assert page.index("It can be too") < page.index('<nav class="contents"')
+    (tmp_path / "notebooks" / "08_effectiveness.ipynb").write_bytes(
+        (tmp_path / "notebooks" / "03_timing.ipynb").read_bytes()
+    )
+    notebooks["08_effectiveness"] = state | {"stage": "effectiveness"}
+    page = _run(tmp_path, cells=cells, decisions=decisions, manifest=_manifest(notebooks=notebooks))["03_timing.html"]
+    assert f'<a href="08_effectiveness.html#{pages.question_anchor("Do the models still hold?")}">' in page
 
 
 def test_alerts_of_days_after_a_plan_say_so(tmp_path: Path) -> None:
