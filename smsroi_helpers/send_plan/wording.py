@@ -182,7 +182,7 @@ def _weekday_words(plan: SendPlan, weekdays: set[int]) -> str:
         return _("Each customer’s weekdays are drawn by chance from the allowed ones: none is shown to be better.")
     drawn = _("the tests did not draw weekdays by chance")
     if plan.shop.has("plans"):
-        drawn = _("but for texts that earlier plans explored with, weekdays were not drawn by chance")
+        drawn = _("weekdays were drawn by chance only for texts with which earlier plans explored")
     return joined(
         _("They go out on {weekdays}.").format(weekdays=weekdays_words(weekdays)),
         _("Which weekdays are better is observational, and the amounts rest on it too: {drawn}.").format(drawn=drawn),

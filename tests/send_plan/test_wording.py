@@ -26,7 +26,7 @@ def test_better_weekdays_are_observational_and_so_are_the_amounts(second_plan, m
     # An earlier plan may have drawn weekdays, of those it explored with.
     known = Shop.has
     monkeypatch.setattr(Shop, "has", lambda shop, table, *names: table == "plans" or known(shop, table, *names))
-    assert "but for texts that earlier plans explored with" in decide(plan)[0].text
+    assert "weekdays were drawn by chance only for texts with which earlier plans explored" in decide(plan)[0].text
 
 
 def test_without_a_better_weekday_nothing_rests_on_weekdays(second_plan):
