@@ -142,8 +142,9 @@ def widened(by_segment: Curves, everybody: Curves, transport: Transport, between
     """The curves with the error for today's members whom a test does not cover.
 
     The curve of a segment's uncovered members is taken to differ from that of its covered ones as groups of the test's
-    members with other covariates differ, in each segment on its own. Their level differs too (`HourResponse.logits`);
-    it multiplies what an hour gains, and its error is added there.
+    members with other covariates differ. Those of all segments may be of one kind, so for everybody their errors add up
+    as if they were one. Their level differs too (`HourResponse.logits`); it multiplies what an hour gains, and its
+    error is added there.
 
     Args:
         by_segment: the curves of the segments.
@@ -155,7 +156,7 @@ def widened(by_segment: Curves, everybody: Curves, transport: Transport, between
     uncovered = 1 - rows["overlap"].clip(upper=1.0).fillna(1.0)
     share = rows["now"].drop(ALL) / rows.loc[ALL, "now"]
     of_segments = uncovered.reindex(by_segment.segments).fillna(0.0).to_numpy(float) ** 2
-    of_all = float(((share * uncovered.drop(ALL)) ** 2).sum())
+    of_all = float((share * uncovered.drop(ALL)).sum()) ** 2
     return (
         dataclasses.replace(
             by_segment, covariance=by_segment.covariance + of_segments[:, None, None] * np.diag(between)
