@@ -44,3 +44,7 @@ def test_whom_a_test_does_not_cover_widens_the_curves():
     assert added[two.index("a")] == pytest.approx(np.diag(between) / 9)
     assert not added[two.index("b")].any()
     assert (of_all.covariance - everybody.covariance)[0] == pytest.approx(np.diag(between) / 36)
+    # The uncovered of several segments may be alike, so that together they are as wrong as each.
+    now = pd.concat([now.query("segment == 'a'"), now.query("segment == 'a'").assign(segment="b")])
+    _by_segment, of_all = widened(two, everybody, find_transport(then, now), between)
+    assert (of_all.covariance - everybody.covariance)[0] == pytest.approx(np.diag(between) / 9)
