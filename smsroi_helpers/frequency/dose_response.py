@@ -270,13 +270,17 @@ def _consenting(cells: pd.DataFrame, doses: Mapping[str, float], by: str) -> pd.
 
 
 def _widen(gross: Floats, hazard: Floats, overlaps: Sequence[float], rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Profit and opt-outs with the error for today's subscribers whom the test does not cover."""
+    """Profit and opt-outs with the error for today's subscribers whom the test does not cover.
+
+    Those of all segments may be of one kind, so they have the same draws, and their errors add up in a sum of segments.
+    """
     gross, hazard = gross.copy(), hazard.copy()
     draws = gross.shape[-1]
+    of_gross, of_hazard = rng.integers(2**63, size=2)
     for i, overlap in enumerate(overlaps):
         if overlap < 1:
-            gross[i] *= draw_uncovered(overlap, rng, draws)
-            caused = (hazard[i] - hazard[i, :1]) * draw_uncovered(overlap, rng, draws)
+            gross[i] *= draw_uncovered(overlap, np.random.default_rng(of_gross), draws)
+            caused = (hazard[i] - hazard[i, :1]) * draw_uncovered(overlap, np.random.default_rng(of_hazard), draws)
             hazard[i] = np.minimum(hazard[i, :1] + caused, 1 - 1e-9)
     return gross, hazard
 

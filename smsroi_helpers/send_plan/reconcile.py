@@ -8,12 +8,11 @@ model stands beside it where today's texts are those of the last plan: then the 
 import datetime as dt
 from dataclasses import dataclass
 
-import numpy as np
-
 from smsroi_helpers.send_plan.decision import correct
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans
 from smsroi_helpers.send_plan.valuation import Estimate
+from smsroi_helpers.statistics import sum_interval
 
 __all__ = ["Reconciled", "reconcile", "subtract"]
 
@@ -68,12 +67,10 @@ def reconcile(plan: SendPlan, past: PreviousPlans | None) -> Reconciled | None:
 
 
 def subtract(one: Estimate, two: Estimate) -> Estimate:
-    """The difference of two independent estimates, by MOVER (Zou & Donner 2008, Statistics in Medicine 27).
+    """The difference of two independent estimates, of `statistics.sum_interval`.
 
     >>> subtract(Estimate(5.0, 2.0, 8.0), Estimate(1.0, -3.0, 5.0))
     Estimate(value=4.0, low=-1.0, high=9.0)
     """
-    value = one.value - two.value
-    low = np.hypot(one.value - one.low, two.high - two.value)
-    high = np.hypot(one.high - one.value, two.value - two.low)
-    return Estimate(value, value - float(low), value + float(high))
+    less = (-two.value, -two.high, -two.low)
+    return Estimate(*sum_interval((one.value, one.low, one.high), less))

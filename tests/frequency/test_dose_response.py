@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
+from smsroi_helpers.frequency import dose_response
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
@@ -113,3 +114,15 @@ def test_a_segment_with_too_few_customers_gets_no_estimate():
     fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1))
     assert fit.names == (ALL, "a", "b", "c")
     assert fit.too_small == ("d",)
+
+
+def test_whom_the_test_does_not_cover_may_be_of_one_kind_in_all_segments():
+    """So their errors add up over segments; a segment that is covered has none."""
+    gross, hazard = np.ones((3, 2, 4_000)), np.tile([[0.001], [0.01]], (3, 1, 4_000))
+    profit, opt_outs = dose_response._widen(gross, hazard, (0.5, 0.8, 1.0), np.random.default_rng(1))
+    for widened, before in ((profit[:, 1], gross[:, 1]), (opt_outs[:, 1], hazard[:, 1])):
+        off = widened - before
+        assert not off[2].any()
+        assert np.corrcoef(off[:2])[0, 1] == pytest.approx(1.0)
+        assert off[0].std() == pytest.approx(2.5 * off[1].std())
+    assert abs(np.corrcoef(profit[0, 1], opt_outs[0, 1])[0, 1]) < 4 / np.sqrt(4_000)
