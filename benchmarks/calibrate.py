@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
+from benchmarks.claims import BestSet, Claim, Interval, Outcome, Withheld
 from benchmarks.fingerprint import fingerprint
 
 __all__ = [
@@ -56,6 +56,8 @@ PAGE = ROOT / "docs" / "calibration.md"
 """The page; the record that it shows is the .json file beside it."""
 LEVEL = 0.95
 QUICK = 40
+MOST_WITHHELD = 0.1
+"""The largest share of worlds in which a page may give a reason in place of a number."""
 _CHUNK = 20
 """Seeds that a process runs before it returns them: an interruption loses at most these, per process."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "SMSROI_THREADS": "1"}
@@ -80,6 +82,8 @@ class Score:
     """Share of the cells without an effect for which an effect was reported."""
     power: float
     """Share of the cells with an effect for which an effect was reported."""
+    withheld: bool = False
+    """Whether the page gives a reason in place of the number; the shares are then NaN."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def _mean(values: npt.NDArray[Any]) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
-def score(outcome: Outcome) -> Score:
+def score(outcome: Outcome | Withheld) -> Score:
     """Compare one outcome with its truth.
 
     >>> score(Interval(0.4, 0.1, 0.6, truth=0.3)).held
@@ -128,6 +132,8 @@ def score(outcome: Outcome) -> Score:
         chosen, values = np.asarray(outcome.chosen, bool), np.asarray(outcome.values, float)
         # If several candidates are truly best, the score is the share of them that was kept.
         return Score(_mean(chosen[values == values.max()]), 0.0, math.nan, float(chosen.sum()), math.nan, math.nan)
+    if isinstance(outcome, Withheld):
+        return Score(math.nan, 0.0, math.nan, math.nan, math.nan, math.nan, withheld=True)
     rejected = float(outcome.rejected)
     alarm, power = (math.nan, rejected) if outcome.effect else (rejected, math.nan)
     return Score(1 - rejected, 0.0, math.nan, math.nan, alarm, power)
@@ -138,7 +144,7 @@ def run_replicate(claim: Claim, seed: int) -> Replicate:
     start = time.perf_counter()
     try:
         outcomes = claim.run(generator(claim.name, seed))
-        outcomes = [outcomes] if isinstance(outcomes, Interval | BestSet | Verdict) else outcomes
+        outcomes = [outcomes] if isinstance(outcomes, Outcome | Withheld) else outcomes
         parts, error = {outcome.part: score(outcome) for outcome in outcomes}, ""
     except Exception as problem:
         parts, error = {}, f"{type(problem).__name__}: {problem}"
@@ -260,6 +266,8 @@ class Row:
     n: int
     failed: int
     """Seeds with an exception or without a result for this part; counted as misses, or as false alarms."""
+    withheld: int
+    """Seeds for which the page gives a reason in place of this part; not in the share."""
     errors: tuple[str, ...]
     """The distinct messages of the exceptions."""
     share: float
@@ -284,9 +292,9 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether the share lies in the range of `allowed`."""
-        low, high = allowed(self.claim, self.n)
-        return low <= self.share <= high
+        """Whether the share lies in the range of `allowed` and not too many seeds were withheld."""
+        low, high = allowed(self.claim, self.n - self.withheld or 1)
+        return low <= self.share <= high and self.withheld <= MOST_WITHHELD * self.n
 
 
 def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
@@ -296,8 +304,10 @@ def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
     errors = tuple(dict.fromkeys(replicate.error for replicate in replicates if replicate.error))
     rows = []
     for part in parts:
-        scores = [replicate.parts[part] for replicate in replicates if part in replicate.parts]
-        failed = n - len(scores)
+        every = [replicate.parts[part] for replicate in replicates if part in replicate.parts]
+        failed = n - len(every)
+        scores = [scored for scored in every if not scored.withheld]
+        withheld = len(every) - len(scores)
         if claim.rule == "false_alarm":
             # Where everything has an effect, there is no false alarm; the row is there for its power.
             alarms = [0.0 if math.isnan(scored.alarm) else scored.alarm for scored in scores]
@@ -308,7 +318,7 @@ def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
         low, high = _share_interval(shares)
         rows.append(
             Row(
-                claim, part, n, failed, errors, float(shares.mean()), low, high,
+                claim, part, n, failed, withheld, errors, _mean(shares), low, high,
                 lacking=_mean(np.array([scored.lacking for scored in scores])),
                 bias=_mean(error),
                 bias_error=float(error.std(ddof=1) / math.sqrt(len(error))) if len(error) > 1 else math.nan,
@@ -323,6 +333,8 @@ def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
 
 def _share_interval(shares: npt.NDArray[np.float64]) -> tuple[float, float]:
     """95 % interval: Wilson's for a share of seeds, the normal one for means over cells (not counts)."""
+    if not shares.size:
+        return math.nan, math.nan
     if np.isin(shares, (0.0, 1.0)).all():
         low, high = proportion_confint(shares.sum(), len(shares), method="wilson")
         return float(low), float(high)
@@ -337,7 +349,8 @@ def list_problems(rows: Iterable[Row]) -> Iterator[str]:
         if row.claim.known_wrong and row.n >= row.claim.n:  # with fewer seeds it may pass by chance
             caught[row.claim.name] = caught.get(row.claim.name, False) or not row.passed
         if not row.claim.known_wrong and not row.passed:
-            yield f"{_name(row)} fails: {row.share:.3f}, allowed {_band(row)}"
+            often = f"; withheld in {row.withheld:,} of {row.n:,} worlds" if row.withheld else ""
+            yield f"{_name(row)} fails: {row.share:.3f}, allowed {_band(row)}{often}"
     for name, was_caught in caught.items():
         if not was_caught:
             yield f"{name} is known to be wrong but passes: this benchmark cannot detect it"
@@ -381,7 +394,8 @@ a known truth, by the same code that computes it for the pages. *Coverage* is th
 which the result contains the truth, with its own 95 % interval; under the rule *false alarm* it is the share of false
 alarms. A claim passes if that share lies within *allowed*: .95 ± (.01 + 2.5 √(.0475/n)), or is not below the lower
 limit under the rule *at least*. If a world has many cells, their mean counts as one. A replicate with an error or
-without an interval is a miss.
+without an interval is a miss. *Withheld* are the worlds in which the page gives a reason in place of the number: they
+are left out of the coverage, and a claim with more than a tenth of them fails.
 
 Rules: *two-sided*, neither too narrow nor too wide; *at least*, not too narrow (sets and simultaneous intervals);
 *shrunken*, averaged over worlds with new random effects; *predictive*, compared with what happened afterwards; *false
@@ -403,7 +417,7 @@ def _name(row: Row) -> str:
 
 
 def _band(row: Row) -> str:
-    low, high = allowed(row.claim, row.n)
+    low, high = allowed(row.claim, row.n - row.withheld or 1)
     if row.claim.rule == "false_alarm":
         return f"≤ {high:.4f}"
     return f"≥ {low:.4f}" if high == 1 else f"{low:.4f}–{high:.4f}"
@@ -418,7 +432,8 @@ def _cells(row: Row, first: bool) -> str:
     what = claim.what + ":" * bool(row.part) if first else "…"
     what, used = f"{what} {row.part}".strip(), claim.used if first else ""
     bias = "–" if math.isnan(row.bias) else f"{_number(row.bias)} ({_number(row.bias_error)})"
-    without = f"{row.failed + row.lacking * (row.n - row.failed):.0f}"
+    without = f"{row.failed + row.lacking * (row.n - row.failed - row.withheld):.0f}"
+    without += f", {row.withheld:,} withheld" if row.withheld else ""
     return (
         f"| {what} | {used} | {_RULES.get(claim.rule, claim.rule)} | {row.n:,}"
         f" | {row.share:.3f} ({row.share_low:.3f}–{row.share_high:.3f}) | {_band(row)} | {bias} | {_number(row.width)}"

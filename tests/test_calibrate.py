@@ -27,7 +27,7 @@ from benchmarks.calibrate import (
     score,
     summarise,
 )
-from benchmarks.claims import BestSet, Claim, Interval, Verdict
+from benchmarks.claims import BestSet, Claim, Interval, Verdict, Withheld
 from benchmarks.fingerprint import fingerprint
 
 N = 400
@@ -131,6 +131,29 @@ def test_a_claim_that_never_works_fails_under_every_rule():
         toy, replicates = replicates_of(broken, n=30, rule=rule)
         (row,) = summarise(toy, replicates)
         assert (row.failed, row.passed) == (30, False)
+
+
+def test_worlds_in_which_the_page_gives_no_number_are_counted_apart_and_must_be_few():
+    def withheld(often):
+        return lambda rng: [Withheld() if rng.random() < often else exact(rng)]
+
+    (few,), (many,), (all_,) = (summarise(*replicates_of(withheld(often))) for often in (0.05, 0.2, 1.0))
+    assert 0 < few.withheld <= 0.1 * N
+    assert few.failed == 0
+    assert few.passed
+    assert few.share > 1 - few.withheld / N  # a miss would have lowered it
+    assert f"| 0, {few.withheld} withheld | passes |" in calibrate.page([few])
+    assert many.withheld > 0.1 * N
+    assert not many.passed
+    assert f"withheld in {many.withheld} of {N} worlds" in calibrate.page([many])
+    assert (all_.withheld, all_.passed) == (N, False)
+    assert math.isnan(all_.share)
+
+
+def test_an_interval_without_cells_is_not_withheld():
+    toy, replicates = replicates_of(lambda rng: Interval([], [], [], []), n=30)
+    (row,) = summarise(toy, replicates)
+    assert (row.withheld, row.passed) == (0, False)
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------

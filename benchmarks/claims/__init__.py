@@ -23,6 +23,8 @@ A function returns one of the following, or a list of them, each with its `part`
   be infinite. A NaN limit does not contain the truth and is counted as lacking.
 - `BestSet(chosen, values)`: the candidates that the method kept, and their true values. Its width is its size.
 - `Verdict(rejected, effect=False)`: whether a test rejected, and whether there was an effect to find.
+- `Withheld()`: the page gives a reason in place of this number. Such worlds are counted apart and are not in the
+  coverage; more than a tenth of them is a failure, since a number that is seldom given can seem right by selection.
 
 An exception is a failed replicate: it counts as a miss, and the page shows how many there were.
 
@@ -37,7 +39,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BestSet", "Claim", "Interval", "Outcome", "Rule", "Verdict"]
+__all__ = ["BestSet", "Claim", "Interval", "Outcome", "Rule", "Verdict", "Withheld"]
 
 Rule = Literal["two_sided", "at_least", "shrunken", "predictive", "false_alarm"]
 """The criterion for passing; the margin is .01 + 2.5 standard errors at n seeds.
@@ -85,6 +87,13 @@ Outcome: TypeAlias = Interval | BestSet | Verdict
 
 
 @dataclass(frozen=True)
+class Withheld:
+    """No outcome, by a rule of the page that also says why."""
+
+    part: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """One claim: what is estimated, where it is published, its rule, and the function that runs it once."""
 
@@ -95,7 +104,7 @@ class Claim:
     used: str
     """Where the workbook publishes such an interval."""
     rule: Rule
-    run: Callable[[np.random.Generator], Outcome | Sequence[Outcome]]
+    run: Callable[[np.random.Generator], Outcome | Sequence[Outcome | Withheld]]
     n: int = 1_000
     """Independent seeds."""
     alpha: float = 0.05

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtr
 from scipy.stats import norm
 
-from benchmarks.claims import Claim, Interval, Outcome, Verdict
+from benchmarks.claims import Claim, Interval, Outcome, Verdict, Withheld
 from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
 from smsroi_helpers.cltv.natural_loss import estimate_loss
 from smsroi_helpers.frequency import policy as frequency_policy
@@ -286,7 +286,7 @@ def _values(fit: DoseResponseFit, world: World, drawn: Floats, suffix: str = "")
     ]
 
 
-def curve(rng: np.random.Generator) -> Sequence[Outcome]:
+def curve(rng: np.random.Generator) -> Sequence[Outcome | Withheld]:
     """m, H and V of each frequency and segment by the pooled curve; gain of the recommendation; cost of today."""
     world = _draw(rng)
     study = _study(_cells(rng, world), world.known_loss(rng), rng)
@@ -296,7 +296,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     grid = fit.grid
     m, hazard = (truth[place] for truth in world.truth(grid))
     value = world.value(grid)[place]
-    told: list[Outcome] = []
+    told: list[Outcome | Withheld] = []
     tested = [fit.grid_index(dose) for dose in DOSES[1:]]
     for part, drawn, truth in (("m", fit.profit(), m), ("H", fit.hazard, hazard), ("V", fit.value(), value)):
         low, high = np.quantile(drawn, [0.025, 0.975], axis=-1)
@@ -322,8 +322,11 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
         if s != ALL
     ]
     own = cost[cost["segment"] == ALL]
+    part = "cost of today"
     if len(own):
-        told.append(_told(own, ["cost", "cost_low", "cost_high"], np.array([sum(lost)]), "cost of today"))
+        told.append(_told(own, ["cost", "cost_low", "cost_high"], np.array([sum(lost)]), part))
+    elif not (policy["outcome"].eq("change") | policy["reason"].eq("as_today"))[policy["segment"] != ALL].any():
+        told.append(Withheld(part))  # no segment's frequency was decided, so that today's is compared with nothing
     return told
 
 
