@@ -1,8 +1,9 @@
 """Counts of the evidence by the profiles of one grouping: arrays with one axis for each thing distinguished.
 
-Axes: group of customers (64, for the jackknife), profile, and the arm, window, weekday or text. Texts of campaigns that
-sent several at random are compared within the campaign: exposure is multiplied by the campaign's level, so that a text
-of a good week is not taken for a good text.
+Axes: group of customers (64, for the jackknife), profile, and the arm, window, weekday or text. Texts are compared
+within the campaigns that sent several at random, and weekdays within those that went out on several: exposure is
+multiplied by the campaign's level, so that a text of a good week, or the weekday of a good campaign, is not taken for a
+good one.
 """
 
 from collections.abc import Sequence
@@ -90,7 +91,10 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     texts, people = counter.add(evidence.texts), counter.add(evidence.people)
     credited, days = _credits(evidence)
     credit = counter.add(credited)
-    clicked, opted_out = (_campaign_levels(evidence, texts, event) for event in ("clicked", "opted_out"))
+    comparable = {event: _comparable(texts, event) for event in ("clicked", "opted_out")}
+    clicked, opted_out = (
+        _campaign_levels(evidence, rows, rows.variant, rows[event]) for event, rows in comparable.items()
+    )
 
     def rates(rows: ir.Table, arm: ir.Value, arms: int, events: ir.Value, exposure: ir.Value) -> list[Rates]:
         """Of each grouping."""
@@ -112,11 +116,13 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     zero = len(evidence.doses) - len(positive)
     heard = texts.filter(texts.known == 1, texts.delivered)
     timed = heard.filter(heard.kind.isin(["timing", EXPLORED]))
-    spread = heard.filter(heard.kind.isin(["timing", "frequency", EXPLORED]))
+    spread = heard.filter(heard.kind.isin(["timing", "frequency", EXPLORED])).mutate(stratum=_weekday_stratum(heard))
+    of_campaign = _campaign_levels(evidence, spread, spread.weekday, spread.clicked)
+    spread = spread.join(of_campaign, spread.stratum == of_campaign.of_stratum)
     number = {text: i for i, text in enumerate(evidence.creatives)}
 
     def by_variant(event: str, level: ir.Table) -> list[Rates]:
-        varied = _comparable(texts, event)
+        varied = comparable[event]
         varied = varied.join(level, varied.stratum == level.of_stratum)
         return rates(varied, _numbered(varied.variant, number), len(number), varied[event], varied.level)
 
@@ -125,7 +131,7 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     )
     opt_outs_by_dose = rates(dosed, dose, len(evidence.doses), dosed.opted_out.fill_null(0), dosed.weeks)
     clicks_by_window = rates(timed, _window_number(evidence, timed), len(evidence.windows), timed.clicked, timed.known)
-    clicks_by_weekday = rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.known)
+    clicks_by_weekday = rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.level)
     clicks_by_text, opt_outs_by_text = by_variant("clicked", clicked), by_variant("opted_out", opted_out)
     arms, members = _count_arms(evidence, counter, people)
     doses, value = _doses_of(evidence, arms), count_click_value(evidence.shop)
@@ -192,20 +198,29 @@ def _comparable(texts: ir.Table, event: str) -> ir.Table:
     return rows.mutate(stratum=_stratum(rows))
 
 
-def _campaign_levels(evidence: Evidence, texts: ir.Table, event: str) -> ir.Table:
-    """of_stratum, level: events per text of each campaign, as if it had sent the average text, over the company's.
+def _weekday_stratum(rows: ir.Table) -> ir.StringValue:
+    """What weekdays are compared within: the campaign, or the test where none is named; a plan that explored."""
+    within = ibis.cases((rows.kind == EXPLORED, rows.test), else_=rows.campaign_id.fill_null(rows.test))
+    return rows.kind + ibis.literal(":") + within
 
-    Campaigns that sent one text only say nothing of texts and are left out.
+
+def _campaign_levels(evidence: Evidence, rows: ir.Table, option: ir.Value, events: ir.Value) -> ir.Table:
+    """of_stratum, level: events per text of each campaign, as if it had sent the average option, over the company's.
+
+    Campaigns with one option only say nothing of options and are left out.
+
+    Args:
+        evidence: of `collect_evidence`.
+        rows: of texts, with the column `stratum`.
+        option: a text's variant or weekday.
+        events: 0 or 1.
     """
-    rows = _comparable(texts, event)
-    found = evidence.shop.count(
-        rows.group_by("stratum", "variant").aggregate(n=rows.count(), events=rows[event].sum())
-        .order_by("stratum", "variant")
-    )  # fmt: skip
-    found = found[found.groupby("stratum")["variant"].transform("size") > 1]
+    counted = rows.group_by("stratum", option=option).aggregate(n=rows.count(), events=events.sum())
+    found = evidence.shop.count(counted.order_by("stratum", "option"))
+    found = found[found.groupby("stratum")["option"].transform("size") > 1]
     stratum, names = pd.factorize(found["stratum"])
-    text, _ = pd.factorize(found["variant"])
-    level = fit_levels(stratum, text, found["n"].to_numpy(float), found["events"].to_numpy(float))
+    number, _ = pd.factorize(found["option"])
+    level = fit_levels(stratum, number, found["n"].to_numpy(float), found["events"].to_numpy(float))
     kept = level > 0
     schema = {"of_stratum": "string", "level": "float64"}
     return ibis.memtable(pd.DataFrame({"of_stratum": names[kept], "level": level[kept]}), schema=schema)

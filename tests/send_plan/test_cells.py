@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from smsroi_helpers.experiments import CLICK_VALUE_GROUP
-from smsroi_helpers.send_plan.cells import CREDIT_DAYS, fit_levels
+from smsroi_helpers.send_plan.cells import CREDIT_DAYS, _campaign_levels, fit_levels
 from smsroi_helpers.statistics import GROUPS
 
 
@@ -80,24 +81,55 @@ def test_clicks_and_texts_by_frequency(second_plan, cells, profile, people):
         assert np.allclose(found, filled(counted, found), atol=1e-4)
 
 
-def test_clicks_by_window_and_weekday(second_plan, cells, profile, texts):
+def test_clicks_by_window(second_plan, cells, profile, texts):
     evidence = second_plan.plan.evidence
     arms = evidence.of_kind("timing")[0].plan
-    heard = texts[(texts["known"] == 1) & texts["delivered"]]
-    counts = {name: (Counter(), Counter()) for name in ("clicks_by_window", "clicks_by_weekday")}
-    for row in heard[heard["kind"].isin(["timing", "frequency"])].itertuples():
-        keys = {"clicks_by_weekday": row.weekday}
-        if row.kind == "timing":
-            hours = (int(arms["hour_start"][row.arm]), int(arms["hour_end"][row.arm]))
-            keys["clicks_by_window"] = evidence.windows.index(hours)
-        for name, key in keys.items():
-            counts[name][0][row.group, profile[row.code], key] += row.clicked
-            counts[name][1][row.group, profile[row.code], key] += 1
-    for name, (events, exposure) in counts.items():
-        found = getattr(cells, name)
-        assert found.events.sum() > 50
-        assert np.array_equal(found.events, filled(events, found.events))
-        assert np.array_equal(found.exposure, filled(exposure, found.exposure))
+    events, exposure = Counter(), Counter()
+    for row in texts[(texts["known"] == 1) & texts["delivered"] & (texts["kind"] == "timing")].itertuples():
+        hours = (int(arms["hour_start"][row.arm]), int(arms["hour_end"][row.arm]))
+        at = (row.group, profile[row.code], evidence.windows.index(hours))
+        events[at] += row.clicked
+        exposure[at] += 1
+    found = cells.clicks_by_window
+    assert found.events.sum() > 50
+    assert np.array_equal(found.events, filled(events, found.events))
+    assert np.array_equal(found.exposure, filled(exposure, found.exposure))
+
+
+def test_weekdays_are_compared_within_campaigns_that_went_out_on_several(cells, profile, texts):
+    heard = texts[(texts["known"] == 1) & texts["delivered"] & texts["kind"].isin(["timing", "frequency"])]
+    heard = heard.assign(stratum=heard["kind"] + ":" + heard["campaign_id"])
+    table = heard.groupby(["stratum", "weekday"])["clicked"].agg(["size", "sum"]).reset_index()
+    assert table.groupby("stratum")["weekday"].size().gt(1).all()
+    stratum, names = pd.factorize(table["stratum"])
+    level = dict(zip(names, fit_levels(
+        stratum, table["weekday"].to_numpy(), table["size"].to_numpy(float), table["sum"].to_numpy(float)
+    ), strict=True))  # fmt: skip
+    events, exposure = Counter(), Counter()
+    for row in heard.itertuples():
+        at = (row.group, profile[row.code], row.weekday)
+        events[at] += row.clicked
+        exposure[at] += level[row.stratum]
+    found = cells.clicks_by_weekday
+    assert found.events.sum() > 50
+    assert np.array_equal(found.events, filled(events, found.events))
+    assert np.allclose(found.exposure, filled(exposure, found.exposure), atol=1e-3)
+
+
+def test_the_weekday_of_a_good_campaign_is_not_taken_for_a_good_weekday(second_plan):
+    """Clicks per text depend on the campaign alone; the two that went out on one weekday each would say otherwise."""
+    sent = pd.DataFrame(
+        [("frequency:good", 0, 100, 30), ("frequency:bad", 3, 100, 3), ("frequency:both", 0, 60, 6),
+         ("frequency:both", 3, 40, 4)], columns=["stratum", "weekday", "texts", "clicks"],
+    )  # fmt: skip
+    rows = sent.loc[sent.index.repeat(sent["texts"])].reset_index(drop=True)
+    rows["clicked"] = (rows.groupby(["stratum", "weekday"]).cumcount() < rows["clicks"]).astype(int)
+    texts = ibis.memtable(rows)
+    levels = _campaign_levels(second_plan.plan.evidence, texts, texts.weekday, texts.clicked)
+    compared = rows.merge(levels.to_pandas(), left_on="stratum", right_on="of_stratum")
+    assert set(compared["stratum"]) == {"frequency:both"}
+    by_weekday = compared.groupby("weekday").agg(clicks=("clicked", "sum"), exposure=("level", "sum"))
+    assert (by_weekday["clicks"] / by_weekday["exposure"]).tolist() == pytest.approx([0.1, 0.1])
 
 
 def test_texts_are_compared_within_campaigns_that_sent_several(second_plan, cells, profile, texts):
