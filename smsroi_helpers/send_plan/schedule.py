@@ -258,9 +258,12 @@ def divide_customers(
     many = ibis.memtable(turns, schema={"of_place": "int64", "of_action": "string", "turns": "int64"})
     rows = rows.mutate(number=ibis.row_number().over(alike))
     rows = rows.left_join(many, (rows.place == many.of_place) & (rows.action == many.of_action))
-    # By chance where explored: few share a place and an action, and in order all would begin on a Monday.
+    # By chance where explored: few share a place and an action, and in order all would begin on a Monday. Planned texts
+    # are dealt in turn, beginning elsewhere in each place.
     by_chance = hash_group(rows.customer_id, f"{calendar.plan_id}-weekday", SLICES) * rows.turns // SLICES
-    turn = ibis.ifelse(rows.role == "explore", by_chance.cast("int64"), (rows.number % rows.turns).cast("int64"))
+    turn = ibis.ifelse(
+        rows.role == "explore", by_chance.cast("int64"), ((rows.number + rows.place) % rows.turns).cast("int64")
+    )
     rows = rows.mutate(action=rows.action + ibis.literal(" ") + turn.fill_null(0).cast("string"))
     rows = rows.drop("of_place", "of_action", "turns", "number")
     rank = ibis.literal(0).cast("int64")

@@ -144,7 +144,9 @@ def _sizes(settled: Settled) -> dict[tuple[int, str], int]:
     for (place, *rest), many in found.items():
         key = plan_key(*rest)
         count = turns.get((place, key), 1)
-        sizes |= {(place, f"{key} {turn}"): (many + count - 1 - turn) // count for turn in range(count)}
+        sizes |= {
+            (place, f"{key} {turn}"): (many + count - 1 - (turn - place) % count) // count for turn in range(count)
+        }
     return sizes
 
 
