@@ -16,7 +16,13 @@ from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.decision import CASH_WEEKS, HourDecision, WeekdayDecision
 from smsroi_helpers.timing.response import ALL
-from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile, rule_unknown
+from smsroi_helpers.timing.shared_wording import (
+    forbidden_sentence,
+    number_words,
+    reconcile,
+    rule_unknown,
+    todays_hours,
+)
 
 __all__ = [
     "best_days_words",
@@ -328,7 +334,13 @@ def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tupl
     forbidden = forbidden_sentence(answer) if found.reason == "not_allowed" else ""
     others = _("What follows compares the others.") if forbidden and compared else ""
     said = _compared_sentences(found, answer, timing) if compared else (uncompared_words(timing),)
-    return forbidden, others, *said
+    usual = todays_hours(timing.practice) if answer.segment == ALL else None
+    now = ""
+    if usual:
+        now = _("{share} of today’s texts go out at {window}.").format(
+            share=percent(usual[2], 0), window=window_words(*usual[:2])
+        )
+    return forbidden, now, others, *said
 
 
 def _compared_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
