@@ -129,9 +129,7 @@ def survival_figure(study: Study, kind: str) -> Html:
     )  # fmt: skip
     described = []
     for one, ax in zip(found, axes.flat, strict=False):
-        # The groups of both kinds of ending, so that a group has one colour in both figures.
-        groups = [curve.group for each in study.survivals if each.by == one.by for curve in each.curves]
-        described.append(_panel(one, ax, segment_colours(groups)))
+        described.append(_panel(one, ax, _colours(study, one)))
     for ax in axes.flat[len(found) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -149,6 +147,13 @@ def survival_figure(study: Study, kind: str) -> Html:
         _("Shares with intervals are in the table under Checks."),
     )  # fmt: skip
     return figure(drawn, alt=joined(*described), caption=caption)
+
+
+def _colours(study: Study, found: Survival) -> dict[str, str]:
+    """The same colours in the figures of both kinds of ending, where there are enough for the groups of both."""
+    of_both = {curve.group for each in study.survivals if each.by == found.by for curve in each.curves[:_MOST_CURVES]}
+    own = [curve.group for curve in found.curves[:_MOST_CURVES]]
+    return segment_colours(of_both if len(of_both) <= _MOST_CURVES else own)
 
 
 def _panel(found: Survival, ax: Axes, colours: Mapping[str, str]) -> str:
