@@ -71,6 +71,9 @@ def test_pages_say_that_profit_is_before_unknown_costs(bare, study):
     assert np.isnan(audience.message_cost)
     assert plan["breakeven_rate"].isna().all()
     assert "What a message costs is not known" in planned
+    for smallest, explained in ((np.nan, True), (1.0, False)):
+        page = planning_tables.planner_table(audience, plan.assign(smallest_gain=smallest), "USD").markup
+        assert ("Where no smallest gain is shown" in page) is explained
     assert UNSAID in frequency_tables.test_note(study).markup
     assert UNSAID in frequency.decide(study, policy, "USD")[0].caveat
     assert UNSAID in ab_test_tables.cost_note(ab_test.knows_cost(shop)).markup

@@ -54,7 +54,10 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
         })  # fmt: skip
     if not rows:
         return note(
-            _("No test decided here has cash with an interval, so cash and long-run value are not set side by side.")
+            _(
+                "Cash and long-run value are set side by side for tests that decide on one arm’s amount; none here"
+                " does. Profit, where it was measured, is in the table of results, by arm."
+            )
         )
     caption = _(
         "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
@@ -91,7 +94,9 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         if _differ(answer) and answer.cash is not None and len(answer.cash.by_week)
     ]
     if not shown:
-        return note(_("No test’s cash and long-run value differ in sign, so no change has to break even."))
+        return note(
+            _("No test decided here has cash and a long-run value of opposite signs, so no change has to break even.")
+        )
     drawn, axes = plt.subplots(1, len(shown), figsize=(8.2, 3.0), squeeze=False, gridspec_kw={"wspace": 0.5})
     said = []
     for (answer, cash), ax in zip(shown, axes[0], strict=True):

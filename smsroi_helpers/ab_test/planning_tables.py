@@ -7,6 +7,7 @@ from smsroi_helpers.ab_test.planning import Audience
 from smsroi_helpers.locale import _, day, joined, money, number, percent, sentence
 from smsroi_helpers.pages import Html, note, practice_dates, table
 from smsroi_helpers.pages import practice_table as practice
+from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
     "planner_table",
@@ -88,6 +89,14 @@ def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
         )  # fmt: skip
     elif not np.isfinite(found.message_cost) and found.practice is not None:
         parts.append(_("What a message costs is not known, so from which rise one pays for itself is not known either"))
+    if not np.isfinite(plan["smallest_gain"]).all():
+        parts.append(
+            _(
+                "Where no smallest gain is shown, even a large gain would not be recommended with 80% power: that also"
+                " takes {n} buyers in each arm, and enough customers to show that opt-outs rise by no more than"
+                " `opt_out_margin` allows"
+            ).format(n=number(FEW_EVENTS))
+        )
     parts.append(_("The last column is of a gain of a tenth of what one brings, above the smallest gain worth having"))
     parts.append(_("A control smaller than the arms, or daily reading, takes several times the customers"))
     return joined(*(sentence(part) for part in parts))

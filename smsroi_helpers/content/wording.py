@@ -230,11 +230,11 @@ def _without_amount(content: Content, found: CreativeDecision, currency: str) ->
     kept = _("By segment, the log suggests no other mixture of texts than today’s.")
     tested, every = found.tested
     covered = (
-        _("No amount is given here: the randomised test of these texts has it.")
+        _("The randomised test of these texts decides about them, so no total is given here.")
         if tested == every
         else _(
-            "A randomised test covers {n} of the {all} texts compared, and its amount counts. What the log says of the"
-            " others is a lead for the next test, so no amount is given here."
+            "A randomised test covers {n} of the {all} texts compared, and it decides about them. What the log says of"
+            " the others is a lead for the next test, so no total is given here."
         ).format(n=number(tested), all=number(every))
     )
     return suggested if found.outcome == "not_enough_evidence" else kept, joined(

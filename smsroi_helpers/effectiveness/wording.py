@@ -142,8 +142,14 @@ def touch_words(touch: str) -> str:
 
 
 def window_words(hours: int) -> str:
-    """An attribution window: hours up to two days, else days."""
-    return _("{n} hours").format(n=number(hours)) if hours < 72 else _("{n} days").format(n=number(hours / 24))
+    """An attribution window: whole days from three on, else hours.
+
+    >>> window_words(48), window_words(72), window_words(100)
+    ('48 hours', '3 days', '100 hours')
+    """
+    if hours >= 72 and hours % 24 == 0:
+        return _("{n} days").format(n=number(hours / 24))
+    return _("{n} hours").format(n=number(hours))
 
 
 def frequency_words(frequency: str, known: tuple[str, ...]) -> str:
@@ -232,7 +238,7 @@ def _action(answer: EffectDecision) -> str:
         case "no_revenue":
             return _("Do not count attributed revenue as earned: the test shows no incremental revenue.")
         case "undecided":
-            return _("Keep the randomised holdout running: it does not yet show what the messages add.")
+            return _("Keep the randomised holdout running: it does not yet show how much revenue the messages add.")
 
 
 def _text(answer: EffectDecision, found: Effectiveness) -> str:
@@ -276,8 +282,8 @@ def _caveats(answer: EffectDecision) -> list[str]:
     if np.isfinite(answer.times):
         needed = float(f"{answer.times * answer.customers:.2g}")
         words = _(
-            "If messages add what is estimated, about {n} customers instead of {now} would show it with 80% power. The"
-            " number on the page of tests is another: it detects a gain of a tenth of what customers bring."
+            "If messages add the revenue estimated, about {n} customers instead of {now} would show it with 80% power."
+            " The number on the page of tests is another: it detects a gain of a tenth of what customers bring."
         )
         return [words.format(n=number(needed), now=number(answer.customers))]
     return [_("The estimate is not above zero, so no number of customers can be named.")]

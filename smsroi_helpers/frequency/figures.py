@@ -14,9 +14,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
-from smsroi_helpers.frequency.shared_wording import frequency_words, today_words
+from smsroi_helpers.frequency.shared_wording import frequency_words, is_change, other_words, today_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
-from smsroi_helpers.locale import _, interval, joined, money, number
+from smsroi_helpers.locale import _, interval, joined, listed, money, number
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 
 __all__ = [
@@ -133,8 +133,9 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         caption=_(
             "What a frequency brings against none, randomised: left in a week, right over all weeks to come,"
             " after those who opt out. Bands are 95% intervals of the pooled curve, grey points the arms as"
-            " they are, the dashed line is today’s mean frequency ({today}), circles mark the best frequency"
-            " tested; at 0 texts pay for themselves and no more."
+            " they are, the dashed line is today’s mean frequency ({today}); circles mark the frequency tested"
+            " that is best this week, and the one recommended for the long run. At 0 texts pay for themselves and no"
+            " more."
         ).format(today=today_words(row["today"])),
     )
 
@@ -171,7 +172,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
             _("{segment}: {dose}").format(segment=segment_name(name), dose=_best_words(row, "messages_per_week"))
         )
         descriptions.append(
-            _("{segment}: best {dose}, worth {value}; today {today}.").format(
+            _("{segment}: {dose} advised, worth {value}; today {today}.").format(
                 segment=segment_name(name), dose=_best_words(row, "messages_per_week"), today=today_words(row["today"]),
                 value=interval(row["value"], row["value_low"], row["value_high"], currency),
             )
@@ -188,15 +189,27 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     )
 
 
-def cash_figure(policy: pd.DataFrame, currency: str) -> Html:
-    """The cumulative cash of changes whose cash and long run differ in sign, with the week in which it breaks even."""
+def cash_figure(policy: pd.DataFrame, currency: str, cash_weeks: int = 12) -> Html:
+    """The cumulative cash of changes whose cash and long run differ in sign, with the week in which it breaks even.
+
+    Args:
+        policy: of `policy.choose_frequencies`.
+        currency: the source's.
+        cash_weeks: those of the policy.
+    """
+    left = _left_words(policy, currency, cash_weeks)
     rows = []
     if len(policy):
         known = policy[np.isfinite(policy["gain"]) & (policy["reason"] != "no_effect")]
         first = known["cash_by_week"].map(lambda curve: curve[0, 0])
         rows = [row for _index, row in known[first * known["gain"] < 0].iterrows()][:_MOST_PANELS]
     if not rows:
-        return note(_("No change costs cash at first and gains in the long run, or the other way round."))
+        none = (
+            _("No change in the table costs cash at first and gains in the long run, or the other way round.")
+            if len(policy) and any(is_change(row) and np.isfinite(row.gain) for row in policy.itertuples())
+            else _("No change of frequency is recommended with an amount, so none has to break even.")
+        )
+        return note(joined(none, left))
     columns = min(len(rows), 3)
     lines = -(-len(rows) // columns)
     drawn, axes = plt.subplots(
@@ -223,12 +236,43 @@ def cash_figure(policy: pd.DataFrame, currency: str) -> Html:
     return figure(
         drawn,
         alt=joined(*descriptions),
-        caption=_(
-            "Cumulative cash of a change compared with today, over all subscribers of the segment, undiscounted; bands"
-            " are 95% intervals. The dashed line is the week in which it breaks even. Only changes that gain in one"
-            " horizon and lose in the other are shown. Long-run value is another kind of money and is not drawn here."
+        caption=joined(
+            _(
+                "Cumulative cash of a change compared with today, over all subscribers of the segment, undiscounted;"
+                " bands are 95% intervals. The dashed line is the week in which it breaks even. Only changes that gain"
+                " in one horizon and lose in the other are shown. Long-run value is another kind of money and is not"
+                " drawn here."
+            ),
+            left,
         ),
     )
+
+
+def _left_words(policy: pd.DataFrame, currency: str, cash_weeks: int) -> str:
+    """Names the groups where leaving today's frequency gains in one horizon and loses in the other, by the estimates.
+
+    Args:
+        policy: of `policy.choose_frequencies`.
+        currency: the source's.
+        cash_weeks: those of the policy.
+    """
+    rows = policy[policy["leave"] * policy["leave_cash"] < 0] if "leave_cash" in policy else policy.head(0)
+    if not len(rows):
+        return ""
+    each = _("{segment}, to {dose}: {cash} of cash in the next {weeks} weeks, {gain} a week in the long run")
+    return _(
+        "These changes are not recommended; their estimates of cash and of the long run have opposite signs:"
+        " {changes}."
+    ).format(
+        changes=listed(
+            each.format(
+                segment=segment_name(row.segment), dose=other_words(row.leave_for), weeks=number(cash_weeks),
+                cash=interval(row.leave_cash, row.leave_cash_low, row.leave_cash_high, currency),
+                gain=interval(row.leave, row.leave_low, row.leave_high, currency),
+            )
+            for row in rows.itertuples()
+        )
+    )  # fmt: skip
 
 
 def _break_even_words(row: pd.Series) -> str:

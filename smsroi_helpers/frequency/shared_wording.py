@@ -1,14 +1,18 @@
 """Wording that the decisions, figures and tables of `04_frequency` share."""
 
+from typing import Any
+
 import numpy as np
 
 from smsroi_helpers.frequency.decision import count_opt_outs
+from smsroi_helpers.frequency.policy import NOT_ADVISED
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, joined, listed, money, number, percent, share_interval
 from smsroi_helpers.pages import compact_words, experiment_words, problem_words, sentence_case
 
 __all__ = [
     "frequency_words",
+    "is_change",
     "loss_sentence",
     "money_words",
     "no_test_words",
@@ -38,6 +42,11 @@ def other_words(dose: float) -> str:
     ('no texts', '2 texts a week')
     """
     return _("no texts") if dose == 0 else frequency_words(dose)
+
+
+def is_change(row: Any) -> bool:
+    """Whether a row of `policy.choose_frequencies` has the amounts of a change to a frequency other than today's."""
+    return row.reason not in (*NOT_ADVISED, "as_today")
 
 
 def today_words(today: float) -> str:

@@ -1,6 +1,6 @@
 """Tables of `04_frequency`: the data and the result; its checks are in `check_tables`."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.policy import NOT_ADVISED, NOT_KNOWN, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.shared_wording import (
     frequency_words,
+    is_change,
     loss_sentence,
     money_words,
     no_test_words,
@@ -241,41 +242,51 @@ def policy_table(
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
             _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
-            _("Best in the long run"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
+            _("Recommended"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
             _("As good, perhaps"): "–" if row.reason in NOT_KNOWN
             else _(", ").join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency
-            ) if _changes(row) else "–",
+            ) if is_change(row) else "–",
             _("Long run, a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
-            if _changes(row) else "–",
+            if is_change(row) else "–",
             _("If left, for the best other one: long run, a week"): _("{dose}: {gain}").format(
                 dose=other_words(row.leave_for),
                 gain=money_words(row.leave, row.leave_low, row.leave_high, currency=currency),
             ) if np.isfinite(row.leave) else "–",
+            _("If left: cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
+                row.leave_cash, row.leave_cash_low, row.leave_cash_high, currency=currency
+            ) if np.isfinite(row.leave_cash) else "–",
             _("Test next"): frequency_words(row.try_next)
             if np.isfinite(row.try_next) and row.reason not in NOT_ADVISED else "–",
             _("Result"): words[row.outcome],
         }
         for row in policy.itertuples()
     ]  # fmt: skip
-    caption = (
-        _(
-            "The frequency of each segment: best this week and in the long run, against today’s, and what"
-            " changing would bring: cash of the next weeks, and in the long run. The two are different money"
-            " and are never added. Segments’ changes add up, since no customer is in two; they replace the"
-            " row of all customers. “As good, perhaps” compares all frequencies at once, with wider intervals than"
-            " a comparison of one frequency with no texts alone"
-        )
-        if by == "segment"
-        else _("The same by lifecycle stage")
-    )
+    caption = _policy_caption(policy) if by == "segment" else _("The same by lifecycle stage")
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Test’s customers used"), digits=0)
 
 
-def _changes(row: Any) -> bool:
-    """Whether the row recommends a frequency other than today's."""
-    return row.reason not in (*NOT_ADVISED, "as_today")
+def _policy_caption(policy: pd.DataFrame) -> str:
+    """What the columns of `policy_table` are, of those it has."""
+    return joined(
+        _(
+            "The frequency of each segment: today’s, the tested one that is best this week, and the one recommended for"
+            " the long run by the rule below. The rule prefers fewer texts in a tie, so another may have a higher"
+            " estimate. Cash of the next weeks and the long run are different money and are never added."
+        ),
+        _(
+            "Segments’ changes add up, since no customer is in two; they replace the row of all customers."
+        ) if any(is_change(row) for row in policy.itertuples()) else "",
+        _(
+            "“If left” is what a change from today’s frequency to the best of the others tested would bring; it is not"
+            " recommended."
+        ) if np.isfinite(policy["leave"]).any() else "",
+        _(
+            "“As good, perhaps” compares all frequencies at once, with wider intervals than a comparison of one"
+            " frequency with no texts alone."
+        ),
+    )  # fmt: skip
 
 
 def loss_note(study: Study) -> Html:

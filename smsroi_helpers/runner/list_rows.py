@@ -367,7 +367,8 @@ def _plan(tables: Tables, own: Decisions) -> Listed | None:
         variant=each.variant.fill_null(""),
     )
     exploring = count(rows.filter(lambda t: t.role == "explore"))
-    notes = words.plan_words(tables.currency, tables.as_of, exploring, advised=tables.advised)
+    added = float(rows.value.sum().fill_null(0.0).to_pyarrow().as_py())
+    notes = words.plan_words(tables.currency, tables.as_of, exploring, added, advised=tables.advised)
     return Listed(rows, notes, total, ("texts", "send_at_local", "timezone", "variant"))
 
 

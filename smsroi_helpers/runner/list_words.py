@@ -65,8 +65,8 @@ def hours_value(currency: str, weeks: Any, *, known: bool) -> str:
     if not known:
         return _("Column value is empty: what a click brings in money is not known.")
     said = _(
-        "profit in the next {n} weeks compared with today’s hours, on average of the customers decided together; empty"
-        " for those who keep their hours."
+        "profit in the next {n} weeks compared with today’s hours, on average of the customers decided together, all"
+        " at the same hours; empty for those who keep their hours."
     )
     return _value(currency, said.format(n=_weeks(weeks)))
 
@@ -143,8 +143,8 @@ def mailing_value(currency: str, *, known: bool) -> str:
 # --- the list --------------------------------------------------------------------------------------------------------
 
 
-def plan_words(currency: str, as_of: str, exploring: int, *, advised: bool) -> tuple[str, ...]:
-    """Of the send plan's list, on which `exploring` customers are of the exploring share."""
+def plan_words(currency: str, as_of: str, exploring: int, added: float, *, advised: bool) -> tuple[str, ...]:
+    """Of the send plan's list, on which `exploring` customers are of the exploring share; values add up to `added`."""
     value = _value(currency, _(
         "expected profit of the customer’s texts in the weeks of the plan, compared with no texts (modelled); empty"
         " where they are drawn at random, to learn what they bring."
@@ -156,7 +156,8 @@ def plan_words(currency: str, as_of: str, exploring: int, *, advised: bool) -> t
         share = _("Exploring share: {n} of these customers, whose texts are drawn at random.").format(
             n=number(exploring)
         )
-        return whole, share, value
+        total = _("The values add up to {total}, against no texts; the answer’s cash is against today’s practice.")
+        return whole, share, value, total.format(total=money(added, currency, 0) if currency else number(added, 0))
     return _("The exploring share only: everybody else goes on as today."), whole, value
 
 

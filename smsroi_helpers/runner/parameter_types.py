@@ -65,7 +65,6 @@ COMMON: dict[str, Any] = {
     "seed": Annotated[int, pydantic.Field(ge=0)],
     "previous_run": Annotated[str, pydantic.AfterValidator(_without_parent_folder)],
     "segment_by": str,
-    "attribution_hours": Annotated[float, pydantic.Field(gt=0)],
     "max_rejected_share": Annotated[float, pydantic.Field(ge=0, le=1)],
     "min_cell_customers": Annotated[int, pydantic.Field(ge=1)],
 }

@@ -186,7 +186,7 @@ def _find_cells(
     texts = response.text.shape[2]
     found = []
     for (p, chosen), together in size.items():
-        shares = [weekday_shares(float(response.doses[d]), days) for (d, _window), days in chosen]
+        shares = [weekday_shares(days) for _pair, days in chosen]
         weekday = response.weekday[0] @ np.stack(shares, axis=1)
         pairs = np.repeat([pair for pair, _days in chosen], texts, axis=0)
         actions = np.column_stack([pairs, np.tile(np.arange(texts), len(chosen))])
@@ -291,7 +291,7 @@ def _stays_and_profit(response: Response, economics: Economics, action: Action) 
     profit = np.zeros(response.classes)
     if texts > 0:
         clicks = response.clicks[0, :, action.dose] * response.click_level[0] * response.window[0, :, action.window]
-        weekday = response.weekday[0] @ weekday_shares(texts, action.weekdays)
+        weekday = response.weekday[0] @ weekday_shares(action.weekdays)
         clicks = clicks * weekday * response.text[0, :, action.text]
         each = response.click_profit[0] * response.text_profit[0, action.text]
         profit = texts * (clicks * each - economics.cost[action.text])

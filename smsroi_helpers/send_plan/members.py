@@ -22,6 +22,7 @@ from smsroi_helpers.send_plan.schedule import (
     SLICES,
     Calendar,
     Exploration,
+    count_turns,
     divide_customers,
     find_slots,
     policy_rows,
@@ -83,7 +84,7 @@ class Members:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _count_texts(calendar: Calendar, closed: frozenset[dt.date], texts: float, weekdays: tuple[int, ...]) -> int:
-    return len(send_dates(calendar, closed, texts, weekdays, turn=0))
+    return len(send_dates(calendar, closed, texts, weekdays)[0])
 
 
 def count_members(shop: Shop, assigned: ir.Table, codes: pd.Series, audience: Audience, calendar: Calendar) -> Members:
@@ -126,7 +127,7 @@ def count_explored(
     nobody = policy_rows(Policy({}), np.zeros(1), exploration.texts, {})
     slots = find_slots(audience, nobody, exploration, windows, calendar)
     many = slots.groupby(["of_place", "of_action"]).size().rename("texts").reset_index()
-    rows = divide_customers(shop, assigned, calendar)
+    rows = divide_customers(shop, assigned, calendar, count_turns(slots))
     rows = rows.filter(rows.role == "explore")
     schema = {"of_place": "int64", "of_action": "string", "texts": "int64"}
     table = ibis.memtable(many, schema=schema)

@@ -55,8 +55,6 @@ class SendPlan:
     """Of `divide_customers`."""
     messages: ir.Table
     """Of `write_messages`: the table `send_plan`."""
-    honest: float
-    """The cross-fitted value of the plan over the one that it was chosen by: expected amounts are multiplied by it."""
     scene: Scene
     fitted: tuple[Candidate, ...]
     """The candidates without a budget."""
@@ -155,7 +153,7 @@ def make_plan(
     return SendPlan(
         shop, types, evidence, audience, settled.candidates, settled.chosen, check_levers(settled.chosen, design),
         design, calendar, settled.roles, settled.exploration, settled.actions, divided, shop.keep(messages),
-        settled.honest, scene, candidates, limits, settled,
+        scene, candidates, limits, settled,
     )  # fmt: skip
 
 

@@ -226,7 +226,7 @@ class ActionValues:
             if (key := is_open.tobytes()) not in by_open_days:
                 open_days = np.flatnonzero(is_open)
                 by_open_days[key] = [
-                    (d, chosen, by_weekday @ weekday_shares(float(response.doses[d]), chosen))
+                    (d, chosen, by_weekday @ weekday_shares(chosen))
                     for d, needed in self._doses
                     if (chosen := best_weekdays(weekday, open_days, needed))
                 ]
@@ -260,7 +260,7 @@ def value_action(response: Response, rows: Floats, economics: Economics, action:
         return none, none
     mix = _Mix(
         response.window[..., action.window]
-        * (response.weekday @ weekday_shares(float(response.doses[action.dose]), action.weekdays))
+        * (response.weekday @ weekday_shares(action.weekdays))
         * response.text[..., action.text],
         response.click_profit * response.text_profit[:, None, action.text],
         response.text_opt_outs[:, action.text],

@@ -22,7 +22,7 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.policy import Policy
 from smsroi_helpers.send_plan.today import Audience
-from smsroi_helpers.send_plan.weekdays import TURNS, turned_weekdays
+from smsroi_helpers.send_plan.weekdays import spread_weekdays, turned_weekdays
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Exploration",
     "Roles",
     "assign_actions",
+    "count_turns",
     "divide_customers",
     "find_slots",
     "plan_calendar",
@@ -105,11 +106,11 @@ def plan_calendar(shop: Shop, weeks: int) -> Calendar:
 
 
 def send_times(calendar: Calendar, texts: float, weekdays: Sequence[int]) -> list[dt.date]:
-    """The dates of an action: as many of its weekdays a week as its texts, of a fraction in every other week.
+    """The dates of an action: as many of its weekdays a week as its texts, the first ones where a week has fewer.
 
     >>> calendar = Calendar("p", dt.date(2026, 6, 30), 2)  # a Tuesday
-    >>> [str(day) for day in send_times(calendar, 1.5, [1, 3])]
-    ['2026-06-30', '2026-07-02', '2026-07-07']
+    >>> [str(day) for day in send_times(calendar, 1.5, [3, 1])]
+    ['2026-06-30', '2026-07-02', '2026-07-09']
     """
     return list(_send_times(calendar, float(texts), tuple(weekdays)))
 
@@ -119,28 +120,29 @@ def _send_times(calendar: Calendar, texts: float, weekdays: tuple[int, ...]) -> 
     found: list[dt.date] = []
     for week in range(calendar.weeks):
         many = int(np.floor((week + 1) * texts + 0.5) - np.floor(week * texts + 0.5))
-        days = [day for day in calendar.days[7 * week : 7 * week + 7] if day.weekday() in weekdays]
-        found += days[:many]
+        found += [day for day in calendar.days[7 * week : 7 * week + 7] if day.weekday() in weekdays[:many]]
     return tuple(found)
 
 
 def send_dates(
-    calendar: Calendar, closed: Collection[dt.date], texts: float, weekdays: Sequence[int], turn: int
-) -> list[dt.date]:
-    """The dates of an action for the customers of a turn (`turned_weekdays`): as many for each turn.
+    calendar: Calendar, closed: Collection[dt.date], texts: float, weekdays: Sequence[int]
+) -> list[list[dt.date]]:
+    """The dates of an action for the customers of each turn (`turned_weekdays`): as many for each turn.
 
-    Weekdays with a closed day are avoided if there are enough others. If not, all customers have the same weekdays, and
-    what would go out on a closed day is left out.
+    Weekdays with a closed day are avoided if there are enough others. If not, all customers have the same weekdays, in
+    one turn, and what would go out on a closed day is left out.
 
     >>> calendar = Calendar("p", dt.date(2026, 6, 29), 1)  # a Monday
-    >>> [str(day) for day in send_dates(calendar, {dt.date(2026, 7, 4)}, 1, [4, 5, 6], turn=6)]
-    ['2026-07-05']
+    >>> [str(day) for (day,) in send_dates(calendar, {dt.date(2026, 7, 4)}, 1, [4, 5, 6])]
+    ['2026-07-03', '2026-07-05']
     """
     shut = {day.weekday() for day in closed if day in calendar.days}
     free = [day for day in weekdays if day not in shut]
-    enough = np.ceil(texts) <= len(free)
-    days = turned_weekdays(texts, free, turn) if enough else turned_weekdays(texts, weekdays, 0)
-    return [day for day in send_times(calendar, texts, days) if day not in closed]
+    if free and np.ceil(texts) <= len(free):
+        turns = [turned_weekdays(texts, free, turn) for turn in range(len(free))]
+    else:
+        turns = [spread_weekdays(texts, weekdays)]
+    return [[day for day in send_times(calendar, texts, days) if day not in closed] for days in turns]
 
 
 # --- who gets what ---------------------------------------------------------------------------------------------------
@@ -223,14 +225,16 @@ def policy_rows(
 
 
 def divide_customers(
-    shop: Shop, assigned: ir.Table, calendar: Calendar, split: pd.DataFrame | None = None, *, ranked: bool = False
-) -> ir.Table:
+    shop: Shop, assigned: ir.Table, calendar: Calendar, turns: pd.DataFrame, split: pd.DataFrame | None = None, *,
+    ranked: bool = False,
+) -> ir.Table:  # fmt: skip
     """The customers assigned, with what their texts depend on.
 
     Args:
         shop: the company.
         assigned: of `assign_actions`.
         calendar: the plan's days.
+        turns: of `count_turns`.
         split: profile, place, customers: so many of these, drawn by hash, are in part 1.
         ranked: whether to number the customers of each place and action, in the order of their times.
 
@@ -251,8 +255,17 @@ def divide_customers(
         rows = rows.mutate(part=((rows.role == "plan") & (ibis.row_number().over(order) < many)).cast("int64"))
     rows = rows.mutate(action=_action_key(rows))
     alike = ibis.window(group_by=["place", "action"], order_by=[*_TIES, "customer_id"])
-    rows = rows.mutate(turn=ibis.row_number().over(alike) % TURNS)
-    rows = rows.mutate(action=rows.action + ibis.literal(" ") + rows.turn.cast("string")).drop("turn")
+    many = ibis.memtable(turns, schema={"of_place": "int64", "of_action": "string", "turns": "int64"})
+    rows = rows.mutate(number=ibis.row_number().over(alike))
+    rows = rows.left_join(many, (rows.place == many.of_place) & (rows.action == many.of_action))
+    # By chance where explored: few share a place and an action, and in order all would begin on a Monday. Planned texts
+    # are dealt in turn, beginning elsewhere in each place.
+    by_chance = hash_group(rows.customer_id, f"{calendar.plan_id}-weekday", SLICES) * rows.turns // SLICES
+    turn = ibis.ifelse(
+        rows.role == "explore", by_chance.cast("int64"), ((rows.number + rows.place) % rows.turns).cast("int64")
+    )
+    rows = rows.mutate(action=rows.action + ibis.literal(" ") + turn.fill_null(0).cast("string"))
+    rows = rows.drop("of_place", "of_action", "turns", "number")
     rank = ibis.literal(0).cast("int64")
     if ranked:
         order = ibis.window(group_by=["place", "action"], order_by=["time_slice", *_TIES, "customer_id"])
@@ -310,9 +323,9 @@ def write_messages(
     ).order_by("customer_id", "send_at")  # fmt: skip
 
 
-def plan_key(profile: int, mask: int, part: int, turn: int) -> str:
-    """What the texts of a customer in the role `plan` depend on, beside the place, as `divide_customers` writes it."""
-    return f"plan {profile} {mask} {part} {turn}"
+def plan_key(profile: int, mask: int, part: int) -> str:
+    """What the texts of a customer in the role `plan` depend on, beside the place and the turn."""
+    return f"plan {profile} {mask} {part}"
 
 
 def _action_key(assigned: ir.Table) -> ir.StringValue:
@@ -336,7 +349,7 @@ def _why_silent(action: ir.StringValue, actions: pd.DataFrame, full: bool) -> ir
 
     def keys(which: pd.Series) -> list[str]:
         rows = actions[which].itertuples()
-        return [plan_key(row.profile, row.mask, row.part, turn) for row in rows for turn in range(TURNS)]
+        return [f"{plan_key(row.profile, row.mask, row.part)} {turn}" for row in rows for turn in range(7)]
 
     of_budget, of_capacity = keys(actions["limited"] & ~texted), keys(texted) if full else []
     return ibis.cases(
@@ -355,28 +368,38 @@ def find_slots(
         zone = place.timezone or audience.usual_zone
 
         def add(key: str, texts: float, weekdays: Sequence[int], window: int, *rest: object) -> None:
-            days = send_dates(calendar, closed, texts, weekdays, turn)  # noqa: B023
-            for day in days:
-                shared = [x / len(days) if isinstance(x, float) else x for x in rest]
-                at = (day - calendar.first_day).days, *window_instants(day, windows[window], zone)  # noqa: B023
-                hour, weekday = windows[window][0], day.weekday()
-                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
+            for turn, days in enumerate(send_dates(calendar, closed, texts, weekdays)):  # noqa: B023
+                shared = [x / max(len(days), 1) if isinstance(x, float) else x for x in rest]
+                for day in days:
+                    at = (day - calendar.first_day).days, *window_instants(day, windows[window], zone)  # noqa: B023
+                    hour, weekday = windows[window][0], day.weekday()
+                    rows.append((place.Index, f"{key} {turn}", texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
 
-        for turn in range(TURNS):
-            for each in actions[actions["mask"] == place.mask].itertuples():
-                key = plan_key(each.profile, each.mask, each.part, turn)
-                add(key, each.texts_per_week, each.weekdays, each.window, each.variant, float(each.cash),
-                    float(each.long_run))  # fmt: skip
-            for d, texts in enumerate(exploration.doses):
-                for w, window in enumerate(exploration.windows):
-                    start, end = windows[window]
-                    open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
-                    add(f"explore {d} {w} {turn}", texts, open_days, window, None, None, None)
+        for each in actions[actions["mask"] == place.mask].itertuples():
+            key = plan_key(each.profile, each.mask, each.part)
+            add(key, each.texts_per_week, each.weekdays, each.window, each.variant, float(each.cash),
+                float(each.long_run))  # fmt: skip
+        for d, texts in enumerate(exploration.doses):
+            for w, window in enumerate(exploration.windows):
+                start, end = windows[window]
+                open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
+                add(f"explore {d} {w}", texts, open_days, window, None, None, None)
     names = [
         "of_place", "of_action", "texts_per_week", "window", "day", "begins", "spread_seconds", "hour", "weekday",
         "variant", "cash", "long_run", "first_rank", "end_rank",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
+
+
+def count_turns(slots: pd.DataFrame) -> pd.DataFrame:
+    """of_place, of_action (without the turn), turns: at how many weekdays the customers of an action begin.
+
+    Args:
+        slots: of `find_slots`.
+    """
+    action = slots["of_action"].str.rsplit(" ", n=1).str[0].astype(str)
+    found = slots.assign(turn=slots["of_action"]).groupby(["of_place", action])["turn"].nunique()
+    return found.rename("turns").reset_index()
 
 
 @functools.lru_cache(maxsize=1 << 16)

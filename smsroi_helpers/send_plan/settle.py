@@ -23,6 +23,7 @@ from smsroi_helpers.send_plan.schedule import (
     Money,
     Roles,
     assign_actions,
+    count_turns,
     divide_customers,
     find_slots,
     policy_rows,
@@ -82,8 +83,8 @@ class Settled:
     """Of `policy_rows`."""
     slots: pd.DataFrame
     """Of `find_slots`, within the capacity."""
-    honest: float
-    """The cross-fitted value of the plan over the one that it was chosen by: expected amounts are multiplied by it."""
+    turns: pd.DataFrame
+    """Of `count_turns`, of all slots."""
     capacity: CapacityUse
 
     @property
@@ -135,14 +136,9 @@ def choose_plan(
         compared = compare(candidates, scene.customers)
     chosen, choice, gains = _hold(best, choice, unlimited)
     grouping, economics = chosen.cells.grouping, design.economics
-    honest = (
-        float(np.clip(chosen.replicates(chosen.long_run)[0] / chosen.promised, 0.0, 1.0))
-        if chosen.promised > 0
-        else 0.0
-    )
     wanted = [cell for cell, action in unlimited.policy.actions.items() if design.doses[action.dose] > 0]
     actions = policy_rows(
-        chosen.policy, design.doses, scene.evidence.creatives, _money(chosen, design, honest),
+        chosen.policy, design.doses, scene.evidence.creatives, _money(chosen, design),
         wanted if budget and gains else (),
     )  # fmt: skip
     split = pd.DataFrame(columns=["profile", "place", "customers"])
@@ -151,7 +147,7 @@ def choose_plan(
     slots = find_slots(scene.audience, actions, exploration, scene.evidence.windows, scene.calendar)
     return Settled(
         roles, exploration, members, explored, tuple(candidates), compared, chosen, choice, split, actions, slots,
-        honest, CapacityUse(limit=0, busiest=0),
+        count_turns(slots), CapacityUse(limit=0, busiest=0),
     )  # fmt: skip
 
 
@@ -169,7 +165,7 @@ def divide(scene: Scene, settled: Settled, *, ranked: bool) -> ir.Table:
     codes, calendar = scene.evidence.codes["code"], scene.calendar
     grouping = settled.chosen.cells.grouping
     assigned = assign_actions(scene.shop, scene.audience, grouping, codes, settled.roles, settled.exploration, calendar)
-    return divide_customers(scene.shop, assigned, calendar, settled.split, ranked=ranked)
+    return divide_customers(scene.shop, assigned, calendar, settled.turns, settled.split, ranked=ranked)
 
 
 def fit_to_gateway(scene: Scene, settled: Settled, limit: int) -> Settled:
@@ -232,11 +228,20 @@ def _count(
     return roles, count_members(shop, assign(), codes, audience, calendar), explored
 
 
-def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, int, int], Money]:
-    found = {}
-    for part, action, _share in chosen.policy.parts():
+def _money(chosen: Candidate, design: Design) -> dict[tuple[int, int, int], Money]:
+    """What each action is expected to bring a customer, so that all of them together bring what the plan is worth.
+
+    By the response that the plan was chosen by it is worth something else: more in the long run, as it was chosen for
+    that, and more or less in cash. Amounts are multiplied by what makes them the cross-fitted ones.
+    """
+    found, cash = {}, 0.0
+    for part, action, share in chosen.policy.parts():
         rows = chosen.cells.grouping.membership[part[0]]
         worth = value_action(chosen.response, rows, design.economics, action)
-        long_run, cash = (honest * float(each[0] @ design.economics.usual_loss) for each in worth)
-        found[part] = Money(cash, long_run)
-    return found
+        long_run, own = (float(each[0] @ design.economics.usual_loss) for each in worth)
+        found[part] = Money(own, long_run)
+        cash += float(chosen.today.customers[part[:2]]) * share * own
+    honest_cash, honest = (float(chosen.replicates(each)[0]) for each in (chosen.cash, chosen.long_run))
+    of_long_run = float(np.clip(honest / chosen.promised, 0.0, 1.0)) if chosen.promised > 0 else 0.0
+    of_cash = honest_cash * float(chosen.today.customers.sum()) / cash if honest_cash * cash > 0 else of_long_run
+    return {part: Money(of_cash * each.cash, of_long_run * each.long_run) for part, each in found.items()}

@@ -51,7 +51,7 @@ def later_table(check: LongRunCheck, currency: str) -> Html:
     caption = _(
         "Profit of orders per customer and week in the later weeks of tests, before message costs, over the arm with"
         " the fewest texts; every arm kept its frequency. Observed: randomised; the others are predictions. 95%"
-        " intervals"
+        " intervals, each alone; the sentence above compares all rows at once"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 

@@ -6,6 +6,7 @@ import pandas as pd
 from smsroi_helpers import pages
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, arm_name, compact_words, experiment_name, note, segment_name, stacked, table
+from smsroi_helpers.send_plan.evidence import Evidence
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -57,8 +58,8 @@ def tests_note(plan: SendPlan) -> Html:
     """What the response model was learned from."""
     evidence = plan.evidence
     words = _(
-        "Learned from {tests} valid tests ({names}): {doses} frequencies, {windows} windows of hours and {texts} texts"
-        " were tried at random."
+        "Learned from {tests} valid tests ({names}). {doses} frequencies and {windows} windows of hours were drawn by"
+        " chance. {texts} texts are compared within campaigns, {tested} of them in tests of texts."
     ).format(
         tests=number(len(evidence.tests)), names=listed(
             _("{test}, {first} to {last}").format(
@@ -66,7 +67,7 @@ def tests_note(plan: SendPlan) -> Html:
             )
             for test in evidence.tests
         ), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
-        texts=number(len(evidence.creatives)),
+        texts=number(len(evidence.creatives)), tested=number(_tested_texts(evidence)),
     )  # fmt: skip
     days = plan.chosen.cells.credit_days
     credit = _(
@@ -97,6 +98,12 @@ def measured_note(plan: SendPlan, past: PreviousPlans, currency: str) -> Html | 
     """What the model says of the last plan, beside what it was measured to bring; None where today is not that plan."""
     words = measured_note_words(plan, past, currency)
     return note(words) if words else None
+
+
+def _tested_texts(evidence: Evidence) -> int:
+    """How many of the texts were arms of a test of texts."""
+    arms = {str(text) for test in evidence.of_kind("content") for text in test.plan.get("variant", [])}
+    return len(arms & set(evidence.creatives))
 
 
 def text_note(plan: SendPlan, currency: str) -> Html:
@@ -137,7 +144,7 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
             _("Rarest arm chosen"): percent(each.smallest_share),
         })  # fmt: skip
     caption = _(
-        "The plan’s choices by their own randomised tests, with 95% intervals; learned from one half of the customers,"
+        "The plan’s choices by the log of each lever alone, with 95% intervals; learned from one half of the customers,"
         " valued by the other. In brackets the effective sample size, last the share of the test’s members in the"
         " rarest arm chosen"
     )

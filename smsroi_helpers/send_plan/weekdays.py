@@ -1,7 +1,7 @@
 """On which weekdays the texts of an action go out: spread over customers, unless a weekday is shown to be better.
 
 An action has a set of weekdays. Each customer gets as many of them as the action has texts a week, as far apart as can
-be, and begins at another of them by chance (`turn`). So texts of an action whose weekdays are not shown to differ go
+be, beginning at any of them (`turn`), at each alike. So texts of an action whose weekdays are not shown to differ go
 out on all of them alike, as a plan for everybody must not rest on which day happened to look best.
 """
 
@@ -14,10 +14,8 @@ from scipy.stats import studentized_range
 from smsroi_helpers.send_plan.mixture_rates import standard_error
 from smsroi_helpers.statistics import ALPHA, Floats, Ints
 
-__all__ = ["TURNS", "best_weekdays", "only_shown", "spread_weekdays", "turned_weekdays", "weekday_shares"]
+__all__ = ["best_weekdays", "only_shown", "spread_weekdays", "turned_weekdays", "weekday_shares"]
 
-TURNS = 7
-"""Numbers by which customers begin at different weekdays."""
 _TIE = 1e-9
 
 
@@ -34,28 +32,21 @@ def spread_weekdays(texts: float, weekdays: Sequence[int]) -> tuple[int, ...]:
 
 
 def turned_weekdays(texts: float, weekdays: Sequence[int], turn: int) -> tuple[int, ...]:
-    """The weekdays of the customers with this number, from 0 to `TURNS` − 1.
+    """The weekdays of the customers who begin at the one with this number, from 0: that one first.
 
     >>> [turned_weekdays(2, range(7), turn) for turn in (0, 1, 6)]
-    [(0, 3), (1, 4), (2, 6)]
-    >>> turned_weekdays(1, [5], 3)
-    (5,)
+    [(0, 3), (1, 4), (6, 2)]
     """
-    start = turn * len(weekdays) // TURNS
-    return tuple(sorted(spread_weekdays(texts, [*weekdays[start:], *weekdays[:start]])))
+    return spread_weekdays(texts, [*weekdays[turn:], *weekdays[:turn]])
 
 
-@functools.lru_cache(maxsize=4096)
-def weekday_shares(texts: float, weekdays: tuple[int, ...]) -> Floats:
+def weekday_shares(weekdays: Sequence[int]) -> Floats:
     """(7,): the shares of an action's texts that go out on each weekday, over customers; 0 without weekdays.
 
-    >>> weekday_shares(1, (1, 5)).round(2).tolist()
-    [0.0, 0.57, 0.0, 0.0, 0.0, 0.43, 0.0]
+    >>> weekday_shares((1, 5)).tolist()
+    [0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0]
     """
-    sent = [day for turn in range(TURNS) for day in turned_weekdays(texts, weekdays, turn)]
-    shares = np.bincount(sent, minlength=7) / max(len(sent), 1)
-    shares.flags.writeable = False
-    return np.asarray(shares)
+    return np.bincount(np.asarray(weekdays, int), minlength=7) / max(len(weekdays), 1)
 
 
 def only_shown(weekday: Floats, mix: Floats) -> Floats:

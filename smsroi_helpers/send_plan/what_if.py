@@ -17,7 +17,6 @@ from smsroi_helpers.send_plan.schedule import plan_key
 from smsroi_helpers.send_plan.settle import Limits, Settled, choose_plan, fit_to_gateway
 from smsroi_helpers.send_plan.spending import of_customers
 from smsroi_helpers.send_plan.valuation import Candidate, Design, Estimate, revalue
-from smsroi_helpers.send_plan.weekdays import TURNS
 
 __all__ = ["Change", "WhatIf", "what_if"]
 
@@ -140,11 +139,15 @@ def _sizes(settled: Settled) -> dict[tuple[int, str], int]:
         mask = int(members.masks[place])
         found[place, profile, mask, 0] -= many
         found[place, profile, mask, 1] = many
-    return {
-        (place, plan_key(p, mask, part, turn)): (many + TURNS - 1 - turn) // TURNS
-        for (place, p, mask, part), many in found.items()
-        for turn in range(TURNS)
-    }
+    turns = settled.turns.set_index(["of_place", "of_action"])["turns"].to_dict()
+    sizes: dict[tuple[int, str], int] = {}
+    for (place, *rest), many in found.items():
+        key = plan_key(*rest)
+        count = turns.get((place, key), 1)
+        sizes |= {
+            (place, f"{key} {turn}"): (many + count - 1 - (turn - place) % count) // count for turn in range(count)
+        }
+    return sizes
 
 
 def _covered(first: np.ndarray, end: np.ndarray) -> int:

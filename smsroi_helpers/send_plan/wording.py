@@ -62,7 +62,7 @@ def lever_words(check: LeverCheck) -> str:
     return {
         "frequency": _("texts a week, against none ({test}): profit per customer and week"),
         "timing": _("hours, against the tests’ hours: clicks per 100 texts"),
-        "content": _("texts, against the texts sent beside them: clicks per 100 texts"),
+        "content": _("texts, against those sent beside them, in tests or not: clicks per 100 texts"),
     }[check.lever].format(test=experiment_name(check.test))
 
 
@@ -99,12 +99,15 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
     chosen = _("The plan treats all customers alike.")
     if plan.chosen.name != ALL:
         chosen = _("The plan treats customers by {grouping}.").format(grouping=grouping_name(plan.chosen.name))
-    roles = _("Of the {n} customers it may text, {explore} get choices at random, to learn from, and {holdout}"
-        " get none, to measure the plan.").format(
-        n=number(plan.customers), explore=percent(plan.roles.probability("explore"), 0),
-        holdout=percent(plan.roles.probability("holdout"), 0),
+    roles = _(
+        "Of the {n} customers it may text, {explore} get choices at random, to learn from, and {holdout} get none, to"
+        " measure the plan."
+    ).format(
+        n=number(plan.customers), explore=number(plan.in_role("explore")), holdout=number(plan.in_role("holdout")),
     )  # fmt: skip
-    amounts = _("The amounts are of the {n} others, for whom the plan decides.").format(n=number(found.customers))
+    amounts = _(
+        "The amounts are of the {n} others, for whom the plan decides. The long run supposes that such plans go on."
+    ).format(n=number(found.customers))
     caveat = _(
         "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
         " multiply. The exploring share tests this."
@@ -141,8 +144,8 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
             caveat=caveat,
             next_test=_(
-                "The plan’s exploring share: for {n} of its customers hours, weekdays, frequencies and texts are"
-                " drawn at random together, so the coming weeks test all of these at once."
+                "The plan’s exploring share: for {n} of its customers hours, weekdays, frequencies (no texts among"
+                " them) and texts are drawn at random together, so the coming weeks test all of these at once."
             ).format(n=number(plan.in_role("explore")))
             if plan.in_role("explore") else "",
         )
@@ -252,7 +255,13 @@ def _measured_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
         judged = _("It is below what was measured by more than chance, so it may be too low.")
     elif found.gap.low > 0:
         judged = _("It is above what was measured by more than chance, so it may be too high.")
-    return joined(brought, words, judged, _("The amounts above compare with today’s practice instead."))
+    tested = ""
+    gap = found.today_gap
+    if found.today is not None and gap is not None and (gap.low > 0 or gap.high < 0):
+        below = _("By the same model the last plan’s own texts are worth {today}, by more than chance too little.")
+        above = _("By the same model the last plan’s own texts are worth {today}, by more than chance too much.")
+        tested = (below if gap.high < 0 else above).format(today=_compact(found.today, currency))
+    return joined(brought, words, judged, tested, _("The amounts above compare with today’s practice instead."))
 
 
 def measured_note_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
@@ -285,7 +294,7 @@ def _unsettled_words(plan: SendPlan, currency: str) -> str:
         return ""
     return _(
         "Which text is best is not settled; the plan has to send one. By its model another text would bring at most"
-        " {most} more per customer in the long run."
+        " {most} more per customer in the long run (95%)."
     ).format(most=_most_lost(found, currency))
 
 
@@ -314,7 +323,7 @@ def text_words(plan: SendPlan, currency: str) -> str:
     as_good = _("May be as good (95% intervals, all texts compared at once): {texts}.").format(
         texts=enumerated(_("“{text}”").format(text=arm_name(each.text)) for each in found.as_good)
     )
-    price = _("So a wrong choice costs at most {most} per customer.").format(most=_most_lost(found, currency))
+    price = _("So a wrong choice costs at most {most} per customer (95%).").format(most=_most_lost(found, currency))
     return joined(why, as_good, other, price)
 
 

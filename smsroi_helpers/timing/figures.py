@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from smsroi_helpers.locale import _, joined, month, number, percent
+from smsroi_helpers.locale import _, enumerated, joined, month, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.holidays import SpecialDays
+from smsroi_helpers.timing.outputs import count_cells
 from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
 from smsroi_helpers.timing.secondary_outcomes import HourOutcome
 from smsroi_helpers.timing.wording import hours_words, window_words
@@ -50,8 +51,7 @@ def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: st
 
 
 def _dots(ax: Axes, response: HourResponse, segment: str, colour: str) -> None:
-    cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
-    sums = cells.groupby(["hour", "until"], as_index=False)[["messages", "clicks"]].sum()
+    sums = count_cells(response, segment).groupby(["hour", "until"], as_index=False)[["messages", "clicks"]].sum()
     sums = sums[sums["messages"] > 0]
     ax.plot(_middle(sums), 100 * sums["clicks"] / sums["messages"], "o", color=PALETTE[colour], markersize=3.5)
 
@@ -192,9 +192,23 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     return figure(
         drawn,
         alt=joined(*descriptions),
-        caption=_("The same by segment. Segments lean on what all have in common, the more the less they say"
-                  " themselves; the bands carry the error of that."),
+        caption=joined(
+            _("The same by segment. Segments lean on what all have in common, the more the less they say"
+              " themselves; the bands carry the error of that."),
+            _why_no_points(response, [answer.segment for answer in shown]),
+        ),
     )  # fmt: skip
+
+
+def _why_no_points(response: HourResponse, segments: Sequence[str]) -> str:
+    """Explains panels without points: the test had no customers of these segments."""
+    names = [segment_name(name) for name in segments if not count_cells(response, name)["messages"].any()]
+    if not names:
+        return ""
+    return _(
+        "No points for {segments}: the test had no such customers, so the curve is carried over from its customers of"
+        " other segments who are like today’s."
+    ).format(segments=enumerated(names))
 
 
 def logs_figure(timing: Timing) -> Html:

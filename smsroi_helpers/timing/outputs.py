@@ -1,4 +1,4 @@
-"""The table `timing_response`."""
+"""The table `timing_response`, and the counts of a segment that every table of the page shows."""
 
 import numpy as np
 import pandas as pd
@@ -7,20 +7,45 @@ from scipy.special import expit
 from smsroi_helpers.contract import worked_out
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.best_hours import Timing
-from smsroi_helpers.timing.response import ALL, t_quantile
+from smsroi_helpers.timing.response import ALL, HourResponse, t_quantile
 
-__all__ = ["response_rows"]
+__all__ = ["carried_segments", "count_cells", "response_rows"]
 
 _FEWEST_SHOWN = 10
 """Segments of fewer customers are left out of saved tables."""
 
 
+def count_cells(response: HourResponse, segment: str) -> pd.DataFrame:
+    """Messages and clicks of a segment by weekday and hour as counted, before any weighting.
+
+    Args:
+        response: of one kind of evidence.
+        segment: which segment, or `all`.
+
+    Returns:
+        weekday, hour, until, messages, clicks. A segment of today that had no member in the test has the test's
+        weekdays and hours, and 0 of both.
+    """
+    own = response.cells["segment"] == segment
+    cells = response.cells if segment == ALL or not own.any() else response.cells[own]
+    rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
+    rows = rows[rows["messages"] > 0]
+    return rows if segment == ALL or own.any() else rows.assign(messages=0, clicks=0)
+
+
+def carried_segments(response: HourResponse) -> tuple[str, ...]:
+    """Segments with too few members in the test, whose curves are weighted from the members of all segments."""
+    carried = response.transport
+    if carried is None:
+        return ()
+    return tuple(name for name in response.segments if name in carried.names and not carried.own(name))
+
+
 def response_rows(timing: Timing) -> pd.DataFrame:
     """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages.
 
-    Rates are those of the smooth, pooled curve, so a test's have evidence `modelled`; messages and clicks are counted.
-    A segment of today that had no member in the test has the test's weekdays and hours and 0 messages. overlap: share
-    (0–1) of today's subscribers whom the test's members cover.
+    Rates are those of the smooth, pooled curve, so a test's have evidence `modelled`; messages and clicks are of
+    `count_cells`. overlap: share (0–1) of today's subscribers whom the test's members cover.
     """
     parts = []
     for response in (timing.randomised, timing.observational):
@@ -29,12 +54,7 @@ def response_rows(timing: Timing) -> pd.DataFrame:
         for segment in response.segments:
             if response.customers(segment) < _FEWEST_SHOWN:
                 continue
-            own = response.cells["segment"] == segment
-            cells = response.cells if segment == ALL or not own.any() else response.cells[own]
-            rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
-            rows = rows[rows["messages"] > 0]
-            if segment != ALL and not own.any():  # a segment of today without members in the test
-                rows = rows.assign(messages=0, clicks=0)
+            rows = count_cells(response, segment)
             centre, joint = response.logits(segment, design(rows))
             half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(

@@ -62,8 +62,8 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
     said = [replace(one, action=follow) if own.follows_all else one for one, own in zip(words, found, strict=True)]
     own = found[1:]
     why = _(
-        "All customers together decide this; {n} of the {segments} segments alone do not. {following} of them have too"
-        " few texts for an answer of their own and follow the answer for all."
+        "All customers together decide this; {n} of the {segments} segments alone do not. In {following} of them,"
+        " the segment’s own texts neither show nor rule out a worthwhile gain; they follow the answer for all."
     ).format(n=number(sum(one.outcome != "do" for one in own)), segments=number(len(own)), following=number(following))
     return [replace(said[0], text=joined(said[0].text, why, _kept_sentence(found[0], own))), *said[1:]]
 

@@ -25,8 +25,9 @@ from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
+from smsroi_helpers.timing.outputs import carried_segments, count_cells
 from smsroi_helpers.timing.personal_send_time import PersonalHours
-from smsroi_helpers.timing.response import observational_gap
+from smsroi_helpers.timing.response import HourResponse, observational_gap
 from smsroi_helpers.timing.wording import (
     best_days_words,
     clicks_words,
@@ -129,29 +130,50 @@ def tests_table(timing: Timing) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
-def windows_table(answers: Sequence[Answer]) -> Html:
+def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
     """The windows that are not distinguishable from the best, by segment.
 
     Args:
         answers: of `best_hours.find_best_hours`.
+        timing: of `best_hours.analyse`.
     """
-    if not answers:
+    if not answers or timing.main is None:
         return note(_("There is nothing to choose from."))
     rows = []
     for answer in answers:
         best = answer.windows.iloc[answer.best]
         rows.append({
             _("Segment"): segment_name(answer.segment),
-            _("Customers"): answer.customers,
-            _("Responses"): answer.clicks,
+            _customers_heading(timing.main): answer.customers,
+            _("Responses"): count_cells(timing.main, answer.segment)["clicks"].sum(),
             _("Perhaps the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
             _("Likeliest"): window_words(best["hour"], best["until"]),
             _("Response there"): _("{share} ({low} to {high})").format(
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
             ),
         })  # fmt: skip
-    caption = _("Windows not distinguishable from the best: in 95 of 100 cases the truly best one is among them")
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+    caption = joined(
+        sentence(_("Windows not distinguishable from the best: in 95 of 100 cases the truly best one is among them")),
+        _carried_sentence(timing.main, answers),
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_customers_heading(timing.main), digits=0)
+
+
+def _customers_heading(response: HourResponse) -> str:
+    return _("Test’s customers used") if response.evidence == "randomised" else _("Customers")
+
+
+def _carried_sentence(response: HourResponse, answers: Sequence[Answer | WeekdayAnswer]) -> str:
+    """Names the segments whose rows rest on the test's customers of other segments; empty without any."""
+    carried = carried_segments(response)
+    names = [segment_name(answer.segment) for answer in answers if answer.segment in carried]
+    if not names:
+        return ""
+    return _(
+        "Responses are as counted, of a segment’s own customers. The test had too few customers in {segments}; there"
+        " the result is carried over from customers of all segments who are like today’s, and they are counted in"
+        " their own segments, too."
+    ).format(segments=enumerated(names))
 
 
 def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
@@ -161,7 +183,8 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
         answers: of `best_weekdays.find_best_weekdays`.
         timing: of `best_hours.analyse`.
     """
-    if not answers:
+    response = timing.assigned_weekdays or timing.observational
+    if not answers or response is None:
         return note(
             _("Weekdays cannot be compared: too few responses to campaigns that went out on more than one weekday.")
         )
@@ -170,8 +193,8 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
         best = answer.days.iloc[answer.best]
         rows.append({
             _("Segment"): segment_name(answer.segment),
-            _("Customers"): answer.customers,
-            _("Responses"): answer.clicks,
+            _customers_heading(response): answer.customers,
+            _("Responses"): count_cells(response, answer.segment)["clicks"].sum(),
             _("Possible best weekdays"): _("all of them") if answer.chosen.all() else best_days_words(answer),
             _("Most likely best"): weekday_name(int(best["weekday"])),
             _("Response on it"): _("{share} ({low} to {high})").format(
@@ -187,13 +210,18 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
         " not randomly assigned, so differences may have other causes"
     )
     if answers[0].evidence == "randomised":
-        caption = _("Weekdays that are not distinguishable from the best (95% confidence); they were randomly assigned")
+        caption = joined(
+            sentence(
+                _("Weekdays that are not distinguishable from the best (95% confidence); they were randomly assigned")
+            ),
+            _carried_sentence(response, answers),
+        )
     compared = {answer.segment for answer in answers}
     volume = timing.volume[(timing.volume["segment"] != "") & ~timing.volume["segment"].isin(compared)]
     left_out = [(str(row.segment), int(row.customers)) for row in volume.itertuples()]
     if left_out and answers[0].evidence != "randomised":
         caption = joined(sentence(caption), not_compared_words(left_out))
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+    return table(pd.DataFrame(rows), caption=caption, suppress=_customers_heading(response), digits=0)
 
 
 def gains_table(timing: Timing, answers: Sequence[Answer], currency: str, cash_weeks: int = CASH_WEEKS) -> Html:

@@ -87,4 +87,5 @@ def _weekday_text(found: WeekdayDecision, timing: Timing) -> str:
         else _("Texts on {day} have {gain} more orders per 1,000 than texts on today’s weekdays.")
     )
     best = weekday_name(int(answer.days["weekday"].iloc[answer.best]))
-    return joined(days, gain.format(day=best, gain=clicks_words(*answer.gain())))
+    amount = _("The amount is for all texts on {day}.").format(day=best) if found.unit == "money_per_week" else ""
+    return joined(days, gain.format(day=best, gain=clicks_words(*answer.gain())), amount)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.ab_test import figures, tables, uplift_figures, uplift_tables
+from smsroi_helpers.ab_test import figures, money_tables, tables, uplift_figures, uplift_tables
 
 
 def test_all_figures_can_be_drawn(company, evaluated):
@@ -74,3 +74,13 @@ def test_days_of_a_broken_split(evaluate):
     assert days["name"].tolist() == [dt.date(2024, 3, 4)]
     assert "45.5%" in tables.broken_days_table(days).markup
     assert "No day of assignment stands out" in tables.broken_days_table(ab_test.locate_broken_days([])).markup
+
+
+def test_where_no_arm_decides_cash_is_not_said_to_be_unknown(evaluate):
+    """Profit with an interval may stand in the table above, by arm."""
+    found = dataclasses.replace(evaluate("clear"), decided_in="ab_test")
+    assert "Cash in these weeks" in money_tables.money_table([found], "USD").markup
+    nobody = dataclasses.replace(found, decision=dataclasses.replace(found.decision, difference=float("nan")))
+    page = money_tables.money_table([nobody], "USD").markup
+    assert "none here does" in page
+    assert "in the table of results, by arm" in page

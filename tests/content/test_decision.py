@@ -86,7 +86,7 @@ def test_the_words_say_why_a_text_is_better_and_whom_it_leaves_out():
     assert "more clicks" not in row.text  # −1 more clicks is no sentence
     assert "because fewer customers opt out" in row.text
     assert "Not compared: lost (914 customers)" in row.text
-    assert "the randomised test of these texts has it" in row.text
+    assert "randomised test of these texts decides about them" in row.text
 
 
 def test_a_test_of_some_of_the_texts_is_not_called_the_test_of_them():
@@ -99,3 +99,14 @@ def test_a_test_of_some_of_the_texts_is_not_called_the_test_of_them():
     text = wording._creatives(content(choice), decided, "USD").text
     assert "covers 2 of the 3 texts compared" in text
     assert "has it" not in text
+
+
+def test_beside_a_test_of_the_texts_the_log_has_an_amount_per_text_but_no_total():
+    """The sentence before has profit per text, so it is the total that is left out."""
+    for tested in ({"a", "b"}, {"a", "b", "c"}):
+        found = decide_creatives(content(a_segment(1.0, 100.0)), smallest_gain=0.002, tested=tested)
+        assert found.reason == "tested"
+        said = wording._creatives(content(), found, "USD")
+        assert "profit per text $" in said.text
+        assert "no total is given here" in said.text
+        assert np.isnan(said.value)

@@ -288,3 +288,14 @@ def test_the_plan_has_no_absolute_path(file: Path) -> None:
     made = plan(file, f"data={root / 'data' / 'tiny'}")
     assert made.run_wide("data", "") == "data/tiny"
     assert str(root) not in repr((made.values, made.parameter_file))
+
+
+def test_hours_of_attribution_are_whole_and_within_the_limits_of_their_page() -> None:
+    root = Path(__file__).parents[2]
+    notebook = read_notebook(root / "notebooks" / "08_effectiveness.ipynb")
+    file = root / "notebooks" / "parameters" / "demo.yaml"
+    asked = plan_run(file, root=root, overrides=["effectiveness.attribution_hours=48"])
+    values = asked.values[notebook.name]
+    assert (values["attribution_hours"], type(values["attribution_hours"])) == (48, int)
+    with pytest.raises(UsageError, match="attribution_hours"):
+        plan_run(file, root=root, overrides=["effectiveness.attribution_hours=800"])

@@ -163,3 +163,12 @@ def test_exploring_is_sized_by_what_it_would_teach(planned):
     assert found.own == EXPLORE
     assert found.customers == planned.messages.loc[planned.messages["role"] != "holdout", "customer_id"].nunique()
     assert "Exploring with 30% of the customers in the plan’s weeks" in describe_learning(planned.plan, found, "USD")
+
+
+def test_expected_profits_add_up_to_the_cash_of_the_page(planned):
+    """As the customers in the role `plan` are drawn by chance, up to what that changes in their mixture."""
+    plan = planned.plan
+    each = planned.messages[planned.messages["role"] == "plan"].groupby("customer_id")["expected_profit"].sum()
+    cash = plan.chosen.estimate(plan.chosen.cash).value
+    assert abs(cash) > 0.05
+    assert each.mean() == pytest.approx(cash, rel=1e-9, abs=4 * each.std() / len(each) ** 0.5)

@@ -19,9 +19,11 @@ from smsroi_helpers.send_plan.schedule import (
     Money,
     Roles,
     assign_actions,
+    count_turns,
     divide_customers,
     find_slots,
     policy_rows,
+    send_dates,
     send_times,
     write_messages,
 )
@@ -131,7 +133,7 @@ def write(shop, audience, action, weeks=4, roles=Roles(26, 128)):  # noqa: B008
     actions = policy_rows(policy, np.arange(0, 2.1, 0.5), EXPLORATION.texts, money)
     calendar = Calendar("plan-20261020", TUESDAY, weeks)
     slots = find_slots(audience, actions, EXPLORATION, WINDOWS, calendar)
-    divided = divide_customers(shop, rows, calendar)
+    divided = divide_customers(shop, rows, calendar, count_turns(slots))
     written = write_messages(divided, slots, actions, EXPLORATION, calendar, "sms", ["all"])
     homes = audience.rows.select(person="customer_id", home="zone")
     found = written.join(homes, written.customer_id == homes.person)
@@ -215,11 +217,33 @@ def test_who_gains_by_no_text_has_one_row_that_says_so(shop):
 
 
 def test_weekdays_of_one_action_are_spread_over_customers(shop):
-    """Two texts a week on any weekday: each customer on two of them, all together on each alike, holidays aside."""
+    """Two texts a week on any weekday: each customer on two of them, all together on each alike, holidays aside.
+
+    Those explored with, too: few share a frequency and an hour, and the first hour is not allowed on weekends.
+    """
     found = write(shop, audience_of(places=PLACES[:1], n=1_400), Action(4, 2, 1, tuple(range(7))), weeks=1)
     texts = found[(found["role"] == "plan") & found["send_at"].notna()]
     assert set(texts.groupby("customer_id")["weekday"].nunique()) == {2}
     by_weekday = texts["weekday"].value_counts().reindex(range(7), fill_value=0)
     assert stats.chisquare(by_weekday).pvalue > 1e-4
     explored = found[(found["role"] == "explore") & found["send_at"].notna()]
-    assert stats.chi2_contingency(pd.crosstab(explored["texts_per_week"], explored["weekday"])).pvalue > 1e-4
+    for hour, days in ((9, 5), (12, 7)):
+        at = explored[explored["hour"] == hour]
+        assert stats.chisquare(at["weekday"].value_counts().reindex(range(days), fill_value=0)).pvalue > 1e-4
+        assert stats.chi2_contingency(pd.crosstab(at["texts_per_week"], at["weekday"])).pvalue > 1e-4
+
+
+def test_fractions_of_texts_do_not_prefer_a_weekday():
+    """1.5 texts a week on any of five: the second text of every other week falls on each alike."""
+    calendar = Calendar("p", TUESDAY, 2)
+    days = [day.weekday() for dates in send_dates(calendar, (), 1.5, range(5)) for day in dates]
+    assert sorted(np.bincount(days, minlength=7)) == [0, 0, 3, 3, 3, 3, 3]
+
+
+def test_customers_of_an_action_begin_at_each_of_its_weekdays_alike(shop):
+    """Four weekdays, one text a week: a quarter on each."""
+    found = write(shop, audience_of(places=PLACES[1:2], n=2_000), Action(2, 2, 1, (0, 2, 3, 5)), weeks=1)
+    sent = found[(found["role"] == "plan") & found["send_at"].notna()]
+    counted = sent["weekday"].value_counts()
+    assert set(counted.index) == {0, 2, 3, 5}
+    assert counted.max() - counted.min() <= 1
