@@ -46,13 +46,27 @@ def features_figure(content: Content) -> Html:
     title = (
         _("Texts with these features are clicked differently: {features}").format(features=listed(moved))
         if moved
-        else _("No feature is shown to change clicks")
+        else _no_effect_words(content)
     )
     ax.set_title(title)
     return figure(
         ax, alt=title,
         caption=_("Effects of features across creatives, with 95% intervals; observational, one feature at a time"),
     )  # fmt: skip
+
+
+def _no_effect_words(content: Content) -> str:
+    """That no feature estimated changes clicks beyond chance, and how many could be estimated."""
+    known = [each for each in content.features if each.known]
+    if len(known) == len(content.features):
+        return _("No feature is shown to change clicks")
+    if len(known) == 1:
+        return _("Of {n} features only “{feature}” could be estimated: no effect on clicks is shown").format(
+            feature=feature_name(known[0].feature), n=number(len(content.features))
+        )
+    return _("Of {n} features only {known} could be estimated: none is shown to change clicks").format(
+        known=number(len(known)), n=number(len(content.features))
+    )
 
 
 def segments_figure(content: Content, currency: str) -> Html:

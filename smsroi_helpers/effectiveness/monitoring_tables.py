@@ -97,23 +97,23 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
         ))  # fmt: skip
     silence = [each.channel for each in monitoring.silence if each.chance <= monitoring.chance]
     if silence:
-        caption = joined(caption, _("A day without any text is an alert in {channels}, on weekdays with texts.").format(
-            channels=listed([scope_words("channel", name) for name in silence])
-        ))  # fmt: skip
+        words = _("A day without any message is an alert in {channels}, on weekdays with messages.")
+        channels = listed([scope_words("channel", name) for name in silence])
+        caption = joined(caption, words.format(channels=channels))
     return table(pd.DataFrame(rows), caption=caption, digits=0, fold=True)
 
 
 def _definition(metric: str, monitoring: Monitoring, currency: str) -> str:
     words = {
         "delivery_rate": _("delivered ÷ sent"),
-        "click_rate": _("texts with a human click ÷ delivered"),
-        "conversion_rate": _("texts with an attributed order ÷ delivered"),
+        "click_rate": _("messages with a human click ÷ delivered"),
+        "conversion_rate": _("messages with an attributed order ÷ delivered"),
         "opt_out_rate": _("opt-outs on the day of the text ÷ delivered"),
         "revenue_per_text": _("attributed revenue ÷ delivered, on a log scale"),
     }[metric]
     if metric == "revenue_per_text" and math.isfinite(monitoring.largest_revenue):
         cap = money(monitoring.largest_revenue, currency, 0) if currency else number(monitoring.largest_revenue)
-        words = _("{words}; more than {cap} by one text counts as {cap}").format(words=words, cap=cap)
+        words = _("{words}; more than {cap} by one message counts as {cap}").format(words=words, cap=cap)
     return words
 
 

@@ -31,7 +31,7 @@ def metric_name(metric: str) -> str:
         "click_rate": _("Click rate"),
         "conversion_rate": _("Conversion rate"),
         "opt_out_rate": _("Same-day opt-out rate"),
-        "revenue_per_text": _("Revenue per text"),
+        "revenue_per_text": _("Revenue per message"),
         MESSAGES_SENT: _("Messages sent"),
     }[metric]
 

@@ -155,7 +155,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     )
     descriptions = []
     shown = fit.grid <= fit.frequencies[-1]
-    for name, ax in zip(names, axes.flat, strict=False):
+    for at, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
         row = policy[policy["segment"] == name].iloc[0]
         i = fit.index(name)
         _band(ax, fit.grid[shown], fit.value()[i][shown], PALETTE["green"])
@@ -164,7 +164,10 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
             ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
         _tell(ax, fit.frequencies, fit.value()[i], fit.grid_index, currency)
         _money_ticks(ax.yaxis, currency)
-        ax.set_xlabel("")
+        if at + columns < len(names):  # the panel below it has the label
+            ax.set_xlabel("")
+        if at % columns == 0:
+            ax.set_ylabel(_("worth of a subscriber"))
         ax.set_title(
             _("{segment}: {dose}").format(segment=segment_name(name), dose=_best_words(row, "messages_per_week"))
         )

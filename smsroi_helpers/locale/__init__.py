@@ -11,7 +11,7 @@ import functools
 import math
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -314,9 +314,9 @@ def money_range(value: float, low: float, high: float, currency: str, digits: in
 
 
 _WRITTEN_AMOUNT = re.compile(r"([A-Z]{0,3}[$¥€£₩₹₽฿₫₱₺]|[A-Z]{3}\u00a0)(\d[\d,]*(?:\.\d+)?)([万亿]?)")
-_SMALLEST_IN_UNIT = Decimal(5000)
+_SMALLEST_IN_UNIT = Decimal(1000)
 _FINEST_IN_UNIT = Decimal(100)
-"""Amounts of a column in 万: at least 0.5, of at most two decimals. Otherwise the column is written out."""
+"""Amounts of a column in 万: at least 0.1, of at most two decimals. Otherwise the column is written out."""
 
 
 def one_unit(cells: Sequence[str]) -> list[str]:
@@ -337,7 +337,18 @@ def one_unit(cells: Sequence[str]) -> list[str]:
             return f"{match[1]}{format_decimal(value / 10_000, '#,##0.##', locale=_locale())}万"
         return f"{match[1]}{value:,.0f}" if match[3] else match[0]
 
-    return [_WRITTEN_AMOUNT.sub(rewritten, cell) for cell in cells]
+    return [_rewrite_amounts(cell, rewritten) for cell in cells]
+
+
+def _rewrite_amounts(cell: str, write: Callable[[re.Match[str]], str]) -> str:
+    """The cell with its amounts of money as `write` writes them, and the blank that a new last character needs."""
+    text, at, changed = "", 0, False
+    for match in _WRITTEN_AMOUNT.finditer(cell):
+        between = cell[at : match.start()]
+        new = write(match)
+        text = (_meet(text, between) if changed else text + between) + new
+        at, changed = match.end(), new != match[0]
+    return _meet(text, cell[at:]) if changed else text + cell[at:]
 
 
 def _written_value(match: re.Match[str]) -> Decimal:

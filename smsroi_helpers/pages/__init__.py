@@ -27,6 +27,7 @@ from smsroi_helpers.pages.names import (
     known_text,
     level_name,
     names_of,
+    segment_colours,
     segment_name,
     use_names,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "problem_words",
     "question_anchor",
     "question_words",
+    "segment_colours",
     "segment_name",
     "sentence_case",
     "stacked",

@@ -2,9 +2,11 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable
 
 from smsroi_helpers.contract import groups_customers
 from smsroi_helpers.locale import _, day
+from smsroi_helpers.pages.style import PALETTE
 
 __all__ = [
     "arm_name",
@@ -18,6 +20,7 @@ __all__ = [
     "known_text",
     "level_name",
     "names_of",
+    "segment_colours",
     "segment_name",
     "use_names",
 ]
@@ -213,6 +216,26 @@ def names_of(segment_by: str) -> str:
 
 _COLUMN = re.compile(r"(\w+): (.+)", re.DOTALL)
 """A part of the name of a group by response that is made of a column of customers (`segmentation.ResponseRule`)."""
+
+
+_SEGMENT_COLOURS = {
+    "gold": "gold", "value": "green", "growth": "sky", "dormant": "orange", "lost": "grey", "prospect": "purple",
+    "awareness": "purple", "first_purchase": "sky", "repeat": "green", "loyalty": "gold", "advocacy": "accent",
+    "lapsing": "orange", "lapsed": "grey", "new": "soft",
+}  # fmt: skip
+_OTHER_COLOURS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
+
+
+def segment_colours(names: Iterable[str]) -> dict[str, str]:
+    """Segment → its colour in every figure; segments of the user's own take the palette's in turn, by the alphabet.
+
+    >>> segment_colours(["lost", "gold"]) == {"lost": PALETTE["grey"], "gold": PALETTE["gold"]}
+    True
+    """
+    names = list(dict.fromkeys(names))
+    rest = sorted(name for name in names if name not in _SEGMENT_COLOURS)
+    own = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(rest)}
+    return {name: PALETTE[_SEGMENT_COLOURS.get(name) or own[name]] for name in names}
 
 
 def segment_name(name: str, segment_by: str = "") -> str:

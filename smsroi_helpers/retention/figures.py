@@ -1,6 +1,6 @@
 """Figures of `07_retention`: triangles, survival, calibration of warnings; the audit's are in `audit_figures`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,7 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, p_words, sentence_case
+from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, p_words, segment_colours, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
 from smsroi_helpers.retention.study import Study
@@ -29,7 +29,7 @@ __all__ = [
     "triangle_figure",
 ]
 
-_COLOURS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
+_MOST_CURVES = 7
 _MOST_COHORTS = 24
 _LONG_NAME = 16
 """Letters of a group's name from which a legend of two columns is wider than its panel."""
@@ -107,9 +107,9 @@ def _draw(ax: Axes, curve: Curve, colour: str, label: str, *, shade: bool) -> No
     steps = curve.steps
     days = np.append(steps["days"].to_numpy(float), curve.days)
     lines = {name: 100 * np.append(steps[name], steps[name].iloc[-1]) for name in ("survival", "low", "high")}
-    ax.step(days, lines["survival"], where="post", color=PALETTE[colour], label=label)
+    ax.step(days, lines["survival"], where="post", color=colour, label=label)
     if shade:
-        ax.fill_between(days, lines["low"], lines["high"], step="post", color=PALETTE[colour], alpha=0.18, linewidth=0)
+        ax.fill_between(days, lines["low"], lines["high"], step="post", color=colour, alpha=0.18, linewidth=0)
 
 
 def survival_figure(study: Study, kind: str) -> Html:
@@ -129,7 +129,7 @@ def survival_figure(study: Study, kind: str) -> Html:
     )  # fmt: skip
     described = []
     for one, ax in zip(found, axes.flat, strict=False):
-        described.append(_panel(one, ax))
+        described.append(_panel(one, ax, _colours(study, one)))
     for ax in axes.flat[len(found) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -149,11 +149,18 @@ def survival_figure(study: Study, kind: str) -> Html:
     return figure(drawn, alt=joined(*described), caption=caption)
 
 
-def _panel(found: Survival, ax: Axes) -> str:
+def _colours(study: Study, found: Survival) -> dict[str, str]:
+    """The same colours in the figures of both kinds of ending, where there are enough for the groups of both."""
+    of_both = {curve.group for each in study.survivals if each.by == found.by for curve in each.curves[:_MOST_CURVES]}
+    own = [curve.group for curve in found.curves[:_MOST_CURVES]]
+    return segment_colours(of_both if len(of_both) <= _MOST_CURVES else own)
+
+
+def _panel(found: Survival, ax: Axes, colours: Mapping[str, str]) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
-    shown = found.curves[: len(_COLOURS)]
-    for curve, colour in zip(shown, _COLOURS, strict=False):
-        _draw(ax, curve, colour, group_words(found.by, curve.group), shade=len(shown) <= 4)
+    shown = found.curves[:_MOST_CURVES]
+    for curve in shown:
+        _draw(ax, curve, colours[curve.group], group_words(found.by, curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)
     ax.set_xlim(left=0)
     ax.set_xlabel(_clock_words(found))

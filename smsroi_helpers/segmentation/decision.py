@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
+from scipy.stats import norm
 
+from smsroi_helpers.segmentation.by_response import ResponseChoice
 from smsroi_helpers.segmentation.criteria import Criterion
-from smsroi_helpers.segmentation.membership import outcome_column
+from smsroi_helpers.segmentation.membership import RESPONSE, outcome_column
+from smsroi_helpers.segmentation.response_counts import Unit
 
 __all__ = [
     "Explained",
     "Findings",
+    "Reactions",
     "SegmentOutcome",
     "SegmentationOutcome",
     "Shortfall",
@@ -37,6 +41,8 @@ class Findings:
     """How long the next period was."""
     today: Mapping[str, int] = field(default_factory=dict)
     """Segment → customers on the last day observed, of `membership.count_members`."""
+    by_response: ResponseChoice | None = None
+    """The result of `by_response.choose_by_response`."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,21 @@ class Shortfall:
 
 
 @dataclass(frozen=True)
+class Reactions:
+    """Another grouping, by which customers react more differently to the arms of tests than by RFM groups."""
+
+    segment_by: str
+    """The name of its `by_response.Candidate`."""
+    columns: tuple[str, ...]
+    value: float
+    """What the best arm for each of its groups gains compared with one arm for all, per customer and week, with its
+    95 % interval."""
+    low: float
+    high: float
+    unit: Unit
+
+
+@dataclass(frozen=True)
 class SegmentationOutcome:
     """Whether to plan by a segmentation, and the numbers this rests on."""
 
@@ -96,6 +117,8 @@ class SegmentationOutcome:
     """The best other segmentation that explains more beyond chance."""
     recency_reversed: tuple[Literal["orders", "response"], ...]
     """Outcomes of which the most recent buyers have fewer: the groups' names would mislead."""
+    reactions: Reactions | None = None
+    """None where no other grouping separates reactions clearly better than RFM groups."""
 
 
 def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
@@ -129,6 +152,7 @@ def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
         shortfalls=_find_shortfalls(findings.criteria),
         rival=_find_rival(findings.comparison, segment_by),
         recency_reversed=_reversed_outcomes(findings.by_recency),
+        reactions=_find_reactions(findings.by_response, segment_by),
     )
 
 
@@ -180,6 +204,15 @@ def _find_rival(comparison: pd.DataFrame, segment_by: str) -> Explained | None:
         return None
     best = better.iloc[-1]
     return Explained(str(best.name), float(best["share"]), float(best["low"]), float(best["high"]))
+
+
+def _find_reactions(choice: ResponseChoice | None, segment_by: str) -> Reactions | None:
+    if choice is None or not choice.clearly_better or segment_by in (choice.chosen, RESPONSE):
+        return None
+    own = choice.find(choice.chosen)
+    assert own is not None
+    value, half_width = own.gain.estimate, float(norm.ppf(0.975)) * own.gain.error
+    return Reactions(own.name, own.columns, value, value - half_width, value + half_width, choice.unit)
 
 
 def _reversed_outcomes(by_recency: pd.DataFrame) -> tuple[Literal["orders", "response"], ...]:

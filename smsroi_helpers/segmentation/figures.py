@@ -9,16 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
-from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_name, sentence_case
+from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_colours, segment_name, sentence_case
 from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
-from smsroi_helpers.segmentation.wording import cluster_test_sentence, range_words, recency_sentence, step_name
+from smsroi_helpers.segmentation.wording import (
+    cluster_test_sentence,
+    range_words,
+    recency_sentences,
+    spend_words,
+    step_name,
+)
 
 __all__ = [
     "by_recency",
     "by_recency_figure",
     "cluster_test_bars",
     "cluster_test_figure",
-    "colours_of",
     "comparison",
     "comparison_figure",
     "funnel",
@@ -32,23 +37,7 @@ __all__ = [
 
 FEWEST_SHOWN = 10
 """A figure leaves out groups of fewer people, as tables do."""
-COLOURS = {
-    "gold": "gold", "value": "green", "growth": "sky", "dormant": "orange", "lost": "grey", "prospect": "purple",
-    "awareness": "purple", "first_purchase": "sky", "repeat": "green", "loyalty": "gold", "advocacy": "accent",
-    "lapsing": "orange", "lapsed": "grey", "new": "soft",
-}  # fmt: skip
-"""A segment has one colour in every figure."""
-_OTHERS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
-
-
 _COMPARED = ("rfm_scores", "rfm_group", "cluster", "lifecycle_stage")
-
-
-def colours_of(names: list[str]) -> dict[str, str]:
-    """Segment → its colour; segments of the user's own take the palette's in turn."""
-    rest = [name for name in names if name not in COLOURS]
-    own = {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(sorted(rest))}
-    return {name: PALETTE[COLOURS.get(name) or own[name]] for name in names}
 
 
 def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
@@ -115,7 +104,7 @@ def spend(segment_outcomes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     rows = segment_outcomes[segment_outcomes["customers"] >= FEWEST_SHOWN]
     places = np.arange(len(rows))[::-1]
-    colours = colours_of(list(rows["segment"]))
+    colours = segment_colours(list(rows["segment"]))
     for place, row in zip(places, rows.itertuples(), strict=True):
         ax.barh(place, row.spend_share, height=0.5, color=colours[row.segment], alpha=0.85)
     errors = [rows["spend_share"] - rows["low"], rows["high"] - rows["spend_share"]]
@@ -148,11 +137,10 @@ def segments_figure(segment_outcomes: pd.DataFrame, segment_by: str, period_days
     ax = spend(segment_outcomes)
     parts = [
         _("{segment}: {share} of customers, {spend} of spend ({interval}).").format(
-            segment=segment_name(str(row.segment)), share=percent(row.share), spend=percent(row.spend_share),
-            interval=range_words(row.low, row.high),
+            segment=segment_name(str(row.segment)), share=percent(row.share), **spend_words(row._asdict())
         )
         for row in segment_outcomes[segment_outcomes["customers"] >= FEWEST_SHOWN].itertuples()
-    ]  # fmt: skip
+    ]
     caption = _(
         "Customers grouped by {segmentation} as it was {days} days before the last day observed, and what they spent in"
         " those days. A mark shows each group’s share of customers; the interval has the customer as unit"
@@ -199,21 +187,26 @@ def in_order(explained: pd.DataFrame) -> list[str]:
 
 
 def _comparison_title(explained: pd.DataFrame) -> str:
-    """Which segmentation predicts spend best, where the intervals of all others lie below its own."""
-    rows = explained[(explained["outcome"] == "spend") & (explained["segmentation"] != "rfm_scores")]
+    """Which segmentation to plan by predicts spend best, where the intervals of all others lie below its own.
+
+    RFM scores are too many cells to plan by; where they predict more, the title says that too.
+    """
+    spend = explained[explained["outcome"] == "spend"]
+    rows = spend[spend["segmentation"] != "rfm_scores"].sort_values("share", ascending=False)
     if rows.empty:
         return _("Nobody spent anything in the next period")
-    rows = rows.sort_values("share", ascending=False)
-    best = rows.iloc[0]
+    best, scores = rows.iloc[0], spend[spend["segmentation"] == "rfm_scores"]
+    name = names_of(str(best["segmentation"]))
     if best["low"] <= 0:
+        if (scores["low"] > 0).any():
+            return _("Only RFM scores predict spend beyond chance")
         return _("No segmentation predicts spend beyond chance")
     if len(rows) > 1 and not (rows["high"].iloc[1:] < best["low"]).all():
-        return _("{segmentation} predicts spend best, but not beyond doubt").format(
-            segmentation=sentence_case(names_of(str(best["segmentation"])))
-        )
-    return _("Of the groupings, {segmentation} predicts spend best").format(
-        segmentation=names_of(str(best["segmentation"]))
-    )
+        title = _("{segmentation} predicts spend best, but not beyond doubt").format(segmentation=sentence_case(name))
+    else:
+        title = _("Of the groupings to plan by, {segmentation} predicts spend best").format(segmentation=name)
+    more = (scores["low"] > best["high"]).any()
+    return _("{title}; RFM scores predict more").format(title=title) if more else title
 
 
 def comparison_figure(explained: pd.DataFrame, period_days: int) -> Html:
@@ -221,9 +214,10 @@ def comparison_figure(explained: pd.DataFrame, period_days: int) -> Html:
     if explained.empty or explained["customers"].max() < FEWEST_SHOWN:
         return note(_("Too few bought or answered in the next period to compare groupings by it."))
     ax = comparison(explained)
+    outcomes = {"spend": _("spend"), "orders": _("orders"), "response": _("response")}
     parts = [
         _("{segmentation}, {outcome}: {share} ({interval}).").format(
-            segmentation=names_of(row.segmentation), outcome=row.outcome, share=percent(row.share, 1),
+            segmentation=names_of(row.segmentation), outcome=outcomes[row.outcome], share=percent(row.share, 1),
             interval=range_words(row.low, row.high),
         )
         for row in explained.itertuples()
@@ -282,7 +276,7 @@ def by_recency_figure(rows: pd.DataFrame) -> Html:
     """`by_recency` with alt text and caption; a sentence where nothing varied."""
     if rows.empty or (rows["customers"] < FEWEST_SHOWN).all():
         return note(_("Too few, or all alike, bought and answered in the next period: recency tells nothing here."))
-    said = joined(*(recency_sentence(rows, outcome) for outcome in ("orders", "response")))
+    said = recency_sentences(rows, ("orders", "response"))
     caption = joined(
         said,
         _("The rules score recent buyers higher; this figure shows whether they buy and answer more (95% intervals)."),
@@ -301,7 +295,7 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     rows = table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN]
     befores = list(dict.fromkeys(rows["before"]))
     nows = [name for name in dict.fromkeys([*befores, *rows["now"]]) if name in set(rows["now"])]
-    colours = colours_of(list(dict.fromkeys([*befores, *nows])))
+    colours = segment_colours(list(dict.fromkeys([*befores, *nows])))
     everybody = float(rows["customers"].sum())
     space = 0.025 * everybody
     left = _stack(rows.groupby("before")["customers"].sum(), befores, space)

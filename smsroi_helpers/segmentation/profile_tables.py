@@ -7,7 +7,7 @@ import pandas as pd
 from smsroi_helpers.locale import _, joined, listed, number, percent
 from smsroi_helpers.pages import Html, arm_name, attribute_words, note, segment_name, table
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
-from smsroi_helpers.segmentation.wording import range_words
+from smsroi_helpers.segmentation.wording import spend_words
 
 __all__ = [
     "portraits_table",
@@ -21,7 +21,7 @@ __all__ = [
 def thing_words(row: Any) -> str:
     """What is over-represented, in words; `row` is one of `draw_portraits`."""
     if row.kind == "hour":
-        return _("orders at {hours}").format(hours=row.value.replace("-", "–"))
+        return _("orders at {hours}").format(hours="–".join(f"{int(hour)}:00" for hour in row.value.split("-")))
     if row.kind == "creative":
         return _("clicks on “{creative}”").format(creative=arm_name(str(row.value)))
     return attribute_words(str(row.column), str(row.value))
@@ -48,11 +48,8 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
             parts.append(
                 _(
                     "When the period began, {share} of customers; they brought {spend} of its spend ({interval})."
-                ).format(
-                    share=percent(row["share"]), spend=percent(row["spend_share"]),
-                    interval=range_words(row["low"], row["high"], 0),
-                )
-            )  # fmt: skip
+                ).format(share=percent(row["share"]), **spend_words(row))
+            )
         mine = portraits[(portraits["segment"] == name) & (portraits["people"] >= FEWEST_SHOWN)]
         more = mine[mine["low"] > 1].sort_values("times", ascending=False).head(4)
         less = mine[mine["high"] < 1].sort_values("times").head(2)

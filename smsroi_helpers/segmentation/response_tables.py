@@ -5,9 +5,10 @@ from scipy.stats import norm
 
 from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import Html, experiment_name, names_of, note, p_words, segment_name, sentence_case, table
-from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice, choose_by_response
+from smsroi_helpers.segmentation.by_response import Candidate, ResponseChoice, choose_by_response
 from smsroi_helpers.segmentation.membership import RESPONSE, groups_differ
 from smsroi_helpers.segmentation.response_counts import Unit
+from smsroi_helpers.segmentation.wording import candidate_name
 from smsroi_helpers.source import Shop
 
 __all__ = ["groupings_table", "groups_note", "response_note"]
@@ -30,7 +31,7 @@ def groupings_table(choice: ResponseChoice, currency: str) -> Html:
     for one in choice.candidates:
         rows.append(
             {
-                _("Grouping"): _name(one),
+                _("Grouping"): sentence_case(_name(one)),
                 _("Groups"): number(one.groups),
                 _("Gain per 1,000 customers and week"): _amount(one.gain.estimate, one, choice.unit, currency),
                 _("95% interval"): _interval(one, choice.unit, currency),
@@ -47,9 +48,7 @@ def groupings_table(choice: ResponseChoice, currency: str) -> Html:
 
 
 def _name(one: Candidate) -> str:
-    if one.name != TREE:
-        return sentence_case(names_of(one.name))
-    return _("Groups made of {groupings}").format(groupings=enumerated(names_of(name) for name in one.columns))
+    return candidate_name(one.name, one.columns)
 
 
 def _digits(one: Candidate) -> int:
@@ -114,7 +113,7 @@ def response_note(choice: ResponseChoice) -> Html:
         )
     own = choice.find(choice.chosen)
     assert own is not None
-    first = _("{grouping} separates responses best.").format(grouping=_name(own))
+    first = _("Responses are separated best by {grouping}.").format(grouping=_name(own))
     if own.name == "rfm_group":
         first = _("No grouping separates responses clearly better than RFM groups do.")
     advice = ""

@@ -18,6 +18,7 @@ from smsroi_helpers.segmentation.wording import (
     once_sentence,
     range_words,
 )
+from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
     "clusters_table",
@@ -325,7 +326,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
 
 
 def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
-    """Every movement with its share, the money it moved, and whether it is more than noise.
+    """Every movement with its share, the money it moved, and whether it is beyond chance.
 
     Args:
         table_of_moves: the result of `migration.count_moves`.
@@ -344,7 +345,9 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
             change=number(100 * row.change, 1), low=number(100 * row.change_low, 1),
             high=number(100 * row.change_high, 1),
         )  # fmt: skip
-        return change if row.adjusted_p < 0.05 else _("no more than noise: {change}").format(change=change)
+        if row.adjusted_p < ALPHA:
+            return change
+        return _("not beyond chance after correction: {change}").format(change=change)
 
     shown = pd.DataFrame(
         {
@@ -370,6 +373,7 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
     )
     caption = _(
         "Movements, what those customers spent in this period less what they spent in the one before, and how the share"
-        " differs from the same movement’s one period earlier (beyond chance by Benjamini–Hochberg)"
+        " differs from the same movement’s one period earlier. Each interval is by itself; whether a difference is"
+        " beyond chance is corrected for the number of movements (Benjamini–Hochberg)"
     )
     return table(shown, caption=caption, suppress=_("Customers"))

@@ -1,19 +1,24 @@
 """The segmentation in words: the decision, and the sentences that the numbers choose."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, joined, listed, number, percent
+from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import attribute_words, names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation import decision
+from smsroi_helpers.segmentation.by_response import TREE
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
-from smsroi_helpers.segmentation.decision import Findings, SegmentationOutcome, Shortfall
+from smsroi_helpers.segmentation.decision import Findings, Reactions, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
 
 __all__ = [
     "actions",
+    "candidate_name",
     "cluster_test_sentence",
     "cuts_sentence",
     "decide",
@@ -23,7 +28,8 @@ __all__ = [
     "once_sentence",
     "put_in_words",
     "range_words",
-    "recency_sentence",
+    "recency_sentences",
+    "spend_words",
     "step_name",
 ]
 
@@ -31,18 +37,21 @@ __all__ = [
 # --- the decision ----------------------------------------------------------------------------------------------------
 
 
-def decide(grouping: Grouping, segment_by: str, findings: Findings) -> list[Decision]:
+def decide(grouping: Grouping, segment_by: str, findings: Findings, currency: str = "") -> list[Decision]:
     """The answer of the notebook, and a row for each segment: `decision.decide` in words.
 
     Args:
         grouping: the result of `membership.find_grouping`.
         segment_by: the segmentation the run uses.
         findings: what the notebook has counted.
+        currency: the source's; empty: amounts without a currency.
     """
-    return put_in_words(decision.decide(segment_by, findings), grouping, findings)
+    return put_in_words(decision.decide(segment_by, findings), grouping, findings, currency)
 
 
-def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findings) -> list[Decision]:
+def put_in_words(
+    found: SegmentationOutcome, grouping: Grouping, findings: Findings, currency: str = ""
+) -> list[Decision]:
     """The decision as the page shows it: the answer, and where there is one a row for each segment."""
     question = _("Which customers behave alike, and is the grouping any good?")
     answer = Decision(
@@ -51,11 +60,11 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
         evidence="descriptive",
         outcome=found.outcome,
         action=_action(found),
-        text=_text(found, grouping),
+        text=_text(found, grouping, currency),
         caveat=joined(
             _shortfalls_sentence(found.shortfalls),
             _rival_sentence(found),
-            *(recency_sentence(findings.by_recency, outcome) for outcome in found.recency_reversed),
+            recency_sentences(findings.by_recency, found.recency_reversed),
             once_sentence(findings.scores),
         ),
         customers=found.customers,
@@ -126,7 +135,7 @@ def _action(found: SegmentationOutcome) -> str:
     )  # fmt: skip
 
 
-def _text(found: SegmentationOutcome, grouping: Grouping) -> str:
+def _text(found: SegmentationOutcome, grouping: Grouping, currency: str) -> str:
     explained = (
         _("Tested on the {days} days after the grouping was made, {segmentation} explains {share} of spend.").format(
             days=number(found.period_days), segmentation=names_of(found.segment_by),
@@ -135,9 +144,39 @@ def _text(found: SegmentationOutcome, grouping: Grouping) -> str:
         if found.best is not None or found.reason == "not_shown"
         else ""
     )  # fmt: skip
+    reactions = _reactions_sentences(found.reactions, currency) if found.reactions else ""
     if found.best is None:
-        return joined(explained, cluster_test_sentence(grouping), cuts_sentence(grouping))
-    return joined(explained, cluster_test_sentence(grouping))
+        return joined(explained, reactions, cluster_test_sentence(grouping), cuts_sentence(grouping))
+    return joined(explained, reactions, cluster_test_sentence(grouping))
+
+
+def _reactions_sentences(found: Reactions, currency: str) -> str:
+    """Which grouping separates reactions best, what choosing by it gains, and how to use it."""
+    value, low, high = (1000 * one for one in (found.value, found.low, found.high))
+    digits = max(rounded_digits(low, high), 0)
+
+    def show(value: float) -> str:
+        if found.unit == "clicks":
+            return _("{n} clicks").format(n=number(value, digits))
+        return money(value, currency, digits)
+
+    return joined(
+        _(
+            "How customers react to texts is another question. Reactions are separated best by {grouping}: in the"
+            " randomised tests, the best arm for each group gains {gain} ({low} to {high}) per 1,000 customers and week"
+            " compared with one arm for all."
+        ).format(
+            grouping=candidate_name(found.segment_by, found.columns), gain=show(value), low=show(low), high=show(high)
+        ),
+        _("To plan hours, frequency and texts by it, set segment_by: response in the run file."),
+    )
+
+
+def candidate_name(name: str, columns: Sequence[str]) -> str:
+    """The name of a grouping that was compared by responses: of a `by_response.Candidate`."""
+    if name != TREE:
+        return names_of(name)
+    return _("groups made of {groupings}").format(groupings=enumerated(names_of(one) for one in columns))
 
 
 def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
@@ -155,7 +194,7 @@ def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
                 )
             )
         else:
-            points.append(_("no experiment shows that the groups answer a message differently"))
+            points.append(_("no experiment shows that these groups answer a message differently"))
     return _("Checks that failed: {points}.").format(points=listed(points)) if points else ""
 
 
@@ -254,31 +293,42 @@ def cuts_sentence(grouping: Grouping) -> str:
     )  # fmt: skip
 
 
-def recency_sentence(by_recency: pd.DataFrame, outcome: str) -> str:
-    """Whether recent is better in these data, for one outcome (`orders`, `response`); empty where it is not known."""
-    rows = by_recency[by_recency["outcome"] == outcome].sort_values("r_score")
-    if len(rows) < 2:
-        return ""
+def recency_sentences(by_recency: pd.DataFrame, outcomes: Sequence[str]) -> str:
+    """Whether recent is better in these data, for some outcomes (`orders`, `response`); empty where it is not known.
+
+    Outcomes with the same answer share a sentence.
+    """
+    words = {
+        "better": _("Recent is better here: {both}."),
+        "worse": _("Recent is not better here but worse: {both}."),
+        "open": _("It is not shown here whether recent is better: {both}."),
+    }
+    said: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        rows = by_recency[by_recency["outcome"] == outcome].sort_values("r_score")
+        if len(rows) >= 2:
+            lowest, highest = rows["trend_low"].iloc[0], rows["trend_high"].iloc[0]
+            found = "better" if lowest > 0 else "worse" if highest < 0 else "open"
+            said.setdefault(found, []).append(_recency_words(rows, outcome))
+    return joined(*(words[found].format(both=listed(parts)) for found, parts in said.items()))
+
+
+def _recency_words(rows: pd.DataFrame, outcome: str) -> str:
+    """What the most and the least recent buyers did; `rows` are of one outcome, in the order of the score."""
     old, new = rows.iloc[0], rows.iloc[-1]
     facts = {
         "new": percent(new["rate"], 1), "new_low": percent(new["low"], 1), "new_high": percent(new["high"], 1),
         "old": percent(old["rate"], 1), "old_low": percent(old["low"], 1), "old_high": percent(old["high"], 1),
     }  # fmt: skip
     if outcome == "orders":
-        both = _(
+        return _(
             "of the most recent buyers {new} ({new_low} to {new_high}) bought again in the next period, of the least"
             " recent {old} ({old_low} to {old_high})"
         ).format(**facts)
-    else:
-        both = _(
-            "of the most recent buyers {new} ({new_low} to {new_high}) responded, of the least recent {old} ({old_low}"
-            " to {old_high})"
-        ).format(**facts)
-    if old["trend_low"] > 0:
-        return _("Recent is better here: {both}.").format(both=both)
-    if old["trend_high"] < 0:
-        return _("Recent is not better here but worse: {both}.").format(both=both)
-    return _("It is not shown here whether recent is better: {both}.").format(both=both)
+    return _(
+        "of the most recent buyers {new} ({new_low} to {new_high}) responded, of the least recent {old} ({old_low}"
+        " to {old_high})"
+    ).format(**facts)
 
 
 def interval_share(value: float, low: float, high: float) -> str:
@@ -286,6 +336,16 @@ def interval_share(value: float, low: float, high: float) -> str:
     return _("{value} (95% interval {low} to {high})").format(
         value=percent(value, 1), low=percent(low, 1), high=percent(high, 1)
     )
+
+
+def spend_words(row: Mapping[str, Any]) -> dict[str, str]:
+    """The share of spend and its interval, with as many decimals as show the interval's width.
+
+    Args:
+        row: of `predictive_value.outcomes_by_segment`.
+    """
+    digits = max(rounded_digits(100 * row["low"], 100 * row["high"]), 0)
+    return {"spend": percent(row["spend_share"], digits), "interval": range_words(row["low"], row["high"], digits)}
 
 
 def range_words(low: float, high: float, digits: int = 1) -> str:

@@ -1,12 +1,15 @@
 """Effects within strata: another implementation, known truths, refusals."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.special import expit
 
-from smsroi_helpers.content.feature_effects import regress
+from smsroi_helpers.content.feature_effects import FeatureEffect, regress
+from smsroi_helpers.content.figures import features_figure
 from smsroi_helpers.content.pooling import pool
 from smsroi_helpers.content.within_campaign import fit_within
 
@@ -97,3 +100,17 @@ def test_limits_are_those_of_student_with_a_degree_for_every_group_but_one():
     value, error = found.contrast(1)
     assert (value[1], error[1]) == (0, pytest.approx(0, abs=1e-9))
     assert value[0] == found.effect[0] - found.effect[1]
+
+
+@pytest.mark.parametrize(("known", "title"), [
+    (("link",), "Of 3 features only “Link” could be estimated: no effect on clicks is shown"),
+    (("link", "emoji"), "Of 3 features only 2 could be estimated: none is shown to change clicks"),
+    (("link", "emoji", "reply"), "No feature is shown to change clicks"),
+])  # fmt: skip
+def test_the_title_says_how_many_features_could_be_estimated(known, title):
+    limits = {True: (-0.1, 0.1), False: (np.nan, np.nan)}
+    features = [
+        FeatureEffect(name, 4, 5, 0.02, *limits[name in known], p_value=0.6, own_sd=0.1, adjusted_p=0.6)
+        for name in ("link", "emoji", "reply")
+    ]
+    assert title in str(features_figure(SimpleNamespace(features=features)))

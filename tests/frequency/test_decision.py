@@ -255,7 +255,7 @@ def test_all_customers_have_one_answer_and_stages_are_gated_alike(works):
     assert stages.set_index("segment").loc[["b", "d"], ["gain", "cash"]].isna().all(axis=None)
 
 
-def test_every_segment_of_today_has_a_row(works):
+def test_every_segment_of_today_has_a_row(works, monkeypatch):
     """Segment e has 250 subscribers today and nobody in the test."""
     audience = pd.concat([works.logs.audience, works.logs.audience.tail(1).assign(segment="e", customers=250)])
     study = dataclasses.replace(works, logs=dataclasses.replace(works.logs, audience=audience))
@@ -270,7 +270,12 @@ def test_every_segment_of_today_has_a_row(works):
     assert not re.search(r"\bnan\b", said.action + said.text + tables.policy_table(policy, "USD").markup)
     assert "e" in set(outputs.policy_table(policy)["segment"])
     assert "e" not in set(measure_saturation(study, policy)["segment"])
+    drawn = []
+    monkeypatch.setattr(figures, "figure", lambda made, **_words: drawn.append(made))
     figures.segments_figure(study, policy, "USD")
+    panels = [ax for ax in drawn[0].axes if ax.get_visible()]
+    assert [bool(ax.get_ylabel()) for ax in panels] == [at % 3 == 0 for at in range(len(panels))]
+    assert [bool(ax.get_xlabel()) for ax in panels] == [at + 3 >= len(panels) for at in range(len(panels))]
 
 
 def test_without_recorded_opt_outs_no_dose_is_advised_as_priced(works):

@@ -110,6 +110,8 @@ def test_numbers_and_sentences_in_chinese(shown, expected):
     ("cells", "expected"),
     [
         (["¥13万（¥5万至 ¥21万）", "¥7,500", "¥0", "–"], ["¥13万（¥5万至 ¥21万）", "¥0.75万", "¥0", "–"]),
+        (["¥28万（−¥6万至 ¥62万）", "¥2,000 至 ¥1.5万"], ["¥28万（−¥6万至 ¥62万）", "¥0.2万至 ¥1.5万"]),
+        (["−¥1.3万至 ¥2万，共 3 组", "¥950"], ["−¥13,000 至 ¥20,000，共 3 组", "¥950"]),
         (["−US$1.3万", "US$17,758"], ["−US$13,000", "US$17,758"]),  # not rounded
         (["US$1.3万（6 周）", "−US$900 至 US$1.7万"], ["US$13,000（6 周）", "−US$900 至 US$17,000"]),  # small
         (["¥1.2亿", "¥900万"], ["¥12,000万", "¥900万"]),
@@ -285,7 +287,7 @@ def test_a_phrase_has_one_blank_between_chinese_and_numbers_whatever_it_holds():
     assert (dated(date=locale.day("2026-06-28")), dated(date="today")) == ("截至 2026年6月28日", "截至 today")
     between = locale._("{arm} and {control} differed before the test already ({metric} before the assignment, p {p})")
     said = between.format(arm="每周 2 条", control="A", metric="收入", p="0.01")
-    assert said == "每周 2 条与 A 在实验之前就已不同（分配前的收入，p 0.01）"
+    assert said == "每周 2 条与 A 在实验之前就已不同（分配前的收入，p 值 0.01）"
 
 
 def test_chinese_phrases_have_a_blank_beside_numbers_and_latin_letters(catalogue):

@@ -1,6 +1,7 @@
 """Kaplan–Meier curves against lifelines on single customers, against complete follow-up, and by hand."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import ibis
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
+from smsroi_helpers.pages import segment_colours
 from smsroi_helpers.retention import counts, spells, survival
+from smsroi_helpers.retention import figures as retention_figures
 from smsroi_helpers.segmentation import find_cuts
 from tests.retention.samples import START, buyers, custom_of, orders_csv, purchase_days
 
@@ -162,3 +165,38 @@ def test_groups_are_compared_by_the_log_rank_test():
     expected = multivariate_logrank_test(people["days"], people["segment"], people["event"]).p_value
     assert survival.compare_groups(cells) == pytest.approx(expected, rel=1e-9)
     assert np.isnan(survival.compare_groups(cells[cells["segment"] == "a"]))
+
+
+def test_a_segment_has_the_colour_that_it_has_on_every_page(monkeypatch):
+    """The largest group is another one in each picture, and a group may be in one only."""
+    steps = pd.DataFrame({"days": [0, 5], "survival": [1.0, 0.6], "low": [1.0, 0.5], "high": [1.0, 0.7]})
+    by_kind = {"custom": ("gold", "dormant"), "consent": ("dormant", "value", "gold")}
+    survivals = [
+        survival.Survival(kind, by, tuple(survival.Curve(name, 100, 40, steps, 9) for name in names))
+        for kind, groups in by_kind.items()
+        for by, names in (("all", ("all",)), ("segment", groups), ("acquisition_channel", ("shop", *groups[:1])))
+    ]
+    found = SimpleNamespace(survivals=survivals, survival=lambda kind, by: next(
+        (one for one in survivals if (one.kind, one.by) == (kind, by)), None))  # fmt: skip
+    drawn = {}
+    monkeypatch.setattr(retention_figures, "gone_words", lambda _study: "")
+    for kind, groups in by_kind.items():
+        monkeypatch.setattr(retention_figures, "figure", lambda made, kind=kind, **_words: drawn.update({kind: made}))
+        retention_figures.survival_figure(found, kind)
+        lines = drawn[kind].axes[1].get_lines()
+        assert [line.get_color() for line in lines] == [segment_colours([name])[name] for name in groups]
+    first, second = (made.axes[2].get_lines()[0].get_color() for made in drawn.values())
+    assert first == second  # of the channel “shop”, whose companions differ
+
+
+def test_no_two_curves_of_a_panel_have_one_colour():
+    """Each kind of ending has seven first campaigns, and they share one."""
+    survivals = [
+        survival.Survival(kind, "first_campaign", tuple(
+            survival.Curve(name, 100, 40, pd.DataFrame(), 9) for name in names
+        ))
+        for kind, names in (("custom", "abcdefg"), ("consent", "ghijklm"))
+    ]  # fmt: skip
+    for one in survivals:
+        colours = retention_figures._colours(SimpleNamespace(survivals=survivals), one)
+        assert len({colours[curve.group] for curve in one.curves}) == 7

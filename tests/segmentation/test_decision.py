@@ -8,7 +8,8 @@ import pytest
 
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.pages import answer as answer_box
-from smsroi_helpers.segmentation import criteria, decision, membership, predictive_value, rules
+from smsroi_helpers.segmentation import by_response, criteria, decision, membership, predictive_value, rules, wording
+from smsroi_helpers.segmentation.response_gain import Gain
 from tests.segmentation.samples import HEAD, decide_all
 
 
@@ -18,7 +19,7 @@ class TestDecision:
         answer, *rows = decide_all(shop, found=found)
         segment_outcomes = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group").set_index("segment")
         assert "gold" in answer.action
-        assert "no experiment shows that the groups answer a message differently" in answer.caveat
+        assert "no experiment shows that these groups answer a message differently" in answer.caveat
         assert answer.value == pytest.approx(segment_outcomes.loc["gold", "spend_share"])
         assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
         assert {row.evidence for row in (answer, *rows)} == {"descriptive"}
@@ -143,3 +144,23 @@ class TestOutcome:
         assert [short.criterion for short in found.shortfalls] == ["identifiable", "measurable", "actionable"]
         assert (found.shortfalls[1].segment, found.shortfalls[1].value) == ("value", 0.6)
         assert found.recency_reversed == ("orders",)
+
+    def test_the_grouping_that_separates_reactions_is_named_with_its_gain(self):
+        """64 groups of customers that gain 1/64 ± 1/128 each: 1 a customer and week, with √64 ÷ 128 of error."""
+        parts = np.tile([1.5, 0.5], 32) / 64
+        tree = by_response.Candidate("tree", ("past_clicks", "region"), 4, Gain(parts), 0.01)
+        rfm = by_response.Candidate("rfm_group", ("rfm_group",), 5, Gain(0 * parts), 0.5)
+        choice = by_response.ResponseChoice((rfm, tree), "tree", "separates", tests=("hours",), customers=900)
+        given = replace(findings(self.segment_outcomes), by_response=choice)
+        found = decision.decide("rfm_group", given).reactions
+        half_width = 1.96 * tree.gain.error
+        assert (found.segment_by, found.columns, found.value) == ("tree", ("past_clicks", "region"), 1.0)
+        assert (found.low, found.high) == pytest.approx((1 - half_width, 1 + half_width), rel=1e-4)
+        said = wording._reactions_sentences(found, "USD")
+        assert "separated best by groups made of clicks so far and region" in said
+        assert "gains $1,000 (" in said
+        assert "segment_by: response" in said
+        as_good = replace(choice, candidates=(tree, replace(rfm, gain=tree.gain)))
+        for chosen in (as_good, replace(choice, reason="no_gain"), None):
+            assert decision.decide("rfm_group", replace(given, by_response=chosen)).reactions is None
+        assert decision.decide("response", given).reactions is None

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.segmentation import figures as segmentation_figures
-from smsroi_helpers.segmentation import predictive_value, rules
+from smsroi_helpers.segmentation import predictive_value, profile_tables, rules
 
 
 class TestFigures:
@@ -32,12 +32,37 @@ class TestFigures:
         ]
         assert (
             segmentation_figures.comparison(pd.DataFrame(rows)).get_title()
-            == "Of the groupings, RFM group predicts spend best"
+            == "Of the groupings to plan by, RFM group predicts spend best"
         )
         rows[1]["high"] = 0.16
         assert "not beyond doubt" in segmentation_figures.comparison(pd.DataFrame(rows)).get_title()
         rows[0].update(low=-0.1)
         assert segmentation_figures.comparison(pd.DataFrame(rows)).get_title().startswith("No segmentation")
+
+    @pytest.mark.parametrize(("scores_low", "group_low", "title"), [
+        (0.26, 0.15, "Of the groupings to plan by, RFM group predicts spend best; RFM scores predict more"),
+        (0.24, 0.15, "Of the groupings to plan by, RFM group predicts spend best"),
+        (0.24, -0.01, "Only RFM scores predict spend beyond chance"),
+    ])  # fmt: skip
+    def test_the_title_of_the_comparison_does_not_pass_over_the_highest_row(self, scores_low, group_low, title):
+        base = {"outcome": "spend", "segments": 5, "customers": 900}
+        rows = [
+            {"segmentation": "rfm_scores", "share": 0.3, "low": scores_low, "high": 0.35, **base},
+            {"segmentation": "rfm_group", "share": 0.2, "low": group_low, "high": 0.25, **base},
+        ]
+        assert segmentation_figures.comparison(pd.DataFrame(rows)).get_title() == title
+
+    def test_a_small_share_of_spend_has_decimals_like_its_interval(self):
+        rows = pd.DataFrame({
+            "segment": ["gold", "lost"], "customers": [2974, 437], "share": [0.16, 0.02], "bought": [9, 9],
+            "spend_share": [0.571, 0.0036], "low": [0.552, 0.0022], "high": [0.59, 0.0050], "per_customer": [9.0, 1.0],
+        })  # fmt: skip
+        made = segmentation_figures.segments_figure(rows, "rfm_group", 91).markup
+        assert "0.36% of spend (0.22% to 0.50%)" in made
+        nothing = pd.DataFrame({"segment": ["gold"], "people": [0], "low": [0.0], "high": [0.0], "times": [1.0]})
+        told = profile_tables.portraits_text(nothing, rows).markup
+        assert 'brought 0.36% of its spend <span class="range">(0.22% to 0.50%)' in told
+        assert 'brought 57.1% of its spend <span class="range">(55.2% to 59.0%)' in told
 
     def test_the_trial_says_whether_clusters_stand(self, company):
         _shop, found, _source = company

@@ -118,7 +118,7 @@ class TestRecency:
         found = predictive_value.response_by_recency(small_shop, self.rows(rates))
         slope = np.polyfit(np.arange(1, 6), found["rate"], 1)[0]
         assert found["trend"].iloc[0] == pytest.approx(slope)  # as many customers in each score
-        assert words in wording.recency_sentence(found, "orders")
+        assert words in wording.recency_sentences(found, ["orders"])
         assert segmentation_figures.by_recency(found).get_title() == title
 
     @pytest.mark.public_data
@@ -136,7 +136,7 @@ class TestRecency:
         rates = table[table["outcome"] == "response"].sort_values("r_score", ascending=False)["rate"]
         # By fifths that split ties: .062 .084 .091 .121 .112 (data/README of the public set).
         assert rates.to_numpy() == pytest.approx([0.062, 0.084, 0.091, 0.121, 0.112], abs=0.006)
-        assert wording.recency_sentence(table, "response").startswith("Recent is not better here but worse")
+        assert wording.recency_sentences(table, ["response"]).startswith("Recent is not better here but worse")
 
 
 @pytest.mark.parametrize(("column", "said"), [("attr_favourite", "must hold yes or no"), ("attr_nothing", "no column")])
