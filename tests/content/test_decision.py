@@ -1,12 +1,14 @@
 """The decisions on texts: what a difference in the log may recommend, and its amount."""
 
 import dataclasses
+import html
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from smsroi_helpers.content import wording
+from smsroi_helpers.content import tables, wording
 from smsroi_helpers.content.creative_profit import SegmentChoice
 from smsroi_helpers.content.decision import decide_creatives
 
@@ -99,3 +101,27 @@ def test_a_test_of_some_of_the_texts_is_not_called_the_test_of_them():
     text = wording._creatives(content(choice), decided, "USD").text
     assert "covers 2 of the 3 texts compared" in text
     assert "has it" not in text
+
+
+def test_the_table_has_the_numbers_of_the_answer():
+    """The row of all segments has the gains that the answer states."""
+    other = dataclasses.replace(opt_outs_saved(), segment="lost", texts_per_week=300.0)
+    found = content(opt_outs_saved(), other)
+    gains = decide_creatives(found, 0.002, tested={"a", "b"}).gains
+    page = re.sub(r"<[^>]+>", " ", tables.segments_table(found, "USD").markup)
+    last = page[page.index(" all ") :]
+    for outcome in ("click", "opt_out"):
+        assert wording.points_words(*gains[outcome]) in last
+    assert "as above" not in tables.segments_table(content(opt_outs_saved()), "USD").markup  # one segment is all
+
+
+def test_texts_to_shorten_are_shown_whole(found):
+    several = [one for one in found.savings if one.kind != "none"]
+    assert several
+    page = html.unescape(tables.shorter_table(found).markup)
+    for one in found.savings:
+        assert (one.text.sent in page) is (one in several)
+    assert "…" not in page
+    assert all(one.text.text in html.unescape(tables.texts_table(found).markup) for one in found.savings)
+    none = SimpleNamespace(savings=[one for one in found.savings if one.kind == "none"])
+    assert "No small change" in tables.shorter_table(none).markup
