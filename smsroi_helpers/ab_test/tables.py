@@ -277,12 +277,12 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         _("Arms against their control, with 95% intervals."),
         _("At any look: for tests that run and are read every day.") if looks else "",
         _("Adjusted for what the same customers did before.") if adjusted else "",
-        sentence(_(
+        running_p_words(evaluated),
+        _(
             "p is Holm’s over the arms. Opting out is shown where it moved, and so, of tests with many"
             " arms, are metrics that do not decide"
-        )),
-        running_p_words(evaluated),
-    )  # fmt: skip
+        ),
+    )
     return table(pd.DataFrame(shown), caption=caption, suppress=_("Customers"))
 
 

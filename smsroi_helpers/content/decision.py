@@ -102,10 +102,8 @@ def mean_gain(segments: Sequence[SegmentChoice], outcome: str) -> Interval:
         outcome: `click`, `order` or `opt_out` (shares), or `profit` (money).
     """
     sent = sum(one.texts_per_week for one in segments)
-    if len(segments) == 1:
-        draws = segments[0].gain_in(outcome)
-    else:
-        draws = sum(one.gain_in(outcome) * one.texts_per_week for one in segments) / sent
+    weights = [one.texts_per_week / sent for one in segments] if len(segments) > 1 else [1.0]
+    draws = sum(one.gain_in(outcome) * weight for one, weight in zip(segments, weights, strict=True))
     low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
     return float(np.mean(draws)), low, high
 

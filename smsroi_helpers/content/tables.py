@@ -98,7 +98,7 @@ def billing_table(content: Content, currency: str) -> Html:
     caption = _(
         "Billing segments of the texts of the last {weeks} weeks, and what the smallest useful change would have saved"
     ).format(weeks=content.saving_weeks)
-    rounded = _("Every row is rounded on its own, so the rows can differ from the answer by a cent or two")
+    rounded = _("Every row is rounded on its own, so the rows can add up to slightly more or less than the answer")
     return table(pd.DataFrame(rows), caption=joined(sentence(caption), rounded), digits=0)
 
 

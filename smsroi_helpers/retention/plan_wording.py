@@ -30,7 +30,7 @@ def plan_words(plan: WinBackPlan | None, currency: str) -> str:
     pays = _("{texts} texts pay if purchases rise by {break_even} percentage points or more.").format(
         texts=number(plan.texts), break_even=number(100 * plan.break_even, 2)
     )
-    return joined(words, sentence(pays))
+    return joined(words, sentence(pays), _why_this_difference(plan))
 
 
 def _returned_words(plan: WinBackPlan, currency: str) -> str:
@@ -55,10 +55,11 @@ def _returned_words(plan: WinBackPlan, currency: str) -> str:
 def _why_this_difference(plan: WinBackPlan) -> str:
     """Why the test is to detect this increase."""
     if plan.difference > plan.break_even:
-        return _("That increase is a tenth of the {share} who bought; texts pay from less on.").format(
-            share=percent(plan.base, 1)
-        )
-    return _("That increase is the one from which texts pay.")
+        return _(
+            "The test is planned for {difference} percentage points, a tenth of the {share} who bought. A smaller rise"
+            " that still pays takes more customers."
+        ).format(difference=number(100 * plan.difference, 2), share=percent(plan.base, 1))
+    return _("The test is planned for that rise.")
 
 
 def _needed_words(plan: WinBackPlan) -> str:
@@ -70,8 +71,6 @@ def _needed_words(plan: WinBackPlan) -> str:
         difference=number(100 * plan.difference, 2), needed=number(rounded(plan.customers)),
         have=number(plan.inactive),
     )  # fmt: skip
-    if plan.cost:
-        words = joined(words, _why_this_difference(plan))
     others = ""
     if plan.out_of_reach:
         others = _(

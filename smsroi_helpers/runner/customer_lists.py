@@ -116,7 +116,7 @@ def links_by_page(lists: Lists, run_dir: Path, decisions: Decisions, run: str) -
         run: report/run.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for rows in by_question(decisions):
+    for rows in by_question([dict(row) for row in decisions]):
         main = rows[0]
         asked = {**main, "only_segments": recommends_for_segments(rows)}
         link = lists.link(run_dir, asked, run)

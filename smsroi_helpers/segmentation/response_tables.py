@@ -114,7 +114,7 @@ def response_note(choice: ResponseChoice) -> Html:
         )
     own = choice.find(choice.chosen)
     assert own is not None
-    first = _("Best at separating responses: {grouping}.").format(grouping=_name(own))
+    first = _("{grouping}: best at separating responses.").format(grouping=_name(own))
     if own.name == "rfm_group":
         first = _("No grouping separates responses clearly better than RFM groups do.")
     advice = ""

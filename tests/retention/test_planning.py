@@ -184,9 +184,9 @@ def test_nobody_whom_a_running_test_leaves_alone_is_listed(make_source, open_sou
 
 def test_the_plan_says_where_its_increase_comes_from():
     plan = planning.WinBackPlan(8, 4, 1000, 200, AS_OF, AS_OF, 900, 0.1, 900, 0.094, 20.0, 0.1, 0.005, 0.0094, 3000.0)
-    assert "That increase is a tenth of the 9.4% who bought; texts pay from less on." in plan_wording.plan_words(
+    assert "The test is planned for 0.94 percentage points, a tenth of the 9.4% who bought." in plan_wording.plan_words(
         plan, "USD"
     )
     dear = dataclasses.replace(plan, break_even=0.02, difference=0.02)
-    assert "That increase is the one from which texts pay." in plan_wording.plan_words(dear, "USD")
-    assert "That increase" not in plan_wording.plan_words(dataclasses.replace(plan, cost=0.0), "USD")
+    assert "The test is planned for that rise." in plan_wording.plan_words(dear, "USD")
+    assert "The test is planned" not in plan_wording.plan_words(dataclasses.replace(plan, cost=0.0), "USD")
