@@ -62,7 +62,7 @@ def _log_ticks(ax: Axes) -> None:
     """A log axis with labels enough to read values off, also within one power of ten."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    steps = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]) if high < 10 * low else LogLocator(subs=(1.0, 2.0, 5.0))
+    steps = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]) if high < 10 * low else LogLocator(subs=(1.0, 2.0, 5.0))
     ax.yaxis.set_major_locator(steps)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: number(value, _digits(value))))
     ax.yaxis.set_minor_formatter(NullFormatter())
