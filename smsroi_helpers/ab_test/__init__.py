@@ -39,6 +39,7 @@ from smsroi_helpers.ab_test.profit_over_time import (
     estimate_total_profit,
     trace_weeks,
 )
+from smsroi_helpers.ab_test.shared_wording import running_p_words
 from smsroi_helpers.ab_test.wording import decide, decide_tests
 from smsroi_helpers.measures import knows_cost
 
@@ -71,6 +72,7 @@ __all__ = [
     "rank_responders",
     "read_audience",
     "results_table",
+    "running_p_words",
     "simulate_daily_looks",
     "trace_weeks",
 ]

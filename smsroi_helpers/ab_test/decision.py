@@ -115,6 +115,13 @@ class ExperimentAnswer:
     knows_amounts: bool = False
     """Whether any of these orders has an amount."""
 
+    def limits(self, row: ArmEffect) -> tuple[float, float, float]:
+        """An effect with the limits that hold for this reading: always-valid ones while the test runs.
+
+        A rate with few events has the exact limits of a single reading, which the rule uses, too.
+        """
+        return _limits(self.experiment, row)
+
     @property
     def customers(self) -> int:
         """Customers the money is for: those of the arm; without money, all in the experiment."""
@@ -238,8 +245,8 @@ def _cash(each: Evaluated) -> Cash | None:
     direct = each.effects.find("profit", decision.arm)
     if decision.metric == "profit":
         found = (decision.difference, decision.low, decision.high)
-    elif direct is not None and np.isfinite(direct.interval).all():
-        found = direct.interval
+    elif direct is not None and np.isfinite(_limits(experiment, direct)).all():
+        found = _limits(experiment, direct)
     else:
         return None
     profit = tuple(decision.arm_customers * x for x in found)
@@ -296,6 +303,10 @@ def _enough_for_events(each: Evaluated) -> float:
     return float(each.experiment.customers.sum() * FEW_EVENTS / fewest) if 0 < fewest < FEW_EVENTS else float("nan")
 
 
+def _limits(experiment: Experiment, row: ArmEffect) -> tuple[float, float, float]:
+    return row.always_valid if experiment.state == "running" and row.method != "few_events" else row.interval
+
+
 def _worse(decision: ExperimentDecision) -> tuple[str, ...]:
     if decision.outcome != "keep_running":
         return ()
@@ -307,7 +318,7 @@ def _sold_more(each: Evaluated) -> ArmEffect | None:
     row = each.effects.find("order_rate", decision.arm)
     if not decision.priced or not decision.high < 0 or row is None:
         return None
-    return row if row.low > 0 and row.adjusted_p < ALPHA else None
+    return row if _limits(each.experiment, row)[1] > 0 and row.adjusted_p < ALPHA else None
 
 
 def _opt_outs_rose(each: Evaluated) -> ArmEffect | None:
@@ -315,4 +326,4 @@ def _opt_outs_rose(each: Evaluated) -> ArmEffect | None:
     row = each.effects.find("opt_out_rate", decision.arm)
     if decision.guardrails.get(decision.arm) != "not_asked" or row is None:
         return None
-    return row if row.low > 0 else None
+    return row if _limits(each.experiment, row)[1] > 0 else None

@@ -1,6 +1,9 @@
 """Names and numbers in words, shared by the answers, tables and figures of `05_ab_test`."""
 
+from collections.abc import Sequence
+
 from smsroi_helpers.ab_test.effects import is_count, is_money
+from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.locale import _, interval, number
 from smsroi_helpers.pages import segment_name
 
@@ -9,6 +12,7 @@ __all__ = [
     "gain_words",
     "points",
     "rule_words",
+    "running_p_words",
     "segment_words",
     "time_words",
     "weeks_words",
@@ -49,6 +53,16 @@ def difference_in_words(metric: str, difference: float) -> str:
     if is_count(metric):
         return _("{numbers} orders per customer").format(numbers=number(difference, 3))
     return _("{numbers} percentage points").format(numbers=number(100 * difference, 2))
+
+
+def running_p_words(evaluated: Sequence[Evaluated]) -> str:
+    """Which p-values running tests have in tables of effects; empty where no valid test runs."""
+    if not any(each.experiment.state == "running" and not each.validity.broken for each in evaluated):
+        return ""
+    return _(
+        "The p of a running test holds at any look. So it can be large although the interval of the difference, which"
+        " is of a single reading, is clear of zero."
+    )
 
 
 def rule_words(rule: str) -> str:

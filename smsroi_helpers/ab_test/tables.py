@@ -7,6 +7,7 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
+from smsroi_helpers.ab_test.shared_wording import running_p_words
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -161,8 +162,8 @@ def validity_table(evaluated: Sequence[Evaluated]) -> Html:
             _("Same before the test (p)"): p_words(validity.balance_p)
             if np.isfinite(validity.balance_p)
             else _("not known"),
-            _("Control messaged"): percent(validity.control_messaged, 1) if np.isfinite(validity.control_messaged)
-            else _("as planned"),
+            _("Control messaged (tested channel)"): percent(validity.control_messaged, 1)
+            if np.isfinite(validity.control_messaged) else _("as planned"),
             _("Result"): listed(problem_words(one) for one in validity.problems) if validity.broken else _("valid"),
             _("Caveats"): listed(problem_words(one) for one in validity.warnings) or "–",
         })  # fmt: skip
@@ -206,14 +207,11 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
             _("And"): experiment_name(row.two),
             _("Customers in both"): row.customers,
             _("Of the smaller one"): percent(row.share),
-            _("Arms independent (p)"): _("not tested: households or stores were assigned")
-            if row.clustered
-            else _("only one arm of one of them")
-            if not np.isfinite(row.p_value)
-            else p_words(row.p_value),
+            _("Arms independent (p)"): _("not tested: households or stores were assigned") if row.clustered
+            else p_words(row.p_value) if np.isfinite(row.p_value) else _("only one arm of one of them"),
         }
         for row in overlaps.itertuples()
-    ]
+    ]  # fmt: skip
     if not rows:
         return note(_("Nobody was in two tests at once."))
     caption = _(
@@ -279,6 +277,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         _("Arms against their control, with 95% intervals."),
         _("At any look: for tests that run and are read every day.") if looks else "",
         _("Adjusted for what the same customers did before.") if adjusted else "",
+        running_p_words(evaluated),
         _(
             "p is Holm’s over the arms. Opting out is shown where it moved, and so, of tests with many"
             " arms, are metrics that do not decide"
@@ -316,6 +315,7 @@ def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         "What else moved: {n} of {all} further comparisons (p below 0.05 by Benjamini and Hochberg’s correction). They"
         " say where to look; none decides"
     ).format(n=number(len(shown)), all=number(tried))
+    caption = joined(sentence(caption), running_p_words(evaluated))
     return table(pd.DataFrame(shown), caption=caption, suppress=_("Customers"))
 
 

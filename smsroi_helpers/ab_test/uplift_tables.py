@@ -6,10 +6,10 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.evaluate import Evaluated, differ_by_segment
 from smsroi_helpers.ab_test.left_alone import PooledSegments
-from smsroi_helpers.ab_test.shared_wording import rule_words, segment_words
+from smsroi_helpers.ab_test.shared_wording import rule_words, running_p_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
-from smsroi_helpers.locale import _, enumerated
+from smsroi_helpers.locale import _, enumerated, joined, sentence
 from smsroi_helpers.pages import Html, arm_name, experiment_name, experiment_title, lift_words, note, p_words, table
 
 __all__ = [
@@ -83,6 +83,7 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         "The same difference by segment, as of the assignment. Only where the last columns are small do segments differ"
         " by more than chance: in money, or in percent of what they buy anyway"
     )
+    caption = joined(sentence(caption), running_p_words([each for each, _arm in described_arms(evaluated)]))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from smsroi_helpers.ab_test import decision as typed
 from smsroi_helpers.ab_test.decision import ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
-from smsroi_helpers.ab_test.effects import ArmEffect, is_count
+from smsroi_helpers.ab_test.effects import is_count
 from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.next_test_wording import next_test, roughly, what_would_do
@@ -258,6 +258,8 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         if not answer.against_no_texts:
             words = _("The amount is for all {n} customers of the arm “{arm}”.")
         parts.append(words.format(n=number(decision.arm_customers), arm=arm_name(decision.arm)))
+    if decision.known and experiment.kind == "holdout" and decision.metric == "profit":
+        parts.append(_what_a_holdout_measures(answer))
     if answer.worse:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
             arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
@@ -265,15 +267,29 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         parts += [
             _("{what} per customer over {time}, {arm} compared with {control}: {difference}.").format(
                 what=metric_words(decision.metric), arm=arm_name(row.arm), control=facts["control"],
-                time=facts["time"], difference=gain_words(decision.metric, row.interval, currency),
+                time=facts["time"], difference=gain_words(decision.metric, answer.limits(row), currency),
             )
             for row in answer.worse_effects if decision.in_money
         ]  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
     if answer.outcome == "dont":
-        parts.append(_sold_at_a_loss(answer.sold_more))
+        parts.append(_sold_at_a_loss(answer))
     return joined(*parts)
+
+
+def _what_a_holdout_measures(answer: ExperimentAnswer) -> str:
+    """Which profit it is, and why other pages can be surer than an undecided holdout."""
+    words = _(
+        "It is the profit of all texts since the test began, over all its customers, whether or not they opted out."
+    )
+    if answer.outcome != "not_enough_evidence":
+        return words
+    other = _(
+        "The pages on frequency and retention ask other questions, of other customers or outcomes, so their answers can"
+        " be clear where this one is open."
+    )
+    return joined(words, other)
 
 
 def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str) -> list[str]:
@@ -301,21 +317,21 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
                 weekly=share_interval(*prices.subscriber.natural_loss)
             )
         )
-    if direct is not None and np.isfinite(direct.interval).all():
+    if direct is not None and np.isfinite(answer.limits(direct)).all():
         parts.append(
             _("Measured on orders, which takes far more customers to show the same: {difference}.").format(
-                difference=interval(*direct.interval, currency)
+                difference=interval(*answer.limits(direct), currency)
             )
         )
     return parts
 
 
-def _sold_at_a_loss(row: ArmEffect | None) -> str:
+def _sold_at_a_loss(answer: ExperimentAnswer) -> str:
     """A sentence where an arm sells more but loses money; else empty."""
-    if row is None:
+    if answer.sold_more is None:
         return ""
     return _("More customers ordered, by {points}, and what they brought did not pay for it.").format(
-        points=points(*row.interval)
+        points=points(*answer.limits(answer.sold_more))
     )
 
 
@@ -380,7 +396,7 @@ def _caveat(answer: ExperimentAnswer) -> str:
             _(
                 "Opt-outs rose by {points}. Customers who opt out cannot be texted again; this profit does not"
                 " count that."
-            ).format(points=points(*answer.opt_outs_rose.interval))
+            ).format(points=points(*answer.limits(answer.opt_outs_rose)))
         )
     breached = [arm for arm, guardrail in decision.guardrails.items() if guardrail == "breached"]
     if breached:

@@ -405,5 +405,6 @@ def textbook_note(book: dict[str, float], currency: str) -> Html:
             " {months} = {textbook} a customer over the same weeks (what winning one cost is not known); the model says"
             " {model}."
         ).format(**facts)
+    rounded = _("Its factors are rounded here.")
     why = _("Both are revenue, before margin and discount. The formula takes everybody for a customer to the end.")
-    return note(joined(formula, why))
+    return note(joined(formula, rounded, why))

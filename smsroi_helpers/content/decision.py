@@ -79,11 +79,11 @@ def decide_creatives(content: Content, smallest_gain: float, tested: Collection[
         "choices": found.segments, "customers": sum(one.customers for one in found.segments),
         "evidence_customers": content.log_customers, "left_out": found.left_out,
         "tested": (len(set(tested) & set(creatives)), len(creatives)),
-        "gains": {name: _mean_gain(found.segments, name) for name in ("click", "opt_out")},
+        "gains": {name: mean_gain(found.segments, name) for name in ("click", "opt_out")},
     }  # fmt: skip
     if not found.priced:
         return CreativeDecision("not_enough_evidence", "no_price", **common)
-    common["gains"]["profit"] = _mean_gain(found.segments, "profit")
+    common["gains"]["profit"] = mean_gain(found.segments, "profit")
     value, low, high = (sent * each for each in common["gains"]["profit"])
     least = smallest_gain * sent
     # Who got which text of a campaign was not randomised: a gain in the log asks for a test, it recommends no change.
@@ -94,10 +94,16 @@ def decide_creatives(content: Content, smallest_gain: float, tested: Collection[
     return CreativeDecision(outcome, "", value=value, low=low, high=high, long_run=long_run, **common)
 
 
-def _mean_gain(segments: Sequence[SegmentChoice], outcome: str) -> Interval:
-    """The gain per text over the segments by their texts of today, with its 95 % limits."""
+def mean_gain(segments: Sequence[SegmentChoice], outcome: str) -> Interval:
+    """The gain per text over the segments by their texts of today, with its 95 % limits.
+
+    Args:
+        segments: one, or several with texts today.
+        outcome: `click`, `order` or `opt_out` (shares), or `profit` (money).
+    """
     sent = sum(one.texts_per_week for one in segments)
-    draws = sum(one.gain_in(outcome) * one.texts_per_week for one in segments) / sent
+    weights = [one.texts_per_week / sent for one in segments] if len(segments) > 1 else [1.0]
+    draws = sum(one.gain_in(outcome) * weight for one, weight in zip(segments, weights, strict=True))
     low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
     return float(np.mean(draws)), low, high
 

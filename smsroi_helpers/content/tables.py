@@ -7,7 +7,7 @@ import pandas as pd
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
-from smsroi_helpers.content.texts import excerpt
+from smsroi_helpers.content.decision import mean_gain
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import (
     exclusion_words,
@@ -17,6 +17,7 @@ from smsroi_helpers.content.wording import (
     points_words,
     shortening_words,
 )
+from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -40,6 +41,7 @@ __all__ = [
     "money_table",
     "price_note",
     "segments_table",
+    "shorter_table",
     "tests_table",
     "texts_table",
 ]
@@ -67,7 +69,7 @@ def texts_table(content: Content) -> Html:
         if np.isfinite(found.discount_depth):
             names.append(_("{depth} off").format(depth=percent(found.discount_depth)))
         rows.append({
-            _("Creative"): arm_name(each.creative), _("Text"): excerpt(each.text), _("Type"): kind_name(each.kind),
+            _("Creative"): arm_name(each.creative), _("Text"): redact(each.text), _("Type"): kind_name(each.kind),
             _("Characters"): found.length, _("Sentiment"): number(found.sentiment, 1),
             _("Features"): listed(names) or "–",
         })  # fmt: skip
@@ -96,7 +98,27 @@ def billing_table(content: Content, currency: str) -> Html:
     caption = _(
         "Billing segments of the texts of the last {weeks} weeks, and what the smallest useful change would have saved"
     ).format(weeks=content.saving_weeks)
-    return table(pd.DataFrame(rows), caption=caption, digits=0)
+    rounded = _("Every row is rounded on its own, so the rows can add up to slightly more or less than the answer")
+    return table(pd.DataFrame(rows), caption=joined(sentence(caption), rounded), digits=0)
+
+
+def shorter_table(content: Content) -> Html:
+    """The texts to shorten, whole, with what to change."""
+    rows = [
+        {
+            _("Creative"): _("{text} ({language})").format(
+                text=arm_name(one.text.creative), language=one.text.features.language
+            ),
+            _("Text, as sent"): redact(one.text.sent), _("Change"): shortening_words(one.version),
+        }
+        for one in content.savings if one.kind != "none"
+    ]  # fmt: skip
+    if not rows:
+        return note(_("No small change would make a text cost fewer segments."))
+    caption = _(
+        "The texts that a change would make cheaper, whole. Which characters to cut is for the writer to choose"
+    )
+    return table(pd.DataFrame(rows), caption=caption)
 
 
 def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
@@ -124,6 +146,7 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
         "Randomised tests of texts: each arm against its control, with 95% intervals; p-values of the deciding metric"
         " are adjusted by Holm"
     )
+    caption = joined(sentence(caption), ab_test.running_p_words(evaluated))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
@@ -148,20 +171,30 @@ def segments_table(content: Content, currency: str) -> Html:
         return note(_("No two texts were sent beside one another often enough, so none is recommended."))
     rows = []
     for one in found.segments:
-        gain, limits = one.gain, [ALPHA / 2, 1 - ALPHA / 2]
-        clicks = one.click_gain
+        gain = one.gain
         maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
         rows.append({
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
             _("Texts a week"): number(one.texts_per_week), _("Best text"): arm_name(one.creatives[one.best]),
             _("May be as good"): enumerated(map(arm_name, maybe)) if maybe else "–",
-            _("Clicks per 1,000 texts, above today"): points_words(
-                float(clicks.mean()), *np.quantile(clicks, limits).tolist()
-            ),
+            _("Clicks per 1,000 texts, above today"): points_words(*mean_gain([one], "click")),
+            _("Opt-outs per 1,000 texts, above today"): points_words(*mean_gain([one], "opt_out")),
             _("Profit per text, above today"):
                 _money_interval(gain, currency) if found.priced else _("not known"),
             _("An opt-out costs"):
                 interval(*one.opt_out_cost, currency) if one.opt_out_cost[0] > 0 else _("not known"),
+        })  # fmt: skip
+    sent = [one for one in found.segments if one.texts_per_week > 0]
+    if len(sent) > 1:
+        rows.append({
+            _("Segment"): segment_name("all"), _("Customers today"): sum(one.customers for one in sent),
+            _("Texts a week"): number(sum(one.texts_per_week for one in sent)),
+            _("Best text"): _("as above"), _("May be as good"): "–",
+            _("Clicks per 1,000 texts, above today"): points_words(*mean_gain(sent, "click")),
+            _("Opt-outs per 1,000 texts, above today"): points_words(*mean_gain(sent, "opt_out")),
+            _("Profit per text, above today"):
+                interval(*mean_gain(sent, "profit"), currency) if found.priced else _("not known"),
+            _("An opt-out costs"): "–",
         })  # fmt: skip
     caption = _(
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"

@@ -24,7 +24,7 @@ __all__ = [
 def model_words(model: Model) -> str:
     """The name of a model, with the page that it is on."""
     return {
-        "forecast": _("Forecast of purchases (page 02)"),
+        "forecast": _("Forecast of purchases (by BG/NBD; page 02 may have chosen another model)"),
         "hours": _("Clicks by hour (page 03)"),
         "frequency": _("Clicks by texts a week (page 04)"),
         "holdout": _("What texts bring (page 05)"),
@@ -52,7 +52,7 @@ def change_words(check: ModelCheck, currency: str) -> str:
         )
     value, low, high = (_signed_percent(x) for x in (check.change, check.low, check.high))
     if check.model == "forecast":
-        return _("purchases {value} against the forecast by BG/NBD (95% interval {low} to {high})").format(
+        return _("purchases {value} against the forecast (95% interval {low} to {high})").format(
             value=value, low=low, high=high
         )
     return _("{level}: clicks {value} against before, relative to the others (95% interval {low} to {high})").format(

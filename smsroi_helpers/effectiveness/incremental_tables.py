@@ -62,7 +62,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
         rule = one.rule(found.attribution_hours)
         rows.append({
             _("Test"): experiment_name(one.experiment), _("Arm"): arm_name(one.arm),
-            _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
+            _("Customers"): number(one.customers), _("In the control"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency, 0),
             _("Incremental revenue, before refunds"): _ratio(one.incremental, currency),
             _("Incremental profit"): _ratio(one.profit, currency),
@@ -100,8 +100,8 @@ def returns_table(found: Effectiveness) -> Html | None:
         for one in found.comparisons
     ]  # fmt: skip
     caption = _(
-        "The same arms: what their messages returned on their cost. Relative lift is the difference ÷ the rate without"
-        " messages; incremental share is the difference ÷ the rate with them"
+        "The same arms: what their messages returned on their cost. Relative lift is the difference ÷ the rate of the"
+        " control; incremental share is the difference ÷ the rate of the arm"
     )
     return table(pd.DataFrame(rows), caption=caption)
 

@@ -5,6 +5,7 @@ import datetime as dt
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from smsroi_helpers.effectiveness.monitoring import Monitoring, Series
 from smsroi_helpers.effectiveness.monitoring_wording import metric_name, scope_words
@@ -57,6 +58,21 @@ def bands_figure(monitoring: Monitoring, currency: str) -> Html:
     )  # fmt: skip
 
 
+def _log_ticks(ax: Axes) -> None:
+    """A log axis with labels enough to read values off, also within one power of ten."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    steps = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]) if high < 10 * low else LogLocator(subs=(1.0, 2.0, 5.0))
+    ax.yaxis.set_major_locator(steps)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: number(value, _digits(value))))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _digits(value: float) -> int:
+    """Decimals that write the value of a tick, at most four."""
+    return next((digits for digits in range(4) if abs(round(value, digits) - value) < 1e-9), 4)
+
+
 def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
     """Draw one metric; return its number of days with an alert."""
     watched, numbers = each.watched, each.watched.numbers
@@ -74,7 +90,7 @@ def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
     ax.plot(dates[alarm], value[alarm], "o", color=PALETTE["orange"], markersize=4.5)
     unit = _("percent") if numbers.kind == "share" else currency
     if numbers.kind == "quantity":
-        ax.set_yscale("log")
+        _log_ticks(ax)
     ax.set_title(metric_name(each.metric))
     ax.set_ylabel(unit)
     ticks = dates[start :: max((len(dates) - start) // 4, 1)]

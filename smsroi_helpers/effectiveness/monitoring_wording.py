@@ -8,7 +8,7 @@ import pandas as pd
 from smsroi_helpers.effectiveness.monitoring import Monitoring
 from smsroi_helpers.effectiveness.silent_days import MESSAGES_SENT
 from smsroi_helpers.errors import redact, shortened
-from smsroi_helpers.locale import _, day, joined, money, number, percent
+from smsroi_helpers.locale import _, day, money, number, percent
 from smsroi_helpers.pages import channel_name
 from smsroi_helpers.statistics import DRIFT_DAYS
 
@@ -111,10 +111,16 @@ def false_alarm_words(monitoring: Monitoring) -> str:
     """The stated number of false alarms, and what it is over."""
     scopes: Sequence[tuple[str, str]] = [(each.metric, each.scope) for each in monitoring.series]
     scopes = [*scopes, *((MESSAGES_SENT, each.channel) for each in monitoring.silence)]
-    return joined(
-        _("The limits are set so that {tests} tests of {series} series over {days} days raise at most {n} false alarms"
-          " a month, all series together.").format(
-            tests=number(monitoring.tests), series=number(len(set(scopes))), days=number(monitoring.days),
-            n=number(monitoring.false_alarms, 0 if float(monitoring.false_alarms).is_integer() else 2),
-        ),
+    words = _(
+        "The limits are set so that {tests} tests of {series} series over {days} days raise at most {n} false alarms a"
+        " month, all series together."
+    )
+    if monitoring.false_alarms == 1:
+        words = _(
+            "The limits are set so that {tests} tests of {series} series over {days} days raise at most one false alarm"
+            " a month, all series together."
+        )
+    return words.format(
+        tests=number(monitoring.tests), series=number(len(set(scopes))), days=number(monitoring.days),
+        n=number(monitoring.false_alarms, 0 if float(monitoring.false_alarms).is_integer() else 2),
     )  # fmt: skip

@@ -63,7 +63,7 @@ def arm_name(arm: str) -> str:
     if hour := re.fullmatch(r"([01]?\d|2[0-3])h", arm):
         return f"{int(hour[1]):02d}:00"
     return {
-        "none": _("no messages"),
+        "none": _("no texts") if _source.simulated else _("no messages"),
         "control": _("control"),
         "held_out": _("held-out group"),
         "texted": _("texted group"),

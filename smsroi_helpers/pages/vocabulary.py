@@ -315,7 +315,7 @@ def problem_words(problem: ProblemCode) -> str:
                 p=p_words(problem.p_value),
             )  # fmt: skip
         case "control_messaged", breaks:
-            words = _("{share} of {control} were messaged although they were to be left alone").format(
+            words = _("{share} of {control} got messages of the tested channel although they were to get none").format(
                 share=percent(problem.share, 1), control=arm_name(problem.control)
             )
             if breaks:

@@ -29,6 +29,11 @@ def _day(date: object) -> dt.date:
     return pd.Timestamp(str(date)).date()
 
 
+def _small_share(share: float) -> str:
+    """A share in percent; one above 0 is not shown as 0."""
+    return _("less than 1%") if 0 < share < 0.005 else percent(share)
+
+
 def _no_orders() -> Html:
     return note(_("The audit counts purchases, and the source has no orders."))
 
@@ -206,7 +211,7 @@ def months_figure(study: Study, currency: str) -> Html:
     words = _("In {month} {n} customers bought, {new} of them for the first time; those brought {share} of the profit.")
     words = words.format(
         month=month(_day(last["month"])), n=number(last["customers"]), new=number(last["new"]),
-        share=percent(last["new_profit"] / last["profit"]) if last["profit"] else "–",
+        share=_small_share(last["new_profit"] / last["profit"]) if last["profit"] else "–",
     )  # fmt: skip
     return figure(
         panels[0].figure, alt=words, caption=joined(words, _("Whole calendar months, counted; before message costs."))

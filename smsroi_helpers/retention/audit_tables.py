@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import _, joined, money, month, number, percent, sentence
+from smsroi_helpers.locale import _, joined, money, month, number, sentence
 from smsroi_helpers.pages import Html, note, table
 from smsroi_helpers.retention.base_audit import shown_moves
 from smsroi_helpers.retention.cohorts import Triangle
@@ -107,7 +107,7 @@ def now_table(study: Study) -> Html:
     if custom is not None:
         curve = custom.curves[0]
         rows.append((_("Known to be gone, of those watched long enough"), curve.customers,
-                     percent(curve.ended / curve.customers, 1)))  # fmt: skip
+                     share_words(curve.ended_share)))  # fmt: skip
     last = study.audit.months.iloc[-1] if len(study.audit.months) else None
     if last is not None:
         rows.append(

@@ -214,7 +214,10 @@ def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
 def _nothing_words(kind: str, by: str) -> str:
     if by == ALL:
         return (
-            _("How long custom lasts is not known: there are no orders, or nobody has been known for long enough.")
+            _(
+                "How long customers keep buying is not known: there are no orders, or nobody has been known for long"
+                " enough."
+            )
             if kind == "custom"
             else _("How long consent lasts is not known: the source records no opt-outs.")
         )

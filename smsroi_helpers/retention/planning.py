@@ -78,6 +78,11 @@ class WinBackPlan:
     """Subscribers dormant or lost on the last day beside `inactive`: no text reached them, or a test sets theirs."""
 
     @property
+    def base(self) -> float:
+        """The share (0–1) of which the increase is a tenth, where it is more than the break-even."""
+        return self.difference / _SHARE
+
+    @property
     def enough(self) -> bool:
         """Whether there are as many as the test needs."""
         return bool(self.customers <= self.inactive)

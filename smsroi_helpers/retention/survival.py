@@ -21,6 +21,7 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
+from smsroi_helpers.retention.cohorts import wilson
 from smsroi_helpers.retention.counts import ALL, count_durations
 from smsroi_helpers.retention.spells import (
     consent_spells,
@@ -70,6 +71,12 @@ class Curve:
             return (float("nan"),) * 3
         row = self.steps[self.steps["days"] <= days].iloc[-1]
         return float(row["survival"]), float(row["low"]), float(row["high"])
+
+    @property
+    def ended_share(self) -> tuple[float, float, float]:
+        """The share (0–1) of the group whose end was seen, with Wilson's 95 % limits; NaN without customers."""
+        low, high = wilson(pd.Series([self.ended]), pd.Series([self.customers]))
+        return self.ended / self.customers if self.customers else float("nan"), float(low[0]), float(high[0])
 
     @property
     def median(self) -> float:

@@ -14,6 +14,7 @@ from smsroi_helpers.pages import (
     sentence_case,
     table,
 )
+from smsroi_helpers.retention.plan_wording import plan_words
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.warning_wording import warning_words
 from smsroi_helpers.retention.wording import (
@@ -21,7 +22,6 @@ from smsroi_helpers.retention.wording import (
     group_words,
     grouping_words,
     missing_words,
-    plan_words,
     points_range_words,
     points_words,
     retained_words,
@@ -123,7 +123,7 @@ def survival_table(study: Study) -> Html:
 def silences_table(study: Study) -> Html:
     """How far the definition of gone decides the share still customers."""
     if not study.silences:
-        return note(_("How long custom lasts is not known."))
+        return note(_("How long customers keep buying is not known."))
     days = next((one for one in (365, 182, 91, 30) if all(each.curve.days >= one for each in study.silences)), 30)
     rows = [
         {
@@ -221,7 +221,9 @@ def win_back_table(study: Study, currency: str) -> Html:
     caption = _(
         "Win-back, randomised: customers dormant or lost on the day before the assignment, who bought during the test,"
         " and the profit of texts per customer after their cost. Intervals cover all tests and groups at once"
-        " (Bonferroni); those of profit are valid at any number of readings where the test still runs"
+        " (Bonferroni); those of profit are valid at any number of readings where the test still runs. Profit is"
+        " compared as it was. The pages on segments and on tests deduct what the same customers bought before, so their"
+        " numbers for these customers can differ a little"
     )
     return table(pd.DataFrame(rows), caption=caption)
 

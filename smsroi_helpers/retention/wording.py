@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
+from smsroi_helpers.locale import _, interval, joined, number, percent, sentence
 from smsroi_helpers.pages import campaign_name, experiment_words, segment_name
 from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
-from smsroi_helpers.retention.planning import LONGEST_MONTHS, WEEKS_A_MONTH, WinBackPlan
+from smsroi_helpers.retention.plan_wording import plan_words, rounded
+from smsroi_helpers.retention.planning import LONGEST_MONTHS
 from smsroi_helpers.retention.study import MOST_BACK, Study
 from smsroi_helpers.retention.texting import Retained
 from smsroi_helpers.retention.warning_wording import warning_decision
@@ -27,7 +28,6 @@ __all__ = [
     "missing_words",
     "move_words",
     "no_triangle_words",
-    "plan_words",
     "points_range_words",
     "points_words",
     "retained_words",
@@ -89,7 +89,7 @@ def _win_back_action(study: Study, found: WinBackDecision) -> str:
         if np.isfinite(study.plan.customers) and study.plan.enough:
             return _(
                 "Test texts to dormant and lost customers, half of them left alone: {n} customers for {weeks} weeks"
-            ).format(n=number(_rounded(study.plan.customers)), weeks=number(study.plan.weeks))
+            ).format(n=number(rounded(study.plan.customers)), weeks=number(study.plan.weeks))
         if study.plan.months <= LONGEST_MONTHS:
             return _(
                 "Leave half of all customers who become dormant or lost without texts, at random: the test takes about"
@@ -114,11 +114,6 @@ def _decided_action(groups: tuple[str, ...], *, gains: bool) -> str:
     if gains:
         return gain.get(groups, _("Text dormant and lost customers: in the test, texting them paid"))
     return loss.get(groups, _("Leave dormant and lost customers alone: in the test, texting them lost money"))
-
-
-def _rounded(customers: float) -> float:
-    """A number of customers to two significant digits."""
-    return float(f"{customers:.2g}")
 
 
 def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
@@ -205,7 +200,8 @@ def _limits_words(row: Retained) -> str:
     if row.always_valid:
         parts.append(_("The test still runs: the interval is valid at any number of readings."))
     if row.comparisons > 1:
-        parts.append(_("It covers all {n} tests at once.").format(n=number(row.comparisons)))
+        words = _("It covers both tests at once.") if row.comparisons == 2 else _("It covers all {n} tests at once.")
+        parts.append(words.format(n=number(row.comparisons)))
     return joined(*parts)
 
 
@@ -229,73 +225,6 @@ def _consent_words(study: Study, experiment: str) -> str:
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
-
-
-def plan_words(plan: WinBackPlan | None, currency: str) -> str:
-    """The test that would decide on win-back, in sentences; empty without a plan."""
-    if plan is None:
-        return ""
-    if not np.isfinite(plan.customers):
-        return _("Of {n} inactive customers none came back within {weeks} weeks, so a test cannot be planned.").format(
-            n=number(plan.watched), weeks=number(plan.weeks)
-        )
-    words = joined(_returned_words(plan, currency), _needed_words(plan))
-    if not plan.cost:
-        return words
-    pays = _("{texts} texts pay if purchases rise by {break_even} percentage points or more.").format(
-        texts=number(plan.texts), break_even=number(100 * plan.break_even, 2)
-    )
-    return joined(words, sentence(pays))
-
-
-def _returned_words(plan: WinBackPlan, currency: str) -> str:
-    """Who came back in the weeks just behind: with today's texts, and without any."""
-    words = _(
-        "With today’s texts, {share} of the {n} customers who were inactive and subscribed bought between {since} and"
-        " {until}, for a profit of {profit} each."
-    ).format(
-        share=percent(plan.returned, 1), n=number(plan.watched), since=day(plan.since), until=day(plan.until),
-        profit=money(plan.profit, currency),
-    )  # fmt: skip
-    if not 10 <= plan.untexted < plan.watched - 9:
-        return words
-    return joined(
-        words,
-        _(
-            "Of the {n} who got no text in these weeks, {share} did (observational: who got texts was not random)."
-        ).format(n=number(plan.untexted), share=percent(plan.untexted_returned, 1)),
-    )
-
-
-def _needed_words(plan: WinBackPlan) -> str:
-    """How many customers the test needs, how many there are, and what that means."""
-    words = _(
-        "A test that detects {difference} percentage points more needs {needed} customers, half of them without texts;"
-        " {have} are inactive and may be texted."
-    ).format(
-        difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
-        have=number(plan.inactive),
-    )  # fmt: skip
-    others = ""
-    if plan.out_of_reach:
-        others = _(
-            "Another {n} are inactive and subscribed, but on no list: no text ever reached them, or a running"
-            " experiment decides about their texts."
-        ).format(n=number(plan.out_of_reach) if plan.out_of_reach >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}")
-    if plan.enough or not plan.inactive:
-        return joined(words, others)
-    words = joined(
-        words,
-        _("They would show only {points} percentage points or more.").format(points=number(100 * plan.detectable, 1)),
-        others,
-    )
-    if plan.months > LONGEST_MONTHS:
-        pooled = _("About {n} more become inactive a month, too few to reach that number within {months} months.")
-    else:
-        pooled = _("About {n} more become inactive a month, so the test takes about {months} months.")
-    months = LONGEST_MONTHS if plan.months > LONGEST_MONTHS else math.ceil(plan.months)
-    monthly = plan.entered * WEEKS_A_MONTH / plan.weeks
-    return joined(words, pooled.format(n=number(_rounded(monthly)), months=number(months)))
 
 
 def points_words(value: float, low: float, high: float) -> str:

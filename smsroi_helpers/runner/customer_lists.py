@@ -10,7 +10,7 @@ for a gateway, one row per text, with the opt-outs until then.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import LISTS_OF_TEXTS
 from smsroi_helpers.engine import connect, copy_to_csv, guard_formula
+from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _, joined, number
 from smsroi_helpers.runner import list_words as words
+from smsroi_helpers.runner.changes import by_question
 from smsroi_helpers.runner.list_rows import MAKERS, Decisions, Listed, Tables, asking, count, listed
 
-__all__ = ["CustomerList", "Lists", "write_lists"]
+__all__ = ["CustomerList", "Lists", "links_by_page", "recommends_for_segments", "write_lists"]
 
 _TABLES = {
     "segmentation": "customer_segments",
@@ -102,6 +104,30 @@ class Lists:
         if row["outcome"] != "do" or not (run_dir / table).is_file():
             return None
         return nothing | {"href": table, "label": _("Customer list (Parquet)")}
+
+
+def links_by_page(lists: Lists, run_dir: Path, decisions: Decisions, run: str) -> dict[str, list[dict[str, Any]]]:
+    """Stage → the links to the lists of its page's answers, each with its question: those of the index.
+
+    Args:
+        lists: of `write_lists`.
+        run_dir: folder of the run.
+        decisions: rows of the table `decisions`.
+        run: report/run.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for rows in by_question([dict(row) for row in decisions]):
+        main = rows[0]
+        asked = {**main, "only_segments": recommends_for_segments(rows)}
+        link = lists.link(run_dir, asked, run)
+        if link and link["href"]:
+            found.setdefault(str(main["stage"]), []).append(link | {"question": redact(str(main["question"]))})
+    return found
+
+
+def recommends_for_segments(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the answer of a question, its first row, recommends nothing, but a row of a segment does."""
+    return rows[0]["outcome"] != "do" and any(row["outcome"] == "do" for row in rows)
 
 
 def _link(found: CustomerList, row: Mapping[str, Any]) -> dict[str, Any]:

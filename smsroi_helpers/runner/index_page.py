@@ -29,7 +29,7 @@ from smsroi_helpers.pages import (
 from smsroi_helpers.runner.alerts import MOST_SHOWN, alert_remark, new_alerts
 from smsroi_helpers.runner.changed_models import add_caveats, read_changed_models
 from smsroi_helpers.runner.changes import by_question, list_changes, read_decisions
-from smsroi_helpers.runner.customer_lists import Lists
+from smsroi_helpers.runner.customer_lists import Lists, recommends_for_segments
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -164,7 +164,7 @@ def _row(
         "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),
         "page": _place(pages.get(main["stage"], ""), main["question"]),
         "segments": _segments_sentence(rows, (groupings or {}).get(main["stage"], "")),
-        "only_segments": outcome != "do" and any(row["outcome"] == "do" for row in rows),
+        "only_segments": recommends_for_segments(rows),
         "worth": worth,
         "without": _("No value is shown.") if outcome == "broken" else _("No amount is estimated."),
         "mark": None,
@@ -305,11 +305,16 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     tables = source["tables"].values()
     title = title_words(source)
     parts = [title, simulated_words(source)]
-    first = min((t["first"] for t in tables if t.get("first")), default=None)
+    name = next((one for one in ("orders", "messages") if source["tables"].get(one, {}).get("first")), "")
+    dated = [source["tables"][name]] if name else tables
+    first = min((t["first"] for t in dated if t.get("first")), default=None)
     # Rows after the last day observed are read but not used.
-    last = min(max((t["last"] for t in tables if t.get("last")), default=""), str(manifest["as_of"]))
+    last = min(max((t["last"] for t in dated if t.get("last")), default=""), str(manifest["as_of"]))
     if first and last:
-        parts.append(_("{first} to {last}").format(first=day_words(first), last=day_words(last)))
+        said = {
+            "orders": _("orders from {first} to {last}"), "messages": _("messages from {first} to {last}"),
+        }.get(name) or _("{first} to {last}")  # fmt: skip
+        parts.append(said.format(first=day_words(first), last=day_words(last)))
     if "customers" in source["tables"]:
         customers = source["tables"]["customers"]["rows_out"]
     else:

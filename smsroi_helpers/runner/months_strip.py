@@ -15,6 +15,7 @@ __all__ = ["months_strip"]
 
 _WIDTH, _HEIGHT = 192.0, 56.0
 _DASH = "—"
+_COUNTED = ("orders", "revenue", "subscribers", "opt_outs")
 
 
 def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
     months = _read(run_dir, "business_months")
     if months is None or not len(months):
         return {"panels": [], "words": _("The last 12 months are not shown: the page on effectiveness did not run.")}
-    first, last = months["month"].iloc[0], months["month"].iloc[-1]
+    known = months[[name for name in _COUNTED if name in months.columns]].notna().any(axis=1)
+    first, last = months["month"][known | ~known.any()].iloc[0], months["month"].iloc[-1]
 
     def count(value: float) -> str:
         return locale.number(value)

@@ -101,6 +101,7 @@ def notebook_page(
     show_code: bool,
     questions: Mapping[str, str],
     caveats: Sequence[tuple[str, str]] = (),
+    lists: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page of an executed notebook.
 
@@ -110,6 +111,7 @@ def notebook_page(
         show_code: whether the page contains the code (folded).
         questions: notebook → question of each page of the run, in their order.
         caveats: (question, caveat) of its amounts that rest on models found to have changed.
+        lists: of `customer_lists.links_by_page`: those of its answers.
     """
     notebook = _read(path)
     opening, sections = _arrange(notebook, path.stem)
@@ -135,6 +137,7 @@ def notebook_page(
         opening=_without_repetition(_cells_to_html([opening], show_code), question),
         in_place_of=reason and locale.sentence(reason),
         caveats=[{"question": "" if asked == question else asked, "text": text} for asked, text in caveats],
+        lists=[dict(one) | {"question": "" if one["question"] == question else one["question"]} for one in lists],
         checked=_drift_place(manifest, questions),
         sections=shown,
         body=text,

@@ -15,7 +15,7 @@ from smsroi_helpers.locale import _
 from smsroi_helpers.pages import use_names
 from smsroi_helpers.runner.changed_models import find_caveats, read_changed_models
 from smsroi_helpers.runner.changes import read_decisions
-from smsroi_helpers.runner.customer_lists import write_lists
+from smsroi_helpers.runner.customer_lists import links_by_page, write_lists
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -63,11 +63,15 @@ def render_run(
         questions[name] = page_question(source, state["stage"])
     decisions, currency = read_decisions(run_dir), manifest["source"].get("currency") or ""
     caveats = find_caveats(decisions, read_changed_models(run_dir), currency)
-    for name in questions:
-        of_page = caveats.get(manifest["notebooks"][name]["stage"], ())
-        page = notebook_page(run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions, of_page)
-        written.append(write_page(run_dir / f"{name}.html", page))
     lists = write_lists(run_dir, decisions, currency=currency, as_of=manifest["as_of"])
+    links = links_by_page(lists, run_dir, decisions, f"{manifest.get('report', '')}/{manifest['run']}")
+    for name in questions:
+        stage = manifest["notebooks"][name]["stage"]
+        page = notebook_page(
+            run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions,
+            caveats.get(stage, ()), links.get(stage, ()),
+        )  # fmt: skip
+        written.append(write_page(run_dir / f"{name}.html", page))
     index = index_page(run_dir, manifest, questions, earlier_runs, lists)
     written.append(write_page(run_dir / "index.html", index))
     return written

@@ -71,13 +71,15 @@ class SegmentOutcome:
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A criterion that the segmentation does not meet."""
+    """A criterion that the segmentation fails, or meets only in part."""
 
     criterion: Literal["identifiable", "reachable", "measurable", "actionable"]
+    fails: bool
+    """Else it is a warning."""
     segment: str = ""
     """The worst one, of `measurable`."""
     value: float = float("nan")
-    """Its smallest detectable relative change of the order rate."""
+    """Its smallest detectable relative change of the order rate; of `reachable`, the share of customers (0–1)."""
 
 
 @dataclass(frozen=True)
@@ -177,18 +179,20 @@ def _segment_outcomes(rows: pd.DataFrame) -> tuple[SegmentOutcome, ...]:
 
 
 def _find_shortfalls(criteria: list[Criterion]) -> tuple[Shortfall, ...]:
-    """The criteria not met, but for the first, which decides."""
-    by_name = {one.name: one for one in criteria}
+    """The criteria failed or met in part, but for the first, which decides.
+
+    Without an experiment it is not known whether segments answer differently, which is a warning, too.
+    """
     found = []
-    if by_name["identifiable"].status == "fail":
-        found.append(Shortfall("identifiable"))
-    if by_name["reachable"].status == "fail":
-        found.append(Shortfall("reachable"))
-    if by_name["measurable"].status == "fail":
-        worst = by_name["measurable"].detail.sort_values("lift").iloc[-1]
-        found.append(Shortfall("measurable", str(worst["segment"]), float(worst["lift"])))
-    if by_name["actionable"].status != "pass":
-        found.append(Shortfall("actionable"))
+    for one in criteria[1:]:
+        assert one.name != "relevant"
+        if one.status not in ("fail", "warn") and (one.name, one.status) != ("actionable", "unknown"):
+            continue
+        segment, value = "", one.value if one.name == "reachable" else float("nan")
+        if one.name == "measurable":
+            worst = one.detail.sort_values("lift").iloc[-1]
+            segment, value = str(worst["segment"]), float(worst["lift"])
+        found.append(Shortfall(one.name, one.status == "fail", segment, value))
     return tuple(found)
 
 

@@ -180,22 +180,28 @@ def candidate_name(name: str, columns: Sequence[str]) -> str:
 
 
 def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
-    """Which criteria but the first, which decides, the grouping does not meet; empty for none."""
-    points = []
-    for short in shortfalls:
-        if short.criterion == "identifiable":
-            points.append(_("attributes do not predict who is in which group"))
-        elif short.criterion == "reachable":
-            points.append(_("few can be reached by a message"))
-        elif short.criterion == "measurable":
-            points.append(
-                _("in “{segment}” a test could not detect a change of the order rate below {share}").format(
-                    segment=segment_name(short.segment), share=percent(short.value)
-                )
+    """Which criteria but the first, which decides, the grouping fails, and of which it is warned; empty for none."""
+    failed, warned = ([_shortfall(one) for one in shortfalls if one.fails is fails] for fails in (True, False))
+    return joined(
+        _("Checks that failed: {points}.").format(points=listed(failed)) if failed else "",
+        _("Checks with a warning: {points}.").format(points=listed(warned)) if warned else "",
+    )
+
+
+def _shortfall(short: Shortfall) -> str:
+    match short.criterion:
+        case "identifiable":
+            if short.fails:
+                return _("attributes do not predict who is in which group")
+            return _("attributes hardly predict who is in which group")
+        case "reachable":
+            return _("{share} of customers consent and were reached by a message").format(share=percent(short.value))
+        case "measurable":
+            return _("in “{segment}” a test could not detect a change of the order rate below {share}").format(
+                segment=segment_name(short.segment), share=percent(short.value)
             )
-        else:
-            points.append(_("no experiment shows that these groups answer a message differently"))
-    return _("Checks that failed: {points}.").format(points=listed(points)) if points else ""
+        case "actionable":
+            return _("no experiment shows that these groups answer a message differently")
 
 
 def _rival_sentence(found: SegmentationOutcome) -> str:

@@ -85,7 +85,7 @@ def cleaning_table(timing: Timing) -> Html:
         "none": _("By people"),
         "fast": _("Within seconds of delivery"),
         "burst": _("With many others of the campaign in the same second"),
-        "everything": _("By who clicks all there is"),
+        "everything": _("By recipients who click nearly every text"),
     }
     rows = timing.sends.cleaning.set_index("machine").reindex(list(words)).fillna(0)
     clicks, messages = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)

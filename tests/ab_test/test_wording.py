@@ -6,10 +6,11 @@ import re
 import pytest
 
 from smsroi_helpers import ab_test
+from smsroi_helpers.ab_test import decision as ab_test_decision
 from smsroi_helpers.ab_test import tables as ab_test_tables
 from smsroi_helpers.ab_test import uplift_tables
 from smsroi_helpers.ab_test.decision_rule import decide_experiment
-from tests.experiment_sources import CLEAR, effect, write_tests
+from tests.experiment_sources import CLEAR, by_name, effect, write_tests
 
 
 @pytest.mark.public_data
@@ -141,7 +142,10 @@ class TestSmall:
         assert re.fullmatch(asked, action)
 
     def test_a_control_some_of_whom_were_messaged_is_a_caveat(self, evaluate):
-        assert "10.0% of out were messaged" in ab_test.decide([evaluate("some-messaged")], "USD")[0].caveat
+        assert (
+            "10.0% of out got messages of the tested channel"
+            in ab_test.decide([evaluate("some-messaged")], "USD")[0].caveat
+        )
 
     def test_a_broken_one_names_its_problems(self, evaluate):
         decision = ab_test.decide([evaluate("empty-arm")], "USD")[0]
@@ -178,3 +182,47 @@ def test_no_test_is_planned_for_more_customers_than_there_are(evaluate):
     assert "9,000" not in row.action
     asked = ab_test.decide([each], "USD")[0]
     assert "9,000" in asked.action
+
+
+class TestRunning:
+    """A test that still runs is read every day: the limits and p-values shown with it hold at any look."""
+
+    def test_the_caveat_has_the_limits_that_hold_at_any_look(self, evaluated):
+        standing = by_name(evaluated, "always-on")
+        assert standing.experiment.state == "running"
+        answer = ab_test_decision.decide([standing])[0]
+        row = answer.opt_outs_rose
+        assert answer.limits(row) == row.always_valid
+        assert row.always_valid_low < row.low < row.high < row.always_valid_high
+        low, high = (f"{100 * x:.1f}" for x in row.always_valid[1:])
+        caveat = ab_test.decide([standing], "USD")[0].caveat
+        assert f"Opt-outs rose by {100 * row.difference:.1f} (95% interval {low} to {high}) percentage" in caveat
+
+    def test_a_rise_that_only_a_single_reading_shows_is_not_named(self, evaluated):
+        standing = by_name(evaluated, "always-on")
+        rows = [
+            dataclasses.replace(row, always_valid_low=-0.01) if row.metric == "opt_out_rate" else row
+            for row in standing.effects
+        ]
+        unclear = dataclasses.replace(standing, effects=dataclasses.replace(standing.effects, rows=tuple(rows)))
+        assert ab_test_decision.decide([unclear])[0].opt_outs_rose is None
+
+    def test_the_tables_say_which_p_values_a_running_test_has(self, evaluated):
+        said = "The p of a running test holds at any look"
+        ended = [each for each in evaluated if each.experiment.state == "ended"]
+        assert ended
+        for found, shown in ((evaluated, True), (ended, False)):
+            assert (said in ab_test_tables.results_table(found, "USD").markup) is shown
+            assert (said in ab_test_tables.others_table(found, "USD").markup) is shown
+        standing = [by_name(evaluated, "always-on")]
+        assert said in uplift_tables.segments_table(standing, "USD").markup
+
+    def test_a_holdout_says_what_it_measures(self, evaluated, evaluate):
+        standing = by_name(evaluated, "always-on")
+        other = "The pages on frequency and retention ask other questions"
+        for outcome, shown in (("keep_running", True), ("ship", False)):
+            decision = dataclasses.replace(standing.decision, outcome=outcome)
+            text = ab_test.decide([dataclasses.replace(standing, decision=decision)], "USD")[0].text
+            assert "the profit of all texts since the test began" in text
+            assert (other in text) is shown
+        assert "all texts since the test began" not in ab_test.decide([evaluate("clear")], "USD")[0].text

@@ -1,12 +1,14 @@
 """The decisions on texts: what a difference in the log may recommend, and its amount."""
 
 import dataclasses
+import html
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from smsroi_helpers.content import wording
+from smsroi_helpers.content import tables, wording
 from smsroi_helpers.content.creative_profit import SegmentChoice
 from smsroi_helpers.content.decision import decide_creatives
 
@@ -110,3 +112,27 @@ def test_beside_a_test_of_the_texts_the_log_has_an_amount_per_text_but_no_total(
         assert "profit per text $" in said.text
         assert "no total is given here" in said.text
         assert np.isnan(said.value)
+
+
+def test_the_table_has_the_numbers_of_the_answer():
+    """The row of all segments has the gains that the answer states."""
+    other = dataclasses.replace(opt_outs_saved(), segment="lost", texts_per_week=300.0)
+    found = content(opt_outs_saved(), other)
+    gains = decide_creatives(found, 0.002, tested={"a", "b"}).gains
+    page = " ".join(re.sub(r"<[^>]+>", " ", tables.segments_table(found, "USD").markup).split())
+    last = page[page.index(" all ") :]
+    for outcome in ("click", "opt_out"):
+        assert wording.points_words(*gains[outcome]).replace("95% interval ", "") in last
+    assert "as above" not in tables.segments_table(content(opt_outs_saved()), "USD").markup  # one segment is all
+
+
+def test_texts_to_shorten_are_shown_whole(found):
+    several = [one for one in found.savings if one.kind != "none"]
+    assert several
+    page = html.unescape(tables.shorter_table(found).markup)
+    for one in found.savings:
+        assert (one.text.sent in page) is (one in several)
+    assert "…" not in page
+    assert all(one.text.text in html.unescape(tables.texts_table(found).markup) for one in found.savings)
+    none = SimpleNamespace(savings=[one for one in found.savings if one.kind == "none"])
+    assert "No small change" in tables.shorter_table(none).markup

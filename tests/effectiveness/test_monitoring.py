@@ -3,7 +3,9 @@
 import dataclasses
 import datetime as dt
 import json
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,9 +13,10 @@ import yaml
 
 from smsroi_helpers import effectiveness, locale, measures
 from smsroi_helpers.contract import OUTPUTS
-from smsroi_helpers.effectiveness import monitoring_tables
+from smsroi_helpers.effectiveness import monitoring_figures, monitoring_tables
 from smsroi_helpers.effectiveness.monitoring import monitor, monitor_cells
 from smsroi_helpers.effectiveness.monitoring_counts import DailyCells, count_days, daily_numbers
+from smsroi_helpers.effectiveness.monitoring_wording import false_alarm_words
 from smsroi_helpers.effectiveness.previous import last_day_of
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.statistics import DRIFT_DAYS
@@ -229,3 +232,23 @@ def test_a_day_without_any_text_is_an_alert_where_texts_are_usual():
     assert "channel SMS: Messages sent down: 0, expected 1," in text
     few = monitor_cells(DailyCells(rows[rows["day"] > "2026-11-15"], cells.first, cells.last, cells.complete, np.nan))
     assert not (few.alerts["metric"] == "messages_sent").any()  # too few days to call it unusual
+
+
+@pytest.mark.parametrize(("rate", "words"), [(1.0, "at most one false alarm a month"), (2.0, "at most 2 false alarms")])
+def test_one_false_alarm_is_singular(rate, words):
+    found = SimpleNamespace(series=[], silence=[], tests=648, days=28, false_alarms=rate)
+    assert words in false_alarm_words(found)
+
+
+@pytest.mark.parametrize("limits", [(1.1, 2.9), (0.52, 1.9), (0.3, 80.0)])
+def test_a_log_axis_has_labels_to_read_values_off(limits):
+    ax = plt.subplots()[1]
+    ax.set_ylim(*limits)
+    monitoring_figures._log_ticks(ax)
+    ax.figure.canvas.draw()
+    shown = [label.get_text() for label in ax.get_yticklabels() if limits[0] <= label.get_position()[1] <= limits[1]]
+    assert len(shown) >= 3
+    assert [float(text) for text in shown] == pytest.approx(
+        [tick for tick in ax.get_yticks() if limits[0] <= tick <= limits[1]]
+    )
+    plt.close(ax.figure)

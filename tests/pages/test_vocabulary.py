@@ -47,12 +47,12 @@ PROBLEMS = [
     ),
     (
         Problem("control_messaged", breaks=True, control="out", share=0.7, contrast=0.22),
-        "70.0% of out were messaged although they were to be left alone",
+        "70.0% of out got messages of the tested channel although they were to get none",
     ),
     (
         Problem("control_messaged", breaks=False, control="out", share=0.1, contrast=0.875),
-        "10.0% of out were messaged although they were to be left alone: the difference shown is about 88% of what a"
-        " clean control would show",
+        "10.0% of out got messages of the tested channel although they were to get none: the difference shown is about"
+        " 88% of what a clean control would show",
     ),
     (Problem("not_messaged", breaks=True), "nobody in the treated arms was messaged"),
     (

@@ -1,5 +1,6 @@
 """The plan of a win-back test against plain pandas, and its advice where there are too few customers."""
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.experiments import find_valid_tests
-from smsroi_helpers.retention import planning, wording
+from smsroi_helpers.retention import plan_wording, planning, wording
 from smsroi_helpers.segmentation import Cuts
 from tests.experiment_sources import write_tests
 from tests.retention.samples import START
@@ -81,7 +82,7 @@ def test_who_comes_back_is_counted_with_texts_and_without(company, read_once):
     assert plan.difference == pytest.approx(max(0.2 / money, 0.1 * base))
     needed = 4 * (1.959964 + 0.841621) ** 2 * base * (1 - base) / plan.difference**2
     assert plan.customers == pytest.approx(needed, abs=1.1)
-    words = wording.plan_words(plan, "USD")
+    words = plan_wording.plan_words(plan, "USD")
     assert "By themselves" not in words
     assert "With today’s texts" in words
     assert "observational" in words
@@ -100,10 +101,10 @@ def test_inactive_customers_whom_no_list_has_are_counted_apart(company, read_onc
     shop = shop_of(lost, read_once, undelivered=few)
     listed = set(shop.count(planning.inactive_customers(shop, CUTS, test=True))["customer_id"])
     assert len(listed) == plan.inactive
-    said = wording.plan_words(plan, "USD")
+    said = plan_wording.plan_words(plan, "USD")
     assert f"{plan.inactive} are inactive and may be texted." in said
     assert "Another 40 are inactive and subscribed, but on no list" in said
-    assert "Another" not in wording.plan_words(before, "USD")
+    assert "Another" not in plan_wording.plan_words(before, "USD")
 
 
 class Page:
@@ -179,3 +180,13 @@ def test_nobody_whom_a_running_test_leaves_alone_is_listed(make_source, open_sou
     found = {name.split("-")[1].rstrip("0123456789") for name in rows["customer_id"]}
     assert "in" in found
     assert found & {"out"} == listed
+
+
+def test_the_plan_says_where_its_increase_comes_from():
+    plan = planning.WinBackPlan(8, 4, 1000, 200, AS_OF, AS_OF, 900, 0.1, 900, 0.094, 20.0, 0.1, 0.005, 0.0094, 3000.0)
+    assert "The test is planned for 0.94 percentage points, a tenth of the 9.4% who bought." in plan_wording.plan_words(
+        plan, "USD"
+    )
+    dear = dataclasses.replace(plan, break_even=0.02, difference=0.02)
+    assert "The test is planned for that rise." in plan_wording.plan_words(dear, "USD")
+    assert "The test is planned" not in plan_wording.plan_words(dataclasses.replace(plan, cost=0.0), "USD")

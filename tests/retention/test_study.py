@@ -1,13 +1,14 @@
 """The whole page, as far as the data go: orders alone, messages alone; the definition of gone; what 02 says too."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from smsroi_helpers import contract, retention
-from smsroi_helpers.retention import study, survival
+from smsroi_helpers.retention import audit_figures, study, survival, wording
 from smsroi_helpers.retention.study import Silence, choose_silence
 from tests.retention.samples import START, buyers, orders_csv
 
@@ -105,3 +106,25 @@ def test_who_came_back_is_counted(read_once):
     rows = survival.custom_rows(shop, 120).to_pandas()
     assert (rows["event"].sum(), rows["came_back"].sum()) == (3, 2)
     assert study.try_silences(shop)[0].curve.customers > 0
+
+
+def test_the_share_known_to_be_gone_has_wilsons_interval():
+    """Brown, Cai & DasGupta (2001): the interval's ends solve |p − x ÷ n| = 1.96 √(p (1 − p) ÷ n)."""
+    curve = survival.Curve("all", 16_396, 7_874, pd.DataFrame(), 300)
+    share, low, high = curve.ended_share
+    assert share == pytest.approx(7_874 / 16_396)
+    for limit in (low, high):
+        assert abs(limit - share) == pytest.approx(1.959964 * np.sqrt(limit * (1 - limit) / 16_396), rel=1e-4)
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.004, "less than 1%"), (0.0, "0%"), (0.006, "1%"), (0.25, "25%")])
+def test_a_small_share_is_not_shown_as_none(share, words):
+    assert audit_figures._small_share(share) == words
+
+
+@pytest.mark.parametrize(
+    ("tests", "words"), [(2, "It covers both tests at once."), (3, "It covers all 3 tests at once.")]
+)
+def test_two_tests_are_both(tests, words):
+    row = SimpleNamespace(always_valid=False, comparisons=tests)
+    assert wording._limits_words(row) == words

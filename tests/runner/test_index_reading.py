@@ -241,3 +241,45 @@ def test_the_terms_of_the_index_lead_to_one_definition(page: str) -> None:
     for anchor, _words_of_it in links:
         assert page.count(f'<dt id="{anchor}">') == 1
     assert page.index("<dt id=") > page.index('id="before-you-act"')
+
+
+def test_the_strip_begins_with_the_first_month_of_the_log(tmp_path: Path) -> None:
+    every = {name: [float("nan"), *(100.0,) * 11] for name in ("orders", "revenue", "subscribers", "opt_outs")}
+    _months(tmp_path, **every)
+    assert months_strip(tmp_path, "USD")["words"].startswith("Complete months, Jul 2024 to May 2025.")
+    _months(tmp_path, **(every | {"orders": 100.0}))
+    assert months_strip(tmp_path, "USD")["words"].startswith("Complete months, Jun 2024 to May 2025.")
+
+
+def test_the_header_says_of_what_the_dates_are(tmp_path: Path) -> None:
+    manifest = _manifest()
+    tables = manifest["source"]["tables"]
+    dates = {name: {**tables["orders"], "first": first, "last": "2025-06-20"} for name, first in (
+        ("campaigns", "2024-01-01"), ("messages", "2024-03-01"), ("orders", "2024-02-01"),
+    )}  # fmt: skip
+    for left, words in (
+        (("campaigns", "messages", "orders"), "orders from Feb 1, 2024 to Jun 20, 2025"),
+        (("campaigns", "messages"), "messages from Mar 1, 2024 to Jun 20, 2025"),
+        (("campaigns",), "· Jan 1, 2024 to Jun 20, 2025"),
+    ):
+        manifest["source"]["tables"] = {name: dates[name] for name in left}
+        assert words in _words(_run(tmp_path, manifest=manifest)["index.html"])
+
+
+def test_a_page_links_the_list_of_its_answer_as_the_index_does(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    hours = {"customer_id": ["a", "b"], "hour": [16, 16], "basis": ["all"] * 2, "outcome": ["do"] * 2}
+    hours |= {"segment": ["gold"] * 2, "weekdays": ["0 1 2 3 4 5 6"] * 2}
+    asked = "When should a text go out?"
+    cells = [_text(f"# {asked}"), *_cells()[1:]]
+    link = '<a href="tables/customer-list-timing.csv">Customer list (CSV; customers: 2)'
+    pages_of = _run(tmp_path, cells=cells, decisions=[_decision(question=asked)])
+    assert link not in pages_of["03_timing.html"]  # no table, so no list
+    pd.DataFrame(hours).to_parquet(tmp_path / "tables" / "customer_send_hour.parquet")
+    pages_of = _run(tmp_path, cells=cells, decisions=[_decision(question=asked)])
+    page = pages_of["03_timing.html"]
+    assert link in pages_of["index.html"]
+    assert page.count(link) == 1
+    assert page.index(link) < page.index('<nav class="contents"')
+    open_ = _run(tmp_path, cells=cells, decisions=[_decision(question=asked, outcome="not_enough_evidence")])
+    assert "customer-list-timing" not in open_["03_timing.html"]

@@ -351,7 +351,7 @@ def test_large_page_warns_and_too_large_fails(whole: str, caplog: pytest.LogCapt
 
 def test_index_says_whose_data_and_how_fresh(tmp_path: Path) -> None:
     said = _words(_run(tmp_path)["index.html"])
-    context = "Tea & Teapots · real data · Jun 30, 2024 to Jun 28, 2025 · 4,012 customers · "
+    context = "Tea & Teapots · real data · orders from Jun 30, 2024 to Jun 28, 2025 · 4,012 customers · "
     assert context.replace("&", "&amp;") + "0.5% of rows rejected" in said
 
 

@@ -139,7 +139,7 @@ class TestOutcome:
         assert (found.outcome, found.reason, found.best) == ("not_enough_evidence", "log_too_short", None)
 
     def test_criteria_not_met_and_a_reversed_recency_are_named(self):
-        failed = {"identifiable": "fail", "reachable": "warn", "measurable": "fail", "actionable": "unknown"}
+        failed = {"identifiable": "fail", "reachable": "unknown", "measurable": "fail", "actionable": "unknown"}
         found = decision.decide("rfm_group", findings(self.segment_outcomes, failed, trend=-0.1))
         assert [short.criterion for short in found.shortfalls] == ["identifiable", "measurable", "actionable"]
         assert (found.shortfalls[1].segment, found.shortfalls[1].value) == ("value", 0.6)
@@ -164,3 +164,16 @@ class TestOutcome:
         for chosen in (as_good, replace(choice, reason="no_gain"), None):
             assert decision.decide("rfm_group", replace(given, by_response=chosen)).reactions is None
         assert decision.decide("response", given).reactions is None
+
+    def test_failures_and_warnings_are_told_apart(self):
+        met_in_part = {"identifiable": "fail", "reachable": "warn", "measurable": "warn", "actionable": "warn"}
+        found = decision.decide("rfm_group", findings(self.segment_outcomes, met_in_part))
+        assert [(short.criterion, short.fails) for short in found.shortfalls] == [
+            ("identifiable", True), ("reachable", False), ("measurable", False), ("actionable", False)
+        ]  # fmt: skip
+        assert wording._shortfalls_sentence(found.shortfalls) == (
+            "Checks that failed: attributes do not predict who is in which group. Checks with a warning: 20% of"
+            " customers consent and were reached by a message; in “value” a test could not detect a change of the order"
+            " rate below 60%; no experiment shows that these groups answer a message differently."
+        )
+        assert wording._shortfalls_sentence(()) == ""
