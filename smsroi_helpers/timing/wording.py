@@ -91,7 +91,7 @@ def weekdays_words(weekdays: Iterable[int]) -> str:
             words.append(_("{first} to {last}").format(first=weekday_name(first), last=weekday_name(last)))
         else:
             words += [weekday_name(day) for day in range(first, last + 1)]
-    return listed(words)
+    return enumerated(words)
 
 
 def rules_words(rules: str) -> str:
