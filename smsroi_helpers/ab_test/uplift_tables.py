@@ -179,8 +179,8 @@ def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
         )
     caption = _(
         "Texts compared with no texts by segment as of the assignment, over all tests with an arm that is not texted"
-        " ({tests}), per customer and week; intervals hold for all segments at once. Segments differ: p {p}. A segment"
-        " is better left alone only if p is below 0.025 and its interval is below zero"
+        " ({tests}), per customer and week; intervals hold for all segments at once. Test that segments differ: p {p}."
+        " A segment is better left alone only if p is below 0.025 and its interval is below zero"
     ).format(tests=enumerated(map(experiment_name, pooled.tests)), p=p_words(pooled.interaction_p))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 

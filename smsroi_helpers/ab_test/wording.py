@@ -261,7 +261,9 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
     if decision.known and experiment.kind == "holdout" and decision.metric == "profit":
         parts.append(_what_a_holdout_measures(answer))
     if answer.worse:
-        parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
+        less = bool(answer.worse_effects) and all(answer.limits(row)[2] < 0 for row in answer.worse_effects)
+        words = _("Shown not to bring enough more than {control}: {arms}.")
+        parts.append((_("Shown to bring less than {control}: {arms}.") if less else words).format(
             arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
         ))  # fmt: skip
         parts += [

@@ -16,7 +16,7 @@ from smsroi_helpers.locale import (
     translated,
 )
 from smsroi_helpers.measures import CONSENT_SOURCES, EU_MEMBERS, RULES
-from smsroi_helpers.pages import FEWEST_SHOWN, Html, campaign_name, note, table
+from smsroi_helpers.pages import FEWEST_SHOWN, Html, campaign_name, channel_name, note, table
 
 __all__ = ["campaigns_table", "checks_table", "places_table"]
 
@@ -34,7 +34,7 @@ def checks_table(audit: Audit | None) -> Html:
         return note(_("This source has no messages, so there is nothing to check."))
     reasons = {
         "other_channel": _("not checked: these are rules on texts, not on channel {channel}").format(
-            channel=redact(shortened(audit.channel))
+            channel=redact(shortened(channel_name(audit.channel)))
         ),
         "no_times": _("not checked: texts have dates without times"),
         "no_opt_outs": _("not checked: the source records no opt-outs"),
@@ -59,7 +59,10 @@ def checks_table(audit: Audit | None) -> Html:
     caption = _(
         "Past texts that break a rule: {n} texts of channel {channel}, {first} to {last}, delivered or not"
     ).format(
-        n=number(audit.texts), channel=redact(shortened(audit.channel)), first=day(audit.first), last=day(audit.last)
+        n=number(audit.texts),
+        channel=redact(shortened(channel_name(audit.channel))),
+        first=day(audit.first),
+        last=day(audit.last),
     )
     unknown = (
         _("For {n} texts the source does not say whether the recipient consented: unknown, not a breach.").format(

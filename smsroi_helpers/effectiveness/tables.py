@@ -154,7 +154,7 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     parts = [frame.iloc[:, [*range(leading), *(leading + places)]] for places in widths]
     captions = [caption]
     if len(parts) > 1:
-        numbered = _("{caption}, part {part} of {parts}: {kpis}")
+        numbered = _("{caption}. Part {part} of {parts}: {kpis}")
         captions = [
             numbered.format(
                 caption=caption, part=i, parts=len(parts), kpis=enumerated(kpi_words(shown[place]) for place in places)
@@ -211,7 +211,7 @@ def _with_kind(row: "pd.Series[float]", currency: str) -> str:
         return _("not known")
     words = compact_words(row.incremental_profit, row.low, row.high, currency)
     kind = _("randomised") if str(row.evidence) == "randomised" else _("modelled")
-    return _("{amount}, {kind}").format(amount=words, kind=kind)
+    return _("{kind}: {amount}").format(amount=words, kind=kind)
 
 
 def channel_sets_table(sets: pd.DataFrame | None, currency: str) -> Html | None:

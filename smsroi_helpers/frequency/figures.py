@@ -65,8 +65,8 @@ def _frequency_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
 
 
 def _best_words(row: pd.Series, column: str) -> str:
-    """The best frequency in words; `not shown` where none is advised."""
-    return _("not shown") if row["reason"] in NOT_ADVISED else frequency_words(row[column])
+    """The best frequency in words, unless none is advised."""
+    return _("no best frequency shown") if row["reason"] in NOT_ADVISED else frequency_words(row[column])
 
 
 def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
@@ -134,8 +134,8 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
             "What a frequency brings against none, randomised: left in a week, right over all weeks to come,"
             " after those who opt out. Bands are 95% intervals of the pooled curve, grey points the arms as"
             " they are, the dashed line is today’s mean frequency ({today}); circles mark the frequency tested"
-            " that is best this week, and the one recommended for the long run. At 0 texts pay for themselves and no"
-            " more."
+            " that is best this week, and the one recommended for the long run. At a profit of zero, texts pay for"
+            " themselves and no more."
         ).format(today=today_words(row["today"])),
     )
 

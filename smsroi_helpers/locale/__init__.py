@@ -314,9 +314,9 @@ def money_range(value: float, low: float, high: float, currency: str, digits: in
 
 
 _WRITTEN_AMOUNT = re.compile(r"([A-Z]{0,3}[$¥€£₩₹₽฿₫₱₺]|[A-Z]{3}\u00a0)(\d[\d,]*(?:\.\d+)?)([万亿]?)")
-_SMALLEST_IN_UNIT = Decimal(1000)
+_SMALLEST_IN_UNIT = Decimal(5000)
 _FINEST_IN_UNIT = Decimal(100)
-"""Amounts of a column in 万: at least 0.1, of at most two decimals. Otherwise the column is written out."""
+"""Amounts of a column in 万: at least 0.5, of at most two decimals. Otherwise the column is written out."""
 
 
 def one_unit(cells: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, listed, number, percent, sentence
 from smsroi_helpers.pages.markup import Html, note
-from smsroi_helpers.pages.names import segment_name
+from smsroi_helpers.pages.names import channel_name, segment_name
 from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 
 __all__ = [
@@ -100,7 +100,7 @@ def practice_table(practice: PracticeWeeks, more: Mapping[str, Sequence[str]] | 
         frame[name] = list(values)[: len(frame)]
     sentences = [
         _("“Today” on this page means {dates}: what was sent in these weeks, whatever planned it ({channel})").format(
-            dates=practice_dates(practice), channel=practice.channel
+            dates=practice_dates(practice), channel=channel_name(practice.channel)
         )
     ]
     if practice.aside:

@@ -45,6 +45,7 @@ from smsroi_helpers.runner.index_sums import together
 from smsroi_helpers.runner.months_strip import months_strip
 from smsroi_helpers.runner.next_tests import list_next_tests
 from smsroi_helpers.runner.track_record import read_track_record
+from smsroi_helpers.runner.unbroken import keep_together
 
 __all__ = ["index_page"]
 
@@ -113,7 +114,7 @@ def index_page(
     )
     text, words = link_words(body)
     body = text.replace(_WORDS, template("words.html.j2").render(words=words) if words else "")
-    return framed(body, f"{heading} · {title_words(source)}", manifest["language"])
+    return framed(keep_together(body), f"{heading} · {title_words(source)}", manifest["language"])
 
 
 def _long_run_words(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -40,6 +40,7 @@ from smsroi_helpers.runner.frame import (
 )
 from smsroi_helpers.runner.glossary import link_words
 from smsroi_helpers.runner.parameters import INSTEAD
+from smsroi_helpers.runner.unbroken import keep_together
 
 __all__ = ["notebook_page", "page_question"]
 
@@ -145,7 +146,7 @@ def notebook_page(
         earlier=_neighbour(path.stem, questions, -1),
         later=_neighbour(path.stem, questions, 1),
     )
-    return framed(body, f"{question} · {title_words(source)}", manifest["language"])
+    return framed(keep_together(body), f"{question} · {title_words(source)}", manifest["language"])
 
 
 def _drift_place(manifest: Mapping[str, Any], questions: Mapping[str, str]) -> str:

@@ -78,7 +78,7 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
             parts.append(_("Nothing known of them is more or less common than among all, beyond chance."))
         rows.append({_("Segment"): segment_name(name), _("Portrait"): joined(*parts)})
     caption = _(
-        "Who they are: what is more common in a segment than among all, shrunk for the many comparisons, with 95%"
+        "Who they are: what is more common in a segment than among all, shrunken for the many comparisons, with 95%"
         " intervals. It describes, and says nothing of why"
     )
     return table(pd.DataFrame(rows), caption=caption, fold=True)

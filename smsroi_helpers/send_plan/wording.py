@@ -261,8 +261,8 @@ def _measured_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
     tested = ""
     gap = found.today_gap
     if found.today is not None and gap is not None and (gap.low > 0 or gap.high < 0):
-        below = _("By the same model the last plan’s own texts are worth {today}, by more than chance too little.")
-        above = _("By the same model the last plan’s own texts are worth {today}, by more than chance too much.")
+        below = _("By the same model the last plan’s own texts are worth {today}: too little, by more than chance.")
+        above = _("By the same model the last plan’s own texts are worth {today}: too much, by more than chance.")
         tested = (below if gap.high < 0 else above).format(today=_compact(found.today, currency))
     return joined(brought, words, judged, tested, _("The amounts above compare with today’s practice instead."))
 

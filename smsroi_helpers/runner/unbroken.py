@@ -1,0 +1,37 @@
+"""Numbers that belong together stay on one line in the sentences of a page: hours, dates, amounts and intervals."""
+
+import re
+
+__all__ = ["keep_together"]
+
+_NUMBER = r"[−+-]?\u2060?(?:[A-Z]{0,3}[$€£¥])?\d[\d,.]*%?[万亿]?"
+_TOGETHER = re.compile(
+    rf"\d{{1,2}}:\d\d–\d{{1,2}}:\d\d|\d{{4}}年\d{{1,2}}月(?:\d{{1,2}}日)?|{_NUMBER} ?(?:to|至) ?{_NUMBER}"
+    r"|[−+-]?\u2060?(?:[A-Z]{0,3}[$€£¥])?\d[\d,.]*[万亿]"
+)
+_CLOSED = re.compile(
+    r'<(code|pre|math|svg|script|style|title|button)\b.*?</\1>|<span class="(?:range|ci)">.*?</span>|<[^>]+>', re.DOTALL
+)
+"""What is left as it is: code, formulas, pictures, ranges that are kept together already, and tags."""
+
+
+def keep_together(page: str) -> str:
+    """The page with each of them in an element that does not break.
+
+    Args:
+        page: body of a page, as HTML.
+
+    >>> keep_together("<p>At 16:00–17:00 <code>1 to 2</code></p>"), keep_together("<b>−5 to 18</b>")
+    ('<p>At <span class="range">16:00–17:00</span> <code>1 to 2</code></p>', '<b><span class="range">−5 to 18</span></b>')
+    >>> keep_together("<p>2026年6月1日，US$5.5万</p>")
+    '<p><span class="range">2026年6月1日</span>，<span class="range">US$5.5万</span></p>'
+    """
+    written, at = [], 0
+    for closed in _CLOSED.finditer(page):
+        written += [_wrapped(page[at : closed.start()]), closed[0]]
+        at = closed.end()
+    return "".join([*written, _wrapped(page[at:])])
+
+
+def _wrapped(text: str) -> str:
+    return _TOGETHER.sub(r'<span class="range">\g<0></span>', text)
