@@ -21,8 +21,8 @@ def keep_together(page: str) -> str:
     Args:
         page: body of a page, as HTML.
 
-    >>> keep_together("<p>At 16:00–17:00 <code>1 to 2</code></p>"), keep_together("<b>−5 to 18</b>")
-    ('<p>At <span class="range">16:00–17:00</span> <code>1 to 2</code></p>', '<b><span class="range">−5 to 18</span></b>')
+    >>> keep_together("<p>At 16:00–17:00 <code>1 to 2</code></p>")
+    '<p>At <span class="range">16:00–17:00</span> <code>1 to 2</code></p>'
     >>> keep_together("<p>2026年6月1日，US$5.5万</p>")
     '<p><span class="range">2026年6月1日</span>，<span class="range">US$5.5万</span></p>'
     """

@@ -139,8 +139,8 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
             source,
             _("Line: the smooth curve, with its 95% interval at each hour. The interval holds what is not known of the"
               " level that all hours share, so hours can differ although their bands overlap. Points: as counted."
-              " Green: not distinguishable from the best. Grey: not allowed; the stronger, the more customers live where"
-              " it is not."),
+              " Green: not distinguishable from the best. Grey: not allowed; the stronger, the more customers live"
+              " where it is not."),
             _why_a_gap(answer),
         ),
     )  # fmt: skip

@@ -170,8 +170,8 @@ def _carried_sentence(response: HourResponse, answers: Sequence[Answer | Weekday
     if not names:
         return ""
     return _(
-        "Responses are as counted, of a segment’s own customers. The test had no customers in {segments}, or too few; there"
-        " the result is carried over from customers of all segments who are like today’s, and they are counted in"
+        "Responses are as counted, of a segment’s own customers. The test had no customers in {segments}, or too few;"
+        " there the result is carried over from customers of all segments who are like today’s, and they are counted in"
         " their own segments, too."
     ).format(segments=enumerated(names))
 
