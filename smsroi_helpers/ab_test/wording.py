@@ -261,11 +261,7 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
     if decision.known and experiment.kind == "holdout" and decision.metric == "profit":
         parts.append(_what_a_holdout_measures(answer))
     if answer.worse:
-        less = bool(answer.worse_effects) and all(answer.limits(row)[2] < 0 for row in answer.worse_effects)
-        words = _("Shown not to bring enough more than {control}: {arms}.")
-        parts.append((_("Shown to bring less than {control}: {arms}.") if less else words).format(
-            arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
-        ))  # fmt: skip
+        parts.append(_worse_words(answer))
         parts += [
             _("{what} per customer over {time}, {arm} compared with {control}: {difference}.").format(
                 what=metric_words(decision.metric), arm=arm_name(row.arm), control=facts["control"],
@@ -278,6 +274,15 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
     if answer.outcome == "dont":
         parts.append(_sold_at_a_loss(answer))
     return joined(*parts)
+
+
+def _worse_words(answer: ExperimentAnswer) -> str:
+    words = _("Shown not to bring enough more than {control}: {arms}.")
+    if answer.worse_effects and all(answer.limits(row)[2] < 0 for row in answer.worse_effects):
+        words = _("Shown to bring less than {control}: {arms}.")
+    return words.format(
+        arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(answer.experiment.control)
+    )
 
 
 def _what_a_holdout_measures(answer: ExperimentAnswer) -> str:

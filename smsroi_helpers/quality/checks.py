@@ -386,7 +386,8 @@ def count_overlap(shop: Shop) -> pd.DataFrame:
 def count_prices(shop: Shop) -> pd.DataFrame:
     """Message costs: channel, messages, with_cost (share 0–1 whose cost is known), cost_per_message.
 
-    No rows where the source has no messages. Where a message has no cost, the source's `message_cost` is used.
+    No rows where the source has no messages. Where a message has no cost, the source's `message_cost` of a billing
+    segment is used, as in profit (`measures.every_send`).
     """
     columns = ["channel", "messages", "with_cost", "cost_per_message"]
     if not shop.has("messages"):
@@ -394,8 +395,9 @@ def count_prices(shop: Shop) -> pd.DataFrame:
     messages = shop.messages
     channel = messages.channel.lower() if shop.has("messages", "channel") else ibis.literal("sms")
     cost = messages.cost if shop.has("messages", "cost") else ibis.null("float64")
-    given = ibis.null("float64") if shop.settings.message_cost is None else ibis.literal(shop.settings.message_cost)
-    rows = messages.select(channel=channel.fill_null("sms"), cost=cost.fill_null(given))
+    rows = messages.select(channel=channel.fill_null("sms"), cost=cost)
+    if shop.settings.message_cost is not None:
+        rows = measures.every_send(shop).select("channel", "cost")
     prices = rows.group_by("channel").aggregate(
         messages=rows.count(), with_cost=rows.cost.notnull().mean(), cost_per_message=rows.cost.mean()
     )

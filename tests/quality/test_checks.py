@@ -125,6 +125,15 @@ def test_the_source_cost_replaces_missing_ones(make_source, open_source):
     assert prices["cost_per_message"].tolist() == pytest.approx([0.03, 0.06])
 
 
+def test_a_message_without_a_cost_costs_its_billing_segments_as_in_profit(make_source, open_source):
+    messages = "message_id,customer_id,campaign_id,sent_at,segments\nm1,a,k,2024-01-05,2\nm2,a,k,2024-01-06,1\n"
+    orders = ORDERS.replace("never", "2024-01-02")
+    shop = open_source(make_source(orders=orders, messages=messages, source="message_cost: 0.04\n"))
+    (row,) = checks.count_prices(shop).itertuples()
+    assert (row.messages, row.with_cost, row.cost_per_message) == (2, 1.0, pytest.approx(0.06))
+    assert row.messages * row.cost_per_message == pytest.approx(measures.every_send(shop).cost.sum().execute())
+
+
 def test_an_e_mail_after_the_opt_out_from_texts_is_no_finding(make_source, open_source):
     left = {"customers": "customer_id,opted_out_at\na,2024-01-06\n"}
 
