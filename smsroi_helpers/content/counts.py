@@ -92,7 +92,7 @@ def collect_sends(
         "discount", "order_profit", "seen", segment=used.segment, group=hash_group(used.customer_id, JACKKNIFE),
     ))  # fmt: skip
     exclusions = _count_exclusions(shop, rows, of_channel, first, window_hours, kept)
-    if not exclusions["messages"].iloc[-1] and not _has_tests(shop):  # a test of texts has its verdict all the same
+    if not exclusions["messages"].iloc[-1] and not _has_tests(shop):  # a test of texts is decided all the same
         raise NotEnoughData(
             "No text of the last {weeks} weeks can be matched with the table creatives by campaign_id and variant.",
             weeks=log_weeks,

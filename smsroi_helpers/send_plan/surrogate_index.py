@@ -52,7 +52,7 @@ _STRONG = 4.0
 _RIDGE = 1e-8
 """Of each variable's variance: for variables that never vary, or always together."""
 
-Verdict = Literal["contradicted", "supported", "imprecise", "no_frequency", "not_yet"]
+Outcome = Literal["contradicted", "supported", "imprecise", "no_frequency", "not_yet"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class LongRunCheck:
         return _excluding_zero([(each, each.clicks_gap) for each in self.effects if each.clicks_gap is not None])
 
     @property
-    def verdict(self) -> Verdict:
+    def outcome(self) -> Outcome:
         """`imprecise`: the interval of model − observed is wider on each side than the model's figure itself."""
         if not self.effects:
             return "not_yet"

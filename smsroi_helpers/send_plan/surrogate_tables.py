@@ -8,10 +8,10 @@ from smsroi_helpers.send_plan.surrogate_counts import FEWEST_MEMBERS, LATER_WEEK
 from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck
 from smsroi_helpers.send_plan.valuation import Estimate
 
-__all__ = ["describe_long_run", "later_table", "verdict_note"]
+__all__ = ["describe_long_run", "later_table", "long_run_note"]
 
 
-def verdict_note(check: LongRunCheck, currency: str) -> Html:
+def long_run_note(check: LongRunCheck, currency: str) -> Html:
     """Whether the plan's long-run figure agrees with what old tests earned later.
 
     Args:
@@ -29,7 +29,7 @@ def later_table(check: LongRunCheck, currency: str) -> Html:
         currency: the source's.
     """
     if not check.effects:
-        return verdict_note(check, currency)
+        return long_run_note(check, currency)
     rows = [
         {
             _("Test"): experiment_name(each.test),
@@ -67,7 +67,7 @@ def describe_long_run(check: LongRunCheck, currency: str) -> str:
         check: of `surrogate_index.check_long_run`.
         currency: the source's.
     """
-    if check.verdict == "not_yet":
+    if check.outcome == "not_yet":
         return _not_yet_words(check)
     return joined(_model_words(check, currency), _index_words(check, currency))
 
@@ -117,7 +117,7 @@ def _model_words(check: LongRunCheck, currency: str) -> str:
             "The tests are too small to check the plan’s long-run figure: on average over their arms its model expects"
             " a profit of orders of {model} per customer and week, and model − observed is {gap}."
         ),
-    }[check.verdict]
+    }[check.outcome]
     return joined(
         words.format(model=money(check.model.value, currency), gap=_amount(check.model_gap, currency)), unseen
     )

@@ -33,7 +33,7 @@ def check_of(*effects):
 
 def test_a_contradiction_says_by_how_much():
     check = check_of(an_effect((0.4, 0.8)), an_effect((-0.2, 0.3), arm="1_a_week"))
-    assert check.verdict == "contradicted"
+    assert check.outcome == "contradicted"
     ((effect, gap),) = check.contradicted
     assert effect.arm == "2_a_week"
     wider = 0.2 * float(t_quantile(0.975, 63) / t_quantile(0.95, 63))
@@ -60,9 +60,9 @@ def test_limits_are_adjusted_for_the_number_of_arms():
 
 
 def test_a_check_is_imprecise_where_the_interval_is_wider_than_the_figure():
-    assert check_of(an_effect((-0.9, 0.9))).verdict == "supported"
+    assert check_of(an_effect((-0.9, 0.9))).outcome == "supported"
     wide = check_of(an_effect((-1.1, 1.1)))
-    assert wide.verdict == "imprecise"
+    assert wide.outcome == "imprecise"
     assert "too small to check" in describe_long_run(wide, "USD")
 
 
@@ -80,7 +80,7 @@ def test_the_index_is_judged_too():
 def test_the_table_has_a_dash_where_the_model_has_no_figure():
     held_out = dataclasses.replace(an_effect((0.0, 0.1)), model=None, model_gap=None, kind="holdout", arm="texted")
     check = LongRunCheck(4, (held_out,), (), None, None)
-    assert check.verdict == "no_frequency"
+    assert check.outcome == "no_frequency"
     assert "no figure" in describe_long_run(check, "USD")
     assert later_table(check, "USD").markup.count("–") >= 2
     young = dataclasses.replace(check, unready=(Unready("how-often", 6, "young"),))
