@@ -14,8 +14,13 @@ import pytest
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test.planning import read_audience
 from smsroi_helpers.cltv.counts import count_cells
+from smsroi_helpers.content.counts import collect_sends as content_sends
+from smsroi_helpers.content.texts import read_texts
+from smsroi_helpers.effectiveness.counts import collect_sends as effectiveness_sends
+from smsroi_helpers.effectiveness.counts import count_sends
 from smsroi_helpers.experiments.registry import count_outcomes
 from smsroi_helpers.frequency.counts import count_audience, texts_of
+from smsroi_helpers.quality import checks
 from smsroi_helpers.quality.checks import measure_coverage
 from smsroi_helpers.segmentation.clusters import messages_by_customer
 from smsroi_helpers.segmentation.criteria import reachable
@@ -72,12 +77,18 @@ def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
             "delivered_at": at + dt.timedelta(seconds=3),
             "clicked_at": at + dt.timedelta(seconds=3 + delay) if clicks else None,
             "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.02 else None, "cost": 0.05,
+            "variant": "vw"[i % 2],
         })  # fmt: skip
     experiment = {"experiment_id": "x", "kind": "content", "control_arm": "a", "started_at": ASSIGNED}
     return {
         "customers": customers,
         "orders": orders,
         "messages": messages,
+        "creatives": [
+            {"campaign_id": f"k{k}", "variant": variant, "text": text}
+            for k in range(4)
+            for variant, text in (("v", "Ten off today"), ("w", "Spring is here"))
+        ],
         "experiments": [experiment],
         "arms": [{"experiment_id": "x", "arm": arm, "share": 0.5} for arm in "ab"],
         "assignments": [
@@ -151,12 +162,18 @@ def test_clicks_are_the_same_in_every_stage(world):
     frequency = texts_of(shop, "sms")
     segmentation = messages_by_customer(shop, shop.as_of)
     arms = count_outcomes(shop)
+    content = content_sends(shop, read_texts(shop), segment_by="region").rows
+    effectiveness = effectiveness_sends(shop, segment_by="region")
+    by_channel = count_sends(shop, effectiveness).query("dimension == 'channel'")
     counted = {
         "measures": total_of(shop, messages.count(where=messages.human_click_at.notnull())),
         "timing": total_of(shop, timing.happened.sum()),
         "frequency": total_of(shop, frequency.count(where=frequency.human_click_at.notnull())),
         "segmentation": total_of(shop, segmentation.clicked.sum()),
         "ab_test": float(arms["click_rate__sum_y"].sum()),
+        "content": total_of(shop, content.clicked.sum()),
+        "effectiveness": by_channel["clicked"].sum(),
+        "quality": checks._measure_messages(shop).clicked,
     }
     assert counted == dict.fromkeys(counted, len(clicked))
     known = {
@@ -164,9 +181,29 @@ def test_clicks_are_the_same_in_every_stage(world):
         "frequency": total_of(shop, frequency.click_known.sum()),
         "segmentation": total_of(shop, segmentation.delivered.sum()),
         "ab_test": float(arms["click_rate__sum_x"].sum()),
+        "content": total_of(shop, content.known.cast("int64").sum()),
+        "effectiveness": by_channel["click_known"].sum(),
     }
     unclicked = sum(row["clicked_at"] is None for row in rows["messages"])
     assert known == dict.fromkeys(known, unclicked + len(clicked))
+
+
+def test_segments_are_the_same_in_every_stage(world):
+    """Customers by region, which never changes: those of the log's texts, and of customers in the table."""
+    rows, shop = world
+    expected = {row["customer_id"]: row["region"] for row in rows["customers"]}
+    texted = {row["customer_id"] for row in rows["messages"]} & set(expected)
+    found = {
+        "segmentation": resolve(shop, "region").at(shop.as_of).select("customer_id", "segment"),
+        "content": content_sends(shop, read_texts(shop), segment_by="region").rows.select("customer_id", "segment"),
+        "effectiveness": effectiveness_sends(shop, segment_by="region").rows.select("customer_id", "segment"),
+    }
+    for stage, labels in found.items():
+        known = labels.filter(labels.customer_id.isin(sorted(texted))).distinct().to_pandas()
+        assert dict(zip(known["customer_id"], known["segment"], strict=True)) == {
+            name: expected[name] for name in texted
+        }, stage
+        assert len(known) == len(texted), stage
 
 
 def test_subscribers_are_the_same_in_every_stage(world):
