@@ -22,9 +22,9 @@ def keep_together(page: str) -> str:
         page: body of a page, as HTML.
 
     >>> keep_together("<p>At 16:00–17:00 <code>1 to 2</code></p>")
-    '<p>At <span class="range">16:00–17:00</span> <code>1 to 2</code></p>'
+    '<p>At <span class="together">16:00–17:00</span> <code>1 to 2</code></p>'
     >>> keep_together("<p>2026年6月1日，US$5.5万</p>")
-    '<p><span class="range">2026年6月1日</span>，<span class="range">US$5.5万</span></p>'
+    '<p><span class="together">2026年6月1日</span>，<span class="together">US$5.5万</span></p>'
     """
     written, at = [], 0
     for closed in _CLOSED.finditer(page):
@@ -34,4 +34,4 @@ def keep_together(page: str) -> str:
 
 
 def _wrapped(text: str) -> str:
-    return _TOGETHER.sub(r'<span class="range">\g<0></span>', text)
+    return _TOGETHER.sub(r'<span class="together">\g<0></span>', text)

@@ -106,7 +106,7 @@ def _decide(folder: Path, decisions: list[dict[str, Any]]) -> None:
 
 def _words(page: str) -> str:
     """What a page says, without its head; a term with a link to its definition stands as if it had none."""
-    body = re.sub(r'<(a|span) class="(?:word|range)"[^>]*>(.*?)</\1>', r"\2", page[page.index("<body>") :])
+    body = re.sub(r'<(a|span) class="(?:word|together)"[^>]*>(.*?)</\1>', r"\2", page[page.index("<body>") :])
     return " ".join(re.sub(r"<script>.*?</script>|<[^>]+>", " ", body, flags=re.DOTALL).split())
 
 
@@ -554,7 +554,7 @@ def test_what_changed_since_the_last_run(tmp_path: Path) -> None:
     now = [_decision(), _decision(question="How often?", action="Once"), _decision(question="Same?", action="Yes")]
     page = _run(tmp_path / ".staging-20250629-021200-1a2b3c", decisions=now, earlier_runs=earlier)["index.html"]
     table = page[page.index('<table class="changes">') :]
-    table = re.sub(r'<span class="range">(.*?)</span>', r"\1", table)
+    table = re.sub(r'<span class="together">(.*?)</span>', r"\1", table)
     assert "<td>+$2,700 a week ($1,800 to $3,600)</td><td>+$3,100 a week ($2,200 to $4,000)</td>" in table
     assert "Twice." in table
     assert "Once." in table
