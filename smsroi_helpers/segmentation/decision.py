@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
-from scipy.stats import norm
 
 from smsroi_helpers.segmentation.by_response import ResponseChoice
 from smsroi_helpers.segmentation.criteria import Criterion
 from smsroi_helpers.segmentation.membership import RESPONSE, outcome_column
 from smsroi_helpers.segmentation.response_counts import Unit
+from smsroi_helpers.segmentation.response_gain import gain_interval
 
 __all__ = [
     "Explained",
@@ -215,8 +215,7 @@ def _find_reactions(choice: ResponseChoice | None, segment_by: str) -> Reactions
         return None
     own = choice.find(choice.chosen)
     assert own is not None
-    value, half_width = own.gain.estimate, float(norm.ppf(0.975)) * own.gain.error
-    return Reactions(own.name, own.columns, value, value - half_width, value + half_width, choice.unit)
+    return Reactions(own.name, own.columns, *gain_interval(own.gain), choice.unit)
 
 
 def _reversed_outcomes(by_recency: pd.DataFrame) -> tuple[Literal["orders", "response"], ...]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from smsroi_helpers.statistics import GROUPS, Floats, Ints
 
@@ -28,6 +28,7 @@ __all__ = [
     "choose_arms",
     "cross_validate",
     "divisions",
+    "gain_interval",
     "interaction_p",
     "merge_levels",
     "policy_gain",
@@ -232,3 +233,9 @@ def simplest_of_best(gains: Sequence[Gain], complexity: Sequence[tuple[int, ...]
     best = max(gains, key=lambda gain: gain.estimate)
     near = [k for k, gain in enumerate(gains) if best.minus(gain).estimate <= best.minus(gain).error]
     return min(near, key=lambda k: (complexity[k], k))
+
+
+def gain_interval(gain: Gain) -> tuple[float, float, float]:
+    """What choosing by group gains per customer and week: estimate, and limits of its 95 % interval."""
+    half_width = float(norm.ppf(0.975)) * gain.error
+    return gain.estimate, gain.estimate - half_width, gain.estimate + half_width

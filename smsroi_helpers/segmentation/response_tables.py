@@ -1,20 +1,19 @@
 """The table of groupings by response, for `01_segmentation`."""
 
 import pandas as pd
-from scipy.stats import norm
 
 from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import Html, experiment_name, names_of, note, p_words, segment_name, sentence_case, table
 from smsroi_helpers.segmentation.by_response import Candidate, ResponseChoice, choose_by_response
 from smsroi_helpers.segmentation.membership import RESPONSE, groups_differ
 from smsroi_helpers.segmentation.response_counts import Unit
+from smsroi_helpers.segmentation.response_gain import gain_interval
 from smsroi_helpers.segmentation.wording import candidate_name
 from smsroi_helpers.source import Shop
 
 __all__ = ["groupings_table", "groups_note", "response_note"]
 
 _PER = 1000
-_Z = float(norm.ppf(0.975))
 
 
 def groupings_table(choice: ResponseChoice, currency: str) -> Html:
@@ -52,9 +51,8 @@ def _name(one: Candidate) -> str:
 
 
 def _digits(one: Candidate) -> int:
-    half_width = _PER * _Z * one.gain.error
-    value = _PER * one.gain.estimate
-    return max(rounded_digits(value - half_width, value + half_width), 0) if half_width > 0 else 0
+    _value, low, high = gain_interval(one.gain)
+    return max(rounded_digits(_PER * low, _PER * high), 0) if high > low else 0
 
 
 def _amount(value: float, one: Candidate, unit: Unit, currency: str) -> str:
@@ -66,7 +64,7 @@ def _amount(value: float, one: Candidate, unit: Unit, currency: str) -> str:
 def _interval(one: Candidate, unit: Unit, currency: str) -> str:
     if not one.gain.error > 0:  # the same arm for every group
         return "–"
-    low, high = (_amount(one.gain.estimate + sign * _Z * one.gain.error, one, unit, currency) for sign in (-1, 1))
+    low, high = (_amount(limit, one, unit, currency) for limit in gain_interval(one.gain)[1:])
     return _("{low} to {high}").format(low=low, high=high)
 
 
