@@ -66,7 +66,8 @@ def read_plan(plan: pd.DataFrame, source: Path, texts: tuple[str, ...]) -> pd.Da
     """
     people = read_table(source, "customers")[["customer_id", "timezone"]]
     people = people.assign(row=np.arange(len(people)))
-    sent = plan[plan["send_at"].notna()].merge(people, on="customer_id", how="left")
+    sent = plan.loc[plan["send_at"].notna(), ["plan_id", "customer_id", "send_at", "variant"]]
+    sent = sent.merge(people, on="customer_id", how="left")
     if sent["row"].isna().any():
         raise ValueError("the plan has customers whom the source has not")
     found = pd.DataFrame({"row": sent["row"].astype(int), "day": 0, "hour": 0, "creative": -1})
