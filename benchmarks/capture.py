@@ -3,17 +3,17 @@
     python -m benchmarks.capture --world second --companies 3
     python -m benchmarks.capture --world own --groupings rfm_group,attr_member_level
 
-Read are `decisions`, `customer_send_hour`, `frequency_policy`, `frequency_response` and `content_tests` of a run,
-and which segment a customer is in. Two readers:
+Read are `decisions`, `customer_send_hour`, `frequency_policy`, `content_tests` and `creative_response` of a run, and
+which segment a customer is in. Two readers:
 
 - *letter*: changes hours, doses and texts only where the tables say so (`do`, `change`, `ship`), and leaves the rest as
   it is today;
-- *estimates*: takes the hour of `customer_send_hour`, the dose with the highest long-run estimate of the segment, and
-  the text with the highest profit, decided or not.
+- *estimates*: takes the hour of `customer_send_hour`, the segment's dose in `frequency_policy`, decided or not (today's
+  where it has none), and the segment's most profitable text in `creative_response`.
 
-The best policy knows each latent class, its best window where it is allowed, dose and text; `ceiling` is what somebody
-would get who knew the same of every segment of the grouping. Values are long-run (V), summed over the customers who are
-subscribed when the log ends and not held out. Seeds from 301 on were not used in development.
+The best policy knows each latent class, its best window where it is allowed, dose and text of the log; `ceiling` is
+what somebody would get who knew the same of every segment of the grouping. Values are long-run (V), summed over the
+customers who are subscribed when the log ends and not held out. Seeds from 301 on were not used in development.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.companies import DOSES, WORLDS, Truths, World, label, legal_windows, make, run_stage
+from benchmarks.companies import DOSES, WORLDS, Truths, World, find_truths, label, legal_windows, run_stage, write
 
 __all__ = ["Policy", "best_policy", "long_run_value", "main", "read_policy"]
 
@@ -118,14 +118,11 @@ def read_policy(tables: Path, truths: Truths, labels: NDArray[np.str_], letter: 
     if letter:
         of_segment = decided[decided["stage"] == "timing"].drop_duplicates("segment").set_index("segment")["outcome"]
         window = np.where(_by_segment(of_segment, labels) == "do", window, -1)
-    name = "frequency_policy" if letter else "frequency_response"
-    doses = pd.read_parquet(tables / f"{name}.parquet")
-    if letter:
-        doses["messages_per_week"] = doses["messages_per_week"].where(doses["outcome"] == "change")
-    else:
-        doses = doses.sort_values("long_run_profit").groupby("segment").tail(1)
-    dose = _by_segment(doses.set_index("segment")["messages_per_week"], labels).astype(float)
-    return Policy(window, dose, np.full(len(labels), _read_text(tables, truths.creatives, letter)))
+    doses = pd.read_parquet(tables / "frequency_policy.parquet").set_index("segment")
+    changed = doses["outcome"] == "change"
+    dose = _by_segment(doses["messages_per_week"].where(changed | (not letter)), labels).astype(float)
+    text = _decided_text(tables, truths.creatives) if letter else _most_profitable_texts(tables, truths.creatives)
+    return Policy(window, dose, _by_segment(text, labels).astype(int))
 
 
 def _by_segment(values: pd.Series, labels: NDArray[np.str_]) -> Any:
@@ -133,16 +130,22 @@ def _by_segment(values: pd.Series, labels: NDArray[np.str_]) -> Any:
     return np.array([values.get(name, values.get(ALL)) for name in labels], object)
 
 
-def _read_text(tables: Path, creatives: Sequence[str], letter: bool) -> int:
-    """The number of the text to send; −1: those of today."""
+def _decided_text(tables: Path, creatives: Sequence[str]) -> pd.Series:
+    """The number of the text that a test decided for, for all; −1: those of today."""
     results = pd.read_parquet(tables / "content_tests.parquet")
-    rows = results[(results["segment"] == ALL) & (results["metric"] == "profit")]
-    rows = rows[rows["arm"].isin(creatives)]
-    if letter:
-        rows = rows[(rows["decision"] == "ship") & rows["difference"].notna()]
+    rows = results[(results["segment"] == ALL) & (results["metric"] == "profit") & results["arm"].isin(creatives)]
+    rows = rows[(rows["decision"] == "ship") & rows["difference"].notna()]
     if not len(rows):
-        return -1
-    return list(creatives).index(str(rows.loc[rows["difference"].fillna(0.0).idxmax(), "arm"]))
+        return pd.Series({ALL: -1})
+    return pd.Series({ALL: list(creatives).index(str(rows.loc[rows["difference"].idxmax(), "arm"]))})
+
+
+def _most_profitable_texts(tables: Path, creatives: Sequence[str]) -> pd.Series:
+    """The number of the text with the highest estimated profit, by segment; −1 without an estimate."""
+    rows = pd.read_parquet(tables / "creative_response.parquet")
+    rows = rows[rows["variant"].isin(creatives) & rows["profit"].notna()]
+    best = rows.loc[rows.groupby("segment")["profit"].idxmax()].set_index("segment")["variant"]
+    return pd.concat([pd.Series({ALL: -1}), best.map(list(creatives).index)]).groupby(level=0).last()
 
 
 # --- a company -------------------------------------------------------------------------------------------------------
@@ -152,11 +155,12 @@ def measure_company(world: World, seed: int, customers: int, groupings: Sequence
     """One row per grouping and reader: the share captured, and by each part of the policy alone."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="capture-") as place:
-        truths = make(world, Path(place) / "source", customers=customers, seed=seed)
+        source = Path(place) / "source"
+        truths = find_truths(write(world, source, customers=customers, seed=seed), source, every_text=True)
         for segment_by in groupings:
             folder = Path(place) / segment_by
             stages = [
-                run_stage(name, Path(place) / "source", folder, segment_by=segment_by)
+                run_stage(name, source, folder, segment_by=segment_by)
                 for name in ("03_timing", "04_frequency", "06_content")
             ]
             shop = stages[0].shop

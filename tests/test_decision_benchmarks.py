@@ -75,12 +75,12 @@ def tables(tmp_path):
         tmp_path / "customer_send_hour.parquet"
     )
     pd.DataFrame({
-        "segment": ["all", "x", "y"], "messages_per_week": [1.0, 4.0, 2.0], "outcome": ["change", "change", "stay"],
+        "segment": ["all", "x", "y"], "messages_per_week": [1.0, 4.0, 2.0],
+        "outcome": ["change", "change", "not_enough"],
     }).to_parquet(tmp_path / "frequency_policy.parquet")  # fmt: skip
     pd.DataFrame({
-        "segment": ["all", "all", "x", "x", "y", "y"], "messages_per_week": [0.0, 2.0] * 3,
-        "long_run_profit": [0.0, 5.0, 0.0, 6.0, 0.0, -1.0],
-    }).to_parquet(tmp_path / "frequency_response.parquet")  # fmt: skip
+        "segment": ["all", "all", "x", "x"], "variant": ["a", "b", "a", "b"], "profit": [0.1, 0.2, 0.3, 0.2],
+    }).to_parquet(tmp_path / "creative_response.parquet")  # fmt: skip
     pd.DataFrame({
         "kind": "content", "segment": "all", "metric": "profit", "arm": ["a", "b"], "difference": [np.nan, 0.4],
         "decision": ["keep_running", "keep_running"],
@@ -100,10 +100,13 @@ def test_to_the_letter_only_what_is_decided_changes(truths, tables):
 
 
 def test_by_estimates_everything_changes(truths, tables):
-    found = read_policy(tables, truths, np.where(GROUPS == "x", "x", "unknown"), letter=False)
+    found = read_policy(tables, truths, GROUPS, letter=False)
+    x = GROUPS == "x"
     assert (found.window[:38] == 1).all()
-    assert (found.dose == 2).all(), "a segment without a row gets the dose of all customers"
-    assert (found.creative == 1).all()
+    assert (found.dose == np.where(x, 4, 2)).all(), "decided or not"
+    assert (found.creative == np.where(x, 0, 1)).all(), "the segment's best text, and that of all where it has no row"
+    unknown = read_policy(tables, truths, np.where(x, "x", "unknown"), letter=False)
+    assert (unknown.dose == np.where(x, 4, 1)).all(), "a segment without a row gets the dose of all customers"
     shipped = pd.read_parquet(tables / "content_tests.parquet").assign(decision="ship")
     shipped.to_parquet(tables / "content_tests.parquet")
     assert (read_policy(tables, truths, GROUPS, letter=True).creative == 1).all(), "the control's own row is no change"
