@@ -17,6 +17,7 @@ __all__ = [
     "experiment_name",
     "experiment_title",
     "experiment_words",
+    "in_reading_order",
     "known_text",
     "level_name",
     "names_of",
@@ -236,6 +237,18 @@ def segment_colours(names: Iterable[str]) -> dict[str, str]:
     rest = sorted(name for name in names if name not in _SEGMENT_COLOURS)
     own = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(rest)}
     return {name: PALETTE[_SEGMENT_COLOURS.get(name) or own[name]] for name in names}
+
+
+def in_reading_order(names: Iterable[str]) -> list[str]:
+    """The segments in the order of every page, that of `segmentation.segment_order`; `all` stays last.
+
+    >>> in_reading_order(["all", "dormant", "value", "gold", "mine"])
+    ['gold', 'value', 'dormant', 'mine', 'all']
+    """
+    of_column = groups_customers(_source.segment_by)
+    places = {} if of_column else {name: place for place, name in enumerate(_SEGMENT_COLOURS)}
+    last = {"unknown": 1, "all others": 2, "all": 3}
+    return sorted(dict.fromkeys(names), key=lambda name: (last.get(name, 0), places.get(name, len(places)), name))
 
 
 def segment_name(name: str, segment_by: str = "") -> str:

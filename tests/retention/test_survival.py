@@ -186,7 +186,8 @@ def test_a_segment_has_the_colour_that_it_has_on_every_page(monkeypatch):
         lines = drawn[kind].axes[1].get_lines()
         assert [line.get_color() for line in lines] == [segment_colours([name])[name] for name in groups]
         sizes = [text.get_fontsize() for ax in drawn[kind].axes if ax.get_legend() for text in ax.get_legend().texts]
-        assert len(sizes) > 3 and min(sizes) >= 8
+        assert len(sizes) > 3
+        assert min(sizes) >= 8
     first, second = (made.axes[2].get_lines()[0] for made in drawn.values())  # of “shop”, whose companions differ
     assert (first.get_color(), first.get_linestyle()) == (second.get_color(), second.get_linestyle())
 
