@@ -183,6 +183,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
         Decision(
             stage="effectiveness",
             question=_("Do the models still hold?"),
+            topic="models",
             outcome="do",
             action=advice_words(off[0]),
             text=joined(*found, *(advice_words(check) for check in off[1:])),

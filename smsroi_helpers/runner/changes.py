@@ -71,7 +71,10 @@ def list_changes(
     if not before:
         return {"rows": [], "words": _("The last run left no decisions to compare with."), "others": ""}
     earlier = read_json(run_dir.parent / previous / "manifest.json")
-    previous_rows, current_rows = ({_key(row): row for row in rows} for rows in (before, decisions))
+    # Decisions of older versions have no topics.
+    by_topic = all("topic" in row for row in (*before, *decisions))
+    previous_rows, current_rows = ({_key(row, by_topic): row for row in rows} for rows in (before, decisions))
+    translated = earlier.get("language") != manifest.get("language")
     rows = []
     # Questions that only one of the runs asked are named, not listed: a run of one notebook leaves out the others.
     added = [key for key in current_rows if key[:2] not in {old[:2] for old in previous_rows}]
@@ -79,12 +82,14 @@ def list_changes(
     for key in dict.fromkeys([*previous_rows, *current_rows]):
         if key in added or key in gone:
             continue
-        old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
-        if old == new:
+        was, now = previous_rows.get(key), current_rows.get(key)
+        old, new = _summary(was, currency), _summary(now, currency)
+        if old == new or (translated and was and now and _facts(was) == _facts(now)):
             continue
         # If only the value has changed, the action is not repeated.
         moved = old[0] == new[0]
-        question = " · ".join(x for x in (key[1], segment_name(key[2]) if key[2] else "") if x)
+        asked = str((now or was or {})["question"])
+        question = " · ".join(x for x in (asked, segment_name(key[2]) if key[2] else "") if x)
         rows.append(
             {
                 "question": redact(question),
@@ -93,25 +98,34 @@ def list_changes(
                 "cause": cause_words(find_causes(earlier, manifest, key[0])),
             }
         )
-    others = locale.joined(
-        _("Not asked in the last run: {questions}").format(questions=_questions(added)) if added else "",
-        _("Asked in the last run, not in this one: {questions}").format(questions=_questions(gone)) if gone else "",
+    words = (
+        (_("Not asked in the last run: {questions}"), [current_rows[key] for key in added]),
+        (_("Asked in the last run, not in this one: {questions}"), [previous_rows[key] for key in gone]),
     )
+    others = locale.joined(*(said.format(questions=_questions(asked)) for said, asked in words if asked))
     if not rows:
         same = _("Every answer is the same as in the last run.")
         return {"rows": [], "words": same if not others else _("No other answer differs."), "others": others}
     day = day_words(earlier_runs[0].get("as_of"))
-    words = _("Answers that differ from the last run’s, as of {date}").format(date=day)
-    return {"rows": rows, "words": words, "others": others, "causes": any(row["cause"] for row in rows)}
+    differing = _("Answers that differ from the last run’s, as of {date}").format(date=day)
+    return {"rows": rows, "words": differing, "others": others, "causes": any(row["cause"] for row in rows)}
 
 
-def _questions(keys: Sequence[tuple[str, str, str]]) -> str:
-    return locale.gap().join(dict.fromkeys(redact(key[1]) for key in keys))
+def _questions(rows: Sequence[Mapping[str, Any]]) -> str:
+    return locale.gap().join(dict.fromkeys(redact(str(row["question"])) for row in rows))
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+def _key(row: Mapping[str, Any], by_topic: bool) -> tuple[str, str, str]:
+    """Stage, question and segment; the question by its key, or by its words, which change with language and version."""
     segment = row.get("segment")
-    return row["stage"], row["question"], "" if segment in (None, "all") else str(segment)
+    asked = str(row["topic"] or "") if by_topic else row["question"]
+    return row["stage"], asked, "" if segment in (None, "all") else str(segment)
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a decision says in any language."""
+    names = ("outcome", "value", "low", "high", "cash", "cash_low", "cash_high", "customers", "evidence", "status")
+    return tuple(row.get(name) for name in names)
 
 
 def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
