@@ -133,7 +133,7 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         alt=joined(*descriptions),
         caption=_(
             "What a frequency brings against none, randomised: left in a week, right over all weeks to come,"
-            " after those who opt out. Bands are 95% intervals of the pooled curve, black points the arms as"
+            " after those who opt out. Bands are 95% intervals of the pooled curve, points the arms as"
             " they are, the orange stripe is today’s mean frequency ({today}); circles mark the frequency tested"
             " that is best this week, and the one recommended for the long run. At a profit of zero, texts pay for"
             " themselves and no more."

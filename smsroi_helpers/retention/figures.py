@@ -17,7 +17,17 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, p_words, segment_colours, sentence_case
+from smsroi_helpers.pages import (
+    DEEPEST_SHADE,
+    PALETTE,
+    Html,
+    figure,
+    in_reading_order,
+    note,
+    p_words,
+    segment_colours,
+    sentence_case,
+)
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
 from smsroi_helpers.retention.study import Study
@@ -172,7 +182,10 @@ def _styles(study: Study, found: Survival) -> dict[str, _Style]:
 
 def _panel(found: Survival, ax: Axes, styles: Mapping[str, _Style]) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
-    shown = found.curves[:_MOST_CURVES]
+    shown = list(found.curves[:_MOST_CURVES])
+    if found.by == "segment":
+        places = {name: place for place, name in enumerate(in_reading_order(curve.group for curve in shown))}
+        shown.sort(key=lambda curve: places[curve.group])
     for curve in shown:
         _draw(ax, curve, styles[curve.group], group_words(found.by, curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)

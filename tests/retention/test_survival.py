@@ -10,7 +10,7 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
-from smsroi_helpers.pages import segment_colours
+from smsroi_helpers.pages import in_reading_order, segment_colours
 from smsroi_helpers.retention import counts, spells, survival
 from smsroi_helpers.retention import figures as retention_figures
 from smsroi_helpers.segmentation import find_cuts
@@ -184,7 +184,9 @@ def test_a_segment_has_the_colour_that_it_has_on_every_page(monkeypatch):
         monkeypatch.setattr(retention_figures, "figure", lambda made, kind=kind, **_words: drawn.update({kind: made}))
         retention_figures.survival_figure(found, kind)
         lines = drawn[kind].axes[1].get_lines()
-        assert [line.get_color() for line in lines] == [segment_colours([name])[name] for name in groups]
+        assert [line.get_color() for line in lines] == [
+            segment_colours([name])[name] for name in in_reading_order(groups)
+        ]
         sizes = [text.get_fontsize() for ax in drawn[kind].axes if ax.get_legend() for text in ax.get_legend().texts]
         assert len(sizes) > 3
         assert min(sizes) >= 8
