@@ -26,6 +26,7 @@ from smsroi_helpers.locale.english import EnglishMessage, has_plurals
 __all__ = [
     "_",
     "available_languages",
+    "country",
     "day",
     "ended",
     "enumerated",
@@ -180,6 +181,15 @@ def listed(items: Iterable[str]) -> str:
     return _("; ").join(items)
 
 
+def country(code: str) -> str:
+    """Return the name of a country, given its code (ISO 3166, or `EU`); another text stays as it is.
+
+    >>> country("CN"), country("EU"), country("all places")
+    ('China', 'European Union', 'all places')
+    """
+    return _locale().territories.get(code) or code
+
+
 def _locale() -> Locale:
     return Locale.parse(_BABEL_NAMES.get(_current, _current))
 
@@ -273,7 +283,7 @@ _FINEST_IN_UNIT = Decimal(100)
 
 
 def one_unit(cells: Sequence[str]) -> list[str]:
-    """Write the amounts of money of a column in one unit: in Chinese all in 万, or all written out; no amount changes.
+    """Write the amounts of money of a table in one unit: in Chinese all in 万, or all written out; no amount changes.
 
     >>> one_unit(["$1,200", "$13,400"])
     ['$1,200', '$13,400']

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 from smsroi_helpers.contract import groups_customers
-from smsroi_helpers.locale import _, day
+from smsroi_helpers.locale import _, country, day, language
 from smsroi_helpers.pages.style import PALETTE
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "known_text",
     "level_name",
     "names_of",
+    "rule_place",
     "segment_colours",
     "segment_name",
     "use_names",
@@ -175,7 +176,19 @@ def campaign_name(name: str) -> str:
     if not _source.simulated or not monday:
         return name
     words = _("Week of {day}, {market} texts") if kind == "texts" else _("Week of {day}, {market} newsletter")
-    return words.format(day=day(monday), market=market)
+    # In English campaigns keep the names that the source gives them.
+    return words.format(day=day(monday), market=country(market) if language() == "zh" else market)
+
+
+def rule_place(rule: str) -> str:
+    """Return the name of the place whose sending rule it is; rules of no place keep their name.
+
+    >>> rule_place("US-FL"), rule_place("CN"), rule_place("careful")
+    ('United States (FL)', 'China', 'careful')
+    """
+    place, _hyphen, state = rule.partition("-")
+    named = country(place)
+    return _("{country} ({state})").format(country=named, state=state) if state and named != place else country(rule)
 
 
 def known_text(text: str) -> str:

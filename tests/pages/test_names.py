@@ -3,7 +3,15 @@
 import pytest
 
 from smsroi_helpers import locale, segmentation
-from smsroi_helpers.pages import campaign_name, in_reading_order, known_text, level_name, segment_name, use_names
+from smsroi_helpers.pages import (
+    campaign_name,
+    in_reading_order,
+    known_text,
+    level_name,
+    rule_place,
+    segment_name,
+    use_names,
+)
 from smsroi_helpers.segmentation.rules import BUYER_GROUPS, PROSPECT, RECENCY_GROUPS, STAGES
 
 
@@ -58,3 +66,12 @@ def test_segments_have_one_order_on_every_page(segment_by):
     use_names(segment_by=segment_by)
     expected = segmentation.segment_order(segment_by, list(groups))
     assert in_reading_order(["all", *reversed(groups)]) == [*expected, "all"]
+
+
+def test_campaigns_and_rules_name_countries_in_chinese():
+    use_names(simulated=True)
+    assert campaign_name("sms-20260112-us") == "Week of Jan 12, 2026, US texts"
+    locale.use_language("zh")
+    assert campaign_name("sms-20260112-us") == "2026年1月12日当周短信（美国）"
+    assert campaign_name("Week of 2026-01-12, CN newsletter") == "2026年1月12日当周邮件简报（中国）"
+    assert [rule_place(rule) for rule in ("CN", "EU", "careful")] == ["中国", "欧盟", "careful"]
