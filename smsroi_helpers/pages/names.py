@@ -184,11 +184,12 @@ def rule_place(rule: str) -> str:
     """Return the name of the place whose sending rule it is; rules of no place keep their name.
 
     >>> rule_place("US-FL"), rule_place("CN"), rule_place("careful")
-    ('United States (FL)', 'China', 'careful')
+    ('US-FL', 'China', 'careful')
     """
     place, _hyphen, state = rule.partition("-")
-    named = country(place)
-    return _("{country} ({state})").format(country=named, state=state) if state and named != place else country(rule)
+    if not state:
+        return country(place)
+    return f"{country(place)}-{state}" if language() == "zh" else rule
 
 
 def known_text(text: str) -> str:

@@ -53,7 +53,7 @@ def test_names_of_the_simulated_company_are_translated():
     assert campaign_name("mail-20260112-cn") == "Week of Jan 12, 2026, CN newsletter"
     assert campaign_name("spring") == "spring"
     locale.use_language("zh")
-    assert campaign_name("Week of 2026-01-12, US texts") == "2026年1月12日当周短信（US）"
+    assert campaign_name("Week of 2026-01-12, US texts") == "2026年1月12日当周短信（美国）"
     assert known_text("brand_awareness") == "品牌认知度"
 
 
@@ -74,4 +74,4 @@ def test_campaigns_and_rules_name_countries_in_chinese():
     locale.use_language("zh")
     assert campaign_name("sms-20260112-us") == "2026年1月12日当周短信（美国）"
     assert campaign_name("Week of 2026-01-12, CN newsletter") == "2026年1月12日当周邮件简报（中国）"
-    assert [rule_place(rule) for rule in ("CN", "EU", "careful")] == ["中国", "欧盟", "careful"]
+    assert [rule_place(rule) for rule in ("CN", "EU", "US-FL", "careful")] == ["中国", "欧盟", "美国-FL", "careful"]
