@@ -125,7 +125,7 @@ def _draw(ax: Axes, curve: Curve, style: _Style, label: str, *, shade: bool) -> 
     steps = curve.steps
     days = np.append(steps["days"].to_numpy(float), curve.days)
     lines = {name: 100 * np.append(steps[name], steps[name].iloc[-1]) for name in ("survival", "low", "high")}
-    ax.step(days, lines["survival"], where="post", label=label, **style)
+    ax.step(days, lines["survival"], where="post", label=label, color=style["color"], linestyle=style.get("linestyle"))
     if shade:
         ax.fill_between(days, lines["low"], lines["high"], step="post", color=style["color"], alpha=0.18, linewidth=0)
 
