@@ -5,7 +5,7 @@ If only one of the three differs, it moved the answer; if several do, each of th
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,10 +71,9 @@ def list_changes(
     if not before:
         return {"rows": [], "words": _("The last run left no decisions to compare with."), "others": ""}
     earlier = read_json(run_dir.parent / previous / "manifest.json")
-    # Decisions of older versions have no topics.
-    by_topic = all("topic" in row for row in (*before, *decisions))
-    previous_rows, current_rows = ({_key(row, by_topic): row for row in rows} for rows in (before, decisions))
-    translated = earlier.get("language") != manifest.get("language")
+    by_words = _without_topics(before) | _without_topics(decisions)
+    previous_rows, current_rows = ({_key(row, by_words): row for row in rows} for rows in (before, decisions))
+    translated = earlier.get("language", manifest.get("language")) != manifest.get("language")
     rows = []
     # Questions that only one of the runs asked are named, not listed: a run of one notebook leaves out the others.
     added = [key for key in current_rows if key[:2] not in {old[:2] for old in previous_rows}]
@@ -115,10 +114,19 @@ def _questions(rows: Sequence[Mapping[str, Any]]) -> str:
     return locale.gap().join(dict.fromkeys(redact(str(row["question"])) for row in rows))
 
 
-def _key(row: Mapping[str, Any], by_topic: bool) -> tuple[str, str, str]:
+def _without_topics(decisions: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The stages whose questions have no keys: of an older version, or of a notebook with questions of its own."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for row in decisions:
+        asked.setdefault((row["stage"], str(row.get("topic") or "")), set()).add(row["question"])
+    old = {row["stage"] for row in decisions if "topic" not in row}
+    return old | {stage for (stage, _topic), questions in asked.items() if len(questions) > 1}
+
+
+def _key(row: Mapping[str, Any], by_words: Collection[str]) -> tuple[str, str, str]:
     """Stage, question and segment; the question by its key, or by its words, which change with language and version."""
     segment = row.get("segment")
-    asked = str(row["topic"] or "") if by_topic else row["question"]
+    asked = row["question"] if row["stage"] in by_words else str(row["topic"] or "")
     return row["stage"], asked, "" if segment in (None, "all") else str(segment)
 
 
