@@ -130,3 +130,10 @@ def test_a_word_of_the_glossary_keeps_its_meaning_below_it(browser: Browser, tmp
     )
     assert abs(word - meaning) < 30
     page.close()
+
+
+def test_a_chinese_page_takes_its_quotation_marks_from_a_chinese_font() -> None:
+    """A Latin font, as `system-ui` often is, has narrow ones."""
+    css = (Path(render.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
+    (fonts,) = re.findall(r":lang\(zh\)\{--font:([^}]*)\}", css)
+    assert fonts.index("Noto Sans CJK SC") < fonts.index("system-ui")
