@@ -53,6 +53,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
     return Decision(
         stage="ab_test",
         question=_("Who should get it? ({test})").format(test=experiment_name(answer.experiment.name)),
+        topic=f"whom:{answer.experiment.name}",
         outcome="do",
         action=_action(answer),
         text=_text(answer, currency),
@@ -189,6 +190,7 @@ def left_alone_words(
         found.append(Decision(
             stage="ab_test",
             question=_("Who is better left alone?"),
+            topic="left_alone",
             outcome="do",
             action=_("Better left alone: customers who are “{segment}”").format(segment=segment),
             text=joined(

@@ -12,7 +12,7 @@ from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.figures import label_panel
 from smsroi_helpers.ab_test.shared_wording import segment_words
 from smsroi_helpers.ab_test.tables import difference_words
-from smsroi_helpers.ab_test.uplift_tables import described_arms, segments_differ_words
+from smsroi_helpers.ab_test.uplift_tables import described_arms, effects_by_segment, segments_differ_words
 from smsroi_helpers.locale import (
     _,
     joined,
@@ -30,7 +30,7 @@ def segments(described: Sequence[tuple[Evaluated, str]], currency: str) -> Figur
         described: of `described_arms`, at least one.
         currency: the source's.
     """
-    sizes = [len(each.effects.by_segment(each.decision.metric, arm)) + 1.2 for each, arm in described]
+    sizes = [len(effects_by_segment(each, arm)) + 1.2 for each, arm in described]
     drawn, axes = plt.subplots(
         len(described), 1, figsize=(8.2, 0.9 + sum(0.3 * size + 0.75 for size in sizes)), squeeze=False,
         gridspec_kw={"height_ratios": sizes, "hspace": 0.9},
@@ -43,7 +43,7 @@ def segments(described: Sequence[tuple[Evaluated, str]], currency: str) -> Figur
 def _panel(each: Evaluated, arm: str, currency: str, ax: Axes) -> None:
     metric = each.decision.metric
     scale = 1.0 if is_money(metric) else 100.0
-    rows = each.effects.by_segment(metric, arm)
+    rows = effects_by_segment(each, arm)
     whole = each.effects.find(metric, arm)
     ax.axvline(0, color=PALETTE["soft"], linewidth=1.0)
     if whole is not None and np.isfinite(whole.difference):
@@ -76,7 +76,7 @@ def segments_figure(evaluated: Sequence[Evaluated], currency: str) -> Html | Non
                 segment=segment_words(row.segment),
                 difference=difference_words(each.decision.metric, row.interval, currency, row.reason),
             )
-            for row in each.effects.by_segment(each.decision.metric, arm)
+            for row in effects_by_segment(each, arm)
             if row.customers >= FEWEST_SHOWN
         ]
     caption = _(

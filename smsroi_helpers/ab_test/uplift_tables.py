@@ -4,16 +4,28 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from smsroi_helpers.ab_test.effects import ArmEffect
 from smsroi_helpers.ab_test.evaluate import Evaluated, differ_by_segment
 from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.shared_wording import rule_words, running_p_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, enumerated, joined, sentence
-from smsroi_helpers.pages import Html, arm_name, experiment_name, experiment_title, lift_words, note, p_words, table
+from smsroi_helpers.pages import (
+    Html,
+    arm_name,
+    experiment_name,
+    experiment_title,
+    in_reading_order,
+    lift_words,
+    note,
+    p_words,
+    table,
+)
 
 __all__ = [
     "described_arms",
+    "effects_by_segment",
     "fifths_table",
     "left_alone_table",
     "segments_differ_words",
@@ -37,6 +49,12 @@ def described_arms(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, str]
         if arm and not each.validity.broken and each.decision.metric in ("profit", "order_rate"):
             found.append((each, arm))
     return [(each, arm) for each, arm in found if each.effects.by_segment(each.decision.metric, arm)]
+
+
+def effects_by_segment(each: Evaluated, arm: str) -> list[ArmEffect]:
+    """The effects of an arm on the metric of the decision, by segment in the order of every page."""
+    found = {row.segment: row for row in each.effects.by_segment(each.decision.metric, arm)}
+    return [found[name] for name in in_reading_order(found)]
 
 
 def segments_differ_words(each: Evaluated, arm: str) -> str:
@@ -63,7 +81,7 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     for each, arm in described_arms(evaluated):
         apart = differ_by_segment(each).set_index("arm")
         p, p_relative = (apart[name].get(arm, float("nan")) for name in ("adjusted_p", "adjusted_p_relative"))
-        for row in each.effects.by_segment(each.decision.metric, arm):
+        for row in effects_by_segment(each, arm):
             rows.append({
                 _("Test and arm"): _("{test}: {arm}").format(
                     test=experiment_name(each.experiment.name), arm=arm_name(arm)
@@ -164,6 +182,7 @@ def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
         pooled: of `ab_test.pool_tests`.
         currency: the source's.
     """
+    segments = pooled.segments.set_index("segment", drop=False).loc[in_reading_order(pooled.segments["segment"])]
     rows = [
         {
             _("Segment"): segment_words(row.segment), _("Tests"): row.tests, _("Customers"): row.customers,
@@ -171,7 +190,7 @@ def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
             _("Adjusted p"): p_words(row.adjusted_p),
             _("Better left alone"): _("yes") if row.harmed else _("not shown"),
         }
-        for row in pooled.segments.itertuples()
+        for row in segments.itertuples()
     ]  # fmt: skip
     if not rows:
         return note(

@@ -71,6 +71,7 @@ def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "
     return Decision(
         stage=stage,
         question=_question(answer),
+        topic=f"test:{answer.experiment.name}",
         outcome=answer.outcome,
         action=_action(answer, currency),
         text=_text(answer, currency),

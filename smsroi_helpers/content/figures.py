@@ -9,7 +9,17 @@ from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.locale import _, joined, listed, number, sentence
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, arm_name, figure, not_compared_words, note, segment_name
+from smsroi_helpers.pages import (
+    FEWEST_SHOWN,
+    PALETTE,
+    Html,
+    arm_name,
+    figure,
+    in_reading_order,
+    not_compared_words,
+    note,
+    segment_name,
+)
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = ["features_figure", "segments_figure", "wear_out_figure"]
@@ -74,7 +84,8 @@ def segments_figure(content: Content, currency: str) -> Html:
     found = content.by_creative
     if found is None:
         return note(_("No two texts can be compared."))
-    shown = [one for one in found.segments if one.customers >= FEWEST_SHOWN][:_MOST_PANELS]
+    by_name = {one.segment: one for one in found.segments if one.customers >= FEWEST_SHOWN}
+    shown = [by_name[name] for name in in_reading_order(by_name)][:_MOST_PANELS]
     if not shown:
         return note(_("No segment gets texts today that could be compared."))
     metric, scale = ("profit", 1.0) if found.priced else ("click", 1000.0)

@@ -23,6 +23,7 @@ from smsroi_helpers.pages import (
     Html,
     arm_name,
     experiment_name,
+    in_reading_order,
     metric_words,
     not_compared_words,
     note,
@@ -170,7 +171,8 @@ def segments_table(content: Content, currency: str) -> Html:
     if found is None:
         return note(_("No two texts were sent beside one another often enough, so none is recommended."))
     rows = []
-    for one in found.segments:
+    by_name = {one.segment: one for one in found.segments}
+    for one in map(by_name.__getitem__, in_reading_order(by_name)):
         gain = one.gain
         maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
         rows.append({

@@ -174,7 +174,7 @@ def _gain_words(found: CreativeDecision, currency: str) -> str:
 def _creatives(content: Content, found: CreativeDecision, currency: str) -> Decision:
     without = found.reason in ("not_compared", "not_sent_today")
     common = {
-        "stage": "content", "question": _("Which text for whom?"), "outcome": found.outcome,
+        "stage": "content", "question": _("Which text for whom?"), "topic": "creatives", "outcome": found.outcome,
         "evidence": "none" if without else "observational",
         "customers": found.evidence_customers if found.reason else found.customers,
         "evidence_customers": float(found.evidence_customers),
@@ -246,7 +246,7 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
     weeks = content.saving_weeks
     if not found.texts:
         return Decision(
-            stage="content", question=_("Which texts cost more than they need to?"), outcome="dont",
+            stage="content", question=_("Which texts cost more than they need to?"), topic="savings", outcome="dont",
             action=_("Keep the texts’ length: no small change would save a billing segment."),
             text=_("Every text of the last {weeks} weeks already takes the fewest segments.").format(weeks=weeks)
             if all(one.text.features.bill.segments == 1 for one in content.savings)
@@ -268,6 +268,7 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
     return Decision(
         stage="content",
         question=_("Which texts cost more than they need to?") if safe else _("Which shorter texts should be tested?"),
+        topic="savings" if safe else "shorter_texts",
         outcome=found.outcome,
         action=(_("Shorten: {texts}.") if safe else _("Test shorter versions: {texts}.")).format(texts=named),
         text=joined(

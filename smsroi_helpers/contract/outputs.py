@@ -81,6 +81,8 @@ class Decision:
     """The week from which the cumulative cash is and stays at or above 0, where cash and long run differ in sign; NaN
     where they do not, or where there is no such week."""
     segment: str = "all"
+    topic: str = ""
+    """Key of the question among those of the stage, the same however the question is worded; empty: its first."""
     caveat: str = ""
     """Limitation that the reader must know before acting."""
     next_test: str = ""

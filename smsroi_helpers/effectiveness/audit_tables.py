@@ -16,7 +16,7 @@ from smsroi_helpers.locale import (
     translated,
 )
 from smsroi_helpers.measures import CONSENT_SOURCES, EU_MEMBERS, RULES
-from smsroi_helpers.pages import FEWEST_SHOWN, Html, campaign_name, channel_name, note, table
+from smsroi_helpers.pages import FEWEST_SHOWN, Html, campaign_name, channel_name, note, rule_place, table
 
 __all__ = ["campaigns_table", "checks_table", "places_table"]
 
@@ -87,7 +87,7 @@ def places_table(audit: Audit | None) -> Html:
     shown = [
         {
             _("Rule"): check_words(row["check"], audit),
-            _("Recipients under"): listed(str(row["rules"]).split())
+            _("Recipients under"): listed(map(rule_place, str(row["rules"]).split()))
             if str(row["rules"]).count(" ") < 3
             else _("{n} rules of the US (state not known)").format(n=number(len(str(row["rules"]).split()))),
             _("Texts"): number(row["texts"]),

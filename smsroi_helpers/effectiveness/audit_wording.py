@@ -40,6 +40,7 @@ def put_audit_in_words(audit: Audit | None) -> list[Decision]:
         Decision(
             stage="effectiveness",
             question=_("Were the rules on sending kept?"),
+            topic="rules",
             outcome="do" if still else "dont",
             action=_("Stop the texts that break a rule on sending.")
             if still

@@ -24,7 +24,7 @@ __all__ = [
 def model_words(model: Model) -> str:
     """The name of a model, with the page that it is on."""
     return {
-        "forecast": _("Forecast of purchases (by BG/NBD; page 02 may have chosen another model)"),
+        "forecast": _("Forecast of purchases by BG/NBD (page 02 says by which model its own forecast is)"),
         "hours": _("Clicks by hour (page 03)"),
         "frequency": _("Clicks by texts a week (page 04)"),
         "holdout": _("What texts bring (page 05)"),
@@ -183,6 +183,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
         Decision(
             stage="effectiveness",
             question=_("Do the models still hold?"),
+            topic="models",
             outcome="do",
             action=advice_words(off[0]),
             text=joined(*found, *(advice_words(check) for check in off[1:])),

@@ -24,6 +24,7 @@ from smsroi_helpers.pages import (
     campaign_name,
     channel_name,
     compact_words,
+    in_reading_order,
     known_text,
     note,
     percent_range,
@@ -129,7 +130,9 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
     own = found.kpis[(found.kpis["dimension"] == dimension) & found.kpis["kpi"].isin(kpis)]
     shown = [kpi for kpi in kpis if (own["kpi"] == kpi).any()]
     rows = []
-    for value, each in own.groupby("value", sort=True):
+    groups = dict(list(own.groupby("value", sort=True)))
+    for value in in_reading_order(map(str, groups)) if dimension == "segment" else groups:
+        each = groups[value]
         by_kpi = each.set_index("kpi")
         name = segment_name(str(value)) if dimension == "segment" else str(value)
         if dimension == "channel":

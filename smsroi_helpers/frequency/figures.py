@@ -17,7 +17,7 @@ from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
 from smsroi_helpers.frequency.shared_wording import frequency_words, is_change, other_words, today_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
 from smsroi_helpers.locale import _, interval, joined, listed, money, number
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, sentence_case, tooltips
 
 __all__ = [
     "cash_figure",
@@ -59,7 +59,8 @@ def _tell(ax: Axes, doses: np.ndarray, draws: np.ndarray, grid_index: Callable[[
 def _frequency_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     if np.isfinite(today):
-        ax.axvline(today, color=PALETTE["orange"], linestyle="--", linewidth=1.4)
+        # Wide and pale, and behind the rest: it often lies where a frequency was tested.
+        ax.axvline(today, color=PALETTE["orange"], linewidth=7, alpha=0.3, zorder=0.5)
     ax.set_xticks(doses)
     ax.set_xlabel(_("texts per subscriber and week"))
 
@@ -85,7 +86,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     _band(left, fit.grid[shown], fit.profit()[0][shown], PALETTE["accent"])
     arms = study.arms[(study.arms["segment"] == ALL) & study.arms["low"].notna()]
     half_widths = [arms["profit"] - arms["low"], arms["high"] - arms["profit"]]
-    left.errorbar(arms["messages_per_week"], arms["profit"], yerr=half_widths, fmt="o", color=PALETTE["grey"],
+    left.errorbar(arms["messages_per_week"], arms["profit"], yerr=half_widths, fmt="o", color=PALETTE["ink"],
                   capsize=3, elinewidth=1.2, markersize=4)  # fmt: skip
     _band(right, fit.grid[shown], fit.value()[0][shown], PALETTE["green"])
     right.set_visible(study.opt_outs_known)  # without opt-outs the long run is not known
@@ -132,12 +133,17 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         alt=joined(*descriptions),
         caption=_(
             "What a frequency brings against none, randomised: left in a week, right over all weeks to come,"
-            " after those who opt out. Bands are 95% intervals of the pooled curve, grey points the arms as"
-            " they are, the dashed line is today’s mean frequency ({today}); circles mark the frequency tested"
+            " after those who opt out. Bands are 95% intervals of the pooled curve, points the arms as"
+            " they are, the orange stripe is today’s mean frequency ({today}); circles mark the frequency tested"
             " that is best this week, and the one recommended for the long run. At a profit of zero, texts pay for"
             " themselves and no more."
         ).format(today=today_words(row["today"])),
     )
+
+
+def _panel_title(segment: str, dose: str) -> str:
+    """Of a panel of three in a row, which is too narrow for one line."""
+    return f"{sentence_case(segment)}\n{dose}"
 
 
 def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
@@ -168,11 +174,14 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
             ax.set_xlabel("")
         if at % columns == 0:
             ax.set_ylabel(_("worth of a subscriber"))
-        ax.set_title(
-            _("{segment}: {dose}").format(segment=segment_name(name), dose=_best_words(row, "messages_per_week"))
+        ax.set_title(_panel_title(segment_name(name), _best_words(row, "messages_per_week")), fontsize=10)
+        advised = (
+            _("{segment}: no best frequency shown; today {today}.")
+            if row["reason"] in NOT_ADVISED
+            else _("{segment}: {dose} advised, worth {value}; today {today}.")
         )
         descriptions.append(
-            _("{segment}: {dose} advised, worth {value}; today {today}.").format(
+            advised.format(
                 segment=segment_name(name), dose=_best_words(row, "messages_per_week"), today=today_words(row["today"]),
                 value=interval(row["value"], row["value_low"], row["value_high"], currency),
             )
@@ -184,7 +193,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         alt=joined(*descriptions),
         caption=_(
             "Worth of a subscriber by texts a week, for today’s subscribers of each segment; bands are 95%"
-            " intervals, the dashed line is today’s mean frequency, the circle the frequency advised."
+            " intervals, the orange stripe is today’s mean frequency, the circle the frequency advised."
         ),
     )
 
@@ -229,7 +238,8 @@ def cash_figure(policy: pd.DataFrame, currency: str, cash_weeks: int = 12) -> Ht
         name = _("{segment}: {dose}").format(
             segment=segment_name(row["segment"]), dose=frequency_words(row["messages_per_week"])
         )
-        ax.set_title(name)
+        title = _panel_title(segment_name(row["segment"]), frequency_words(row["messages_per_week"]))
+        ax.set_title(title, fontsize=10)
         descriptions.append(_("{panel}: {cash}").format(panel=name, cash=_break_even_words(row)))
     for ax in axes.flat[len(rows) :]:
         ax.set_visible(False)

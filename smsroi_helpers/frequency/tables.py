@@ -20,7 +20,7 @@ from smsroi_helpers.frequency.shared_wording import (
     other_words,
 )
 from smsroi_helpers.frequency.study import Study, in_order
-from smsroi_helpers.locale import _, day, joined, number, percent, sentence
+from smsroi_helpers.locale import _, day, enumerated, joined, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
     carried_words,
@@ -200,7 +200,7 @@ def response_table(study: Study, currency: str) -> Html:
     plain = study.arms.set_index(["segment", "messages_per_week"])
     pooled = outputs.response_table(study)
     pooled = pooled[pooled["messages_per_week"] > 0].set_index("segment")
-    rows = []
+    rows, without = [], []
     for name in in_order(study, study.fit.names):
         for row in pooled.loc[[name]].itertuples():
             arm = (
@@ -208,6 +208,8 @@ def response_table(study: Study, currency: str) -> Html:
                 if (name, row.messages_per_week) in plain.index
                 else [np.nan] * 3
             )
+            if row.tested and not np.isfinite(arm[0]):
+                without.append(segment_name(name))
             value = (row.long_run_profit, row.long_run_low, row.long_run_high)
             rows.append({
                 _("Segment"): segment_name(name), _("Texts a week"): frequency_words(row.messages_per_week),
@@ -225,6 +227,14 @@ def response_table(study: Study, currency: str) -> Html:
         " assigned. Pooled estimates are drawn together as far as segments differ by chance. Not tested:"
         " interpolated from the arms above and below"
     )
+    if without:
+        caption = joined(
+            sentence(caption),
+            _(
+                "No arm alone of {segments}: none of the test’s customers, or too few, were in the segment when"
+                " assigned."
+            ).format(segments=enumerated(dict.fromkeys(without))),
+        )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Test’s customers used"))
 
 

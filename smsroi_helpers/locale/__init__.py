@@ -10,7 +10,6 @@ import datetime as dt
 import functools
 import math
 import re
-import string
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -21,10 +20,13 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 
 from smsroi_helpers.errors import NotEnoughData, UsageError
+from smsroi_helpers.locale.chinese import ChineseMessage, meet
+from smsroi_helpers.locale.english import EnglishMessage, has_plurals
 
 __all__ = [
     "_",
     "available_languages",
+    "country",
     "day",
     "ended",
     "enumerated",
@@ -106,58 +108,9 @@ def _(message: str) -> str:
 def translated(text: str) -> str:
     """Translate a text that is not a literal, which `collect_messages` finds outside calls of `_`."""
     found = _catalogue(_current).get(text, text)
-    return _ChineseMessage(found) if _current == "zh" and "{" in found else found
-
-
-class _ChineseMessage(str):
-    """A message whose `format` puts one blank between Chinese and numbers or Latin letters, and none within Chinese.
-
-    What a placeholder will hold is not known to the translation: `{arm}` may be “A” or “每周 2 条短信”.
-    """
-
-    __slots__ = ()
-
-    def format(self, *args: object, **kwargs: object) -> str:
-        formatter = string.Formatter()
-        text = ""
-        for literal, name, spec, conversion in formatter.parse(self):
-            text = _meet(text, literal)
-            if name is not None:
-                value, _used = formatter.get_field(name, args, kwargs)
-                text = _meet(text, format(formatter.convert_field(value, conversion), spec or ""))
-        return text
-
-
-def _meet(left: str, right: str) -> str:
-    """Join two parts of a Chinese text, with the blank that its characters need.
-
-    >>> _meet("共", "12"), _meet("12 ", "位"), _meet("与 ", "对照组"), _meet("2026", "年")
-    ('共 12', '12 位', '与对照组', '2026年')
-    """
-    before, after = left.rstrip(" "), right.lstrip(" ")
-    if not before or not after:
-        return left + right
-    last, first = before[-1], after[0]
-    if _is_wide(last) and _is_wide(first):
-        return before + after
-    written_solid = (before, after) == (left, right) and (
-        (last.isdigit() and first in "年月日") or (last in "年月" and first.isdigit())
-    )
-    if not written_solid and ((_is_han(last) and _is_narrow(first)) or (_is_narrow(last) and _is_han(first))):
-        return f"{before} {after}"
-    return left + right
-
-
-def _is_han(character: str) -> bool:
-    return "\u2e80" <= character <= "\ufaff" and character.isalnum()
-
-
-def _is_wide(character: str) -> bool:
-    return _is_han(character) or character in "，。：；、！？（）《》「」“”‘’"
-
-
-def _is_narrow(character: str) -> bool:
-    return character in "+−-±<>≤≥~%$¥€£`" or (character.isalnum() and not _is_han(character))
+    if _current == "zh":
+        return ChineseMessage(found) if "{" in found else found
+    return EnglishMessage(found) if has_plurals(found) else found
 
 
 def paragraphs(markdown: str) -> list[str]:
@@ -191,13 +144,14 @@ def sentence(text: str) -> str:
 
 
 def ended(text: str) -> str:
-    """Return the text, with a full stop if it has several sentences and the last has none.
+    """Return the text of a caption or heading: a full stop after each of several sentences, none after a single one.
 
-    >>> ended("Clicks by hour"), ended("Clicks by hour. Descriptive")
+    >>> ended("Clicks by hour."), ended("Clicks by hour. Descriptive")
     ('Clicks by hour', 'Clicks by hour. Descriptive.')
     """
-    several = re.search(r"[.!?] +[^\s(]|[。！？]\s*[^\s（”]", text)
-    return _("{sentence}.").format(sentence=text) if several and not re.search(r"[.!?。！？…]\s*$", text) else text
+    if re.search(r"[.!?] +[^\s(]|[。！？]\s*[^\s（”]", text):
+        return text if re.search(r"[.!?。！？…]\s*$", text) else _("{sentence}.").format(sentence=text)
+    return re.sub(r"(?<!\.)[.。]\s*$", "", text)
 
 
 def joined(*sentences: str) -> str:
@@ -225,6 +179,15 @@ def enumerated(items: Iterable[str]) -> str:
 def listed(items: Iterable[str]) -> str:
     """Join the items of a list within a sentence; items may contain commas."""
     return _("; ").join(items)
+
+
+def country(code: str) -> str:
+    """Return the name of a country, given its code (ISO 3166, or `EU`); another text stays as it is.
+
+    >>> country("CN"), country("EU"), country("all places")
+    ('China', 'European Union', 'all places')
+    """
+    return _locale().territories.get(code) or code
 
 
 def _locale() -> Locale:
@@ -320,7 +283,7 @@ _FINEST_IN_UNIT = Decimal(100)
 
 
 def one_unit(cells: Sequence[str]) -> list[str]:
-    """Write the amounts of money of a column in one unit: in Chinese all in 万, or all written out; no amount changes.
+    """Write the amounts of money of a table in one unit: in Chinese all in 万, or all written out; no amount changes.
 
     >>> one_unit(["$1,200", "$13,400"])
     ['$1,200', '$13,400']
@@ -346,9 +309,9 @@ def _rewrite_amounts(cell: str, write: Callable[[re.Match[str]], str]) -> str:
     for match in _WRITTEN_AMOUNT.finditer(cell):
         between = cell[at : match.start()]
         new = write(match)
-        text = (_meet(text, between) if changed else text + between) + new
+        text = (meet(text, between) if changed else text + between) + new
         at, changed = match.end(), new != match[0]
-    return _meet(text, cell[at:]) if changed else text + cell[at:]
+    return meet(text, cell[at:]) if changed else text + cell[at:]
 
 
 def _written_value(match: re.Match[str]) -> Decimal:

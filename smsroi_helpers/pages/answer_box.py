@@ -218,7 +218,7 @@ def answer(
         f'<p class="verdict {_token(outcome)}">{as_text(outcome_label(outcome))}</p>'
         if outcome != "dont" and (main.get("kind") in ("gain", "worth") or outcome != "do")
         else "",
-        f'<p class="action">{as_text(main.get("action") or "")}</p>',
+        f'<p class="action">{as_text(locale.ended(str(main.get("action") or "")))}</p>',
         _worth_markup(worth, money_kind_words(str(main.get("money") or ""))),
     ]
     if cash := cash_words(main, currency, min_customers=min_customers):
@@ -265,7 +265,7 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
         _("Segment"): [
             EMPTY if is_missing(row.get("segment")) else segment_name(str(row.get("segment"))) for row in rows
         ],
-        _("Action"): [row.get("action") for row in rows],
+        _("Action"): [locale.ended(str(row.get("action") or "")) for row in rows],
         **_amounts(rows, currency, k),
         customers: [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
@@ -278,7 +278,7 @@ def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> 
     for row in rows:
         label, action = outcome_label(str(row.get("outcome"))), str(row.get("action") or "")
         settled = row.get("outcome") in ("do", "dont")
-        said.append(action if settled else locale.joined(locale.sentence(label), action))
+        said.append(locale.ended(action if settled else locale.joined(locale.sentence(label), action)))
     frame = pd.DataFrame({
         _("Question"): [row.get("question") for row in rows],
         _("Answer"): said,

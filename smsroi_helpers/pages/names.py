@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 from smsroi_helpers.contract import groups_customers
-from smsroi_helpers.locale import _, day
+from smsroi_helpers.locale import _, country, day, language
 from smsroi_helpers.pages.style import PALETTE
 
 __all__ = [
@@ -17,9 +17,11 @@ __all__ = [
     "experiment_name",
     "experiment_title",
     "experiment_words",
+    "in_reading_order",
     "known_text",
     "level_name",
     "names_of",
+    "rule_place",
     "segment_colours",
     "segment_name",
     "use_names",
@@ -174,7 +176,20 @@ def campaign_name(name: str) -> str:
     if not _source.simulated or not monday:
         return name
     words = _("Week of {day}, {market} texts") if kind == "texts" else _("Week of {day}, {market} newsletter")
-    return words.format(day=day(monday), market=market)
+    # In English campaigns keep the names that the source gives them.
+    return words.format(day=day(monday), market=country(market) if language() == "zh" else market)
+
+
+def rule_place(rule: str) -> str:
+    """Return the name of the place whose sending rule it is; rules of no place keep their name.
+
+    >>> rule_place("US-FL"), rule_place("CN"), rule_place("careful")
+    ('US-FL', 'China', 'careful')
+    """
+    place, _hyphen, state = rule.partition("-")
+    if not state:
+        return country(place)
+    return f"{country(place)}-{state}" if language() == "zh" else rule
 
 
 def known_text(text: str) -> str:
@@ -236,6 +251,18 @@ def segment_colours(names: Iterable[str]) -> dict[str, str]:
     rest = sorted(name for name in names if name not in _SEGMENT_COLOURS)
     own = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(rest)}
     return {name: PALETTE[_SEGMENT_COLOURS.get(name) or own[name]] for name in names}
+
+
+def in_reading_order(names: Iterable[str]) -> list[str]:
+    """The segments in the order of every page, that of `segmentation.segment_order`; `all` stays last.
+
+    >>> in_reading_order(["all", "dormant", "value", "gold", "mine"])
+    ['gold', 'value', 'dormant', 'mine', 'all']
+    """
+    of_column = groups_customers(_source.segment_by)
+    places = {} if of_column else {name: place for place, name in enumerate(_SEGMENT_COLOURS)}
+    last = {"unknown": 1, "all others": 2, "all": 3}
+    return sorted(dict.fromkeys(names), key=lambda name: (last.get(name, 0), places.get(name, len(places)), name))
 
 
 def segment_name(name: str, segment_by: str = "") -> str:

@@ -82,7 +82,7 @@ def table(
         formats.get(name) or _writer(shown.iloc[:, i], by_column.get(name, digits if isinstance(digits, int) else None))
         for i, name in enumerate(columns)
     ]
-    texts = [_column_texts(shown.iloc[:, i], writers[i]) for i in range(len(columns))]
+    texts = _texts([[str(write(value)) for value in shown.iloc[:, i]] for i, write in enumerate(writers)])
     filled = [
         i < headings or name == suppress or not texts[i] or any(text not in ("", EMPTY) for text in texts[i])
         for i, name in enumerate(columns)
@@ -256,9 +256,10 @@ def _word(value: Any) -> str:
     return str(value)
 
 
-def _column_texts(column: pd.Series, write: Callable[[Any], str]) -> list[str]:
-    """The cells of a column, its amounts of money in one unit."""
-    return locale.one_unit([str(write(value)) for value in column])
+def _texts(columns: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The cells by column, all amounts of money of the table in one unit."""
+    cells = iter(locale.one_unit([cell for column in columns for cell in column]))
+    return [[next(cells) for _cell in column] for column in columns]
 
 
 def _sort_key(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Figures of `07_retention`: triangles, survival, calibration of warnings; the audit's are in `audit_figures`."""
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +17,17 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, p_words, segment_colours, sentence_case
+from smsroi_helpers.pages import (
+    DEEPEST_SHADE,
+    PALETTE,
+    Html,
+    figure,
+    in_reading_order,
+    note,
+    p_words,
+    segment_colours,
+    sentence_case,
+)
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
 from smsroi_helpers.retention.study import Study
@@ -32,10 +43,17 @@ __all__ = [
 _MOST_CURVES = 7
 _MOST_COHORTS = 24
 _LONG_NAME = 16
-"""Letters of a group's name from which a legend of two columns is wider than its panel."""
+"""Width of a group's name (letters; a Chinese one counts twice) from which a legend of two columns is wider than its
+panel."""
 _FEWEST_SHOWN = 10
 _GROUPINGS = (ALL, "segment", "acquisition_channel", "first_campaign")
 """In the order of the panels."""
+_Style = dict[str, str]
+"""Keywords of a line: color and linestyle."""
+_NOT_SEGMENTS = tuple(
+    {"color": PALETTE[colour], "linestyle": line} for line in ("-", "--", ":", "-.") for colour in ("accent", "ink")
+)
+"""Of the curves of channels and campaigns, whose colours would be read as those of segments."""
 
 
 def _month(day: object) -> str:
@@ -103,13 +121,13 @@ def triangle_figure(triangle: Triangle) -> Html:
 # --- survival --------------------------------------------------------------------------------------------------------
 
 
-def _draw(ax: Axes, curve: Curve, colour: str, label: str, *, shade: bool) -> None:
+def _draw(ax: Axes, curve: Curve, style: _Style, label: str, *, shade: bool) -> None:
     steps = curve.steps
     days = np.append(steps["days"].to_numpy(float), curve.days)
     lines = {name: 100 * np.append(steps[name], steps[name].iloc[-1]) for name in ("survival", "low", "high")}
-    ax.step(days, lines["survival"], where="post", color=colour, label=label)
+    ax.step(days, lines["survival"], where="post", label=label, color=style["color"], linestyle=style.get("linestyle"))
     if shade:
-        ax.fill_between(days, lines["low"], lines["high"], step="post", color=colour, alpha=0.18, linewidth=0)
+        ax.fill_between(days, lines["low"], lines["high"], step="post", color=style["color"], alpha=0.18, linewidth=0)
 
 
 def survival_figure(study: Study, kind: str) -> Html:
@@ -129,7 +147,7 @@ def survival_figure(study: Study, kind: str) -> Html:
     )  # fmt: skip
     described = []
     for one, ax in zip(found, axes.flat, strict=False):
-        described.append(_panel(one, ax, _colours(study, one)))
+        described.append(_panel(one, ax, _styles(study, one)))
     for ax in axes.flat[len(found) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -139,8 +157,11 @@ def survival_figure(study: Study, kind: str) -> Html:
     caption = joined(
         _("Kaplan–Meier; bands are 95% intervals, where there are at most four groups."),
         gone_words(study) if kind == "custom" else "",
-        _("Day 0 of segments and first campaigns: the share of customers who bought again at all.")
-        if kind == "custom" else "",
+        _("Day 0 is the day named below each panel.")
+        if kind == "consent" else _(
+            "Day 0 is the day named below each panel. Customers who did not buy again are gone on day 0, so the curves"
+            " begin below 100%."
+        ),
         _("p of a log-rank test that all groups are alike, corrected for all groupings on the page.") if tested else "",
         _("Segments made of purchases differ by definition, so they are not tested.") if kind == "custom" else "",
         *(_nothing_words(kind, by) for by in missing),
@@ -149,27 +170,30 @@ def survival_figure(study: Study, kind: str) -> Html:
     return figure(drawn, alt=joined(*described), caption=caption)
 
 
-def _colours(study: Study, found: Survival) -> dict[str, str]:
-    """The same colours in the figures of both kinds of ending, where there are enough for the groups of both."""
+def _styles(study: Study, found: Survival) -> dict[str, _Style]:
+    """Group → style, the same in the figures of both kinds of ending, where there are enough for the groups of both."""
     of_both = {curve.group for each in study.survivals if each.by == found.by for curve in each.curves[:_MOST_CURVES]}
     own = [curve.group for curve in found.curves[:_MOST_CURVES]]
-    return segment_colours(of_both if len(of_both) <= _MOST_CURVES else own)
+    groups: Collection[str] = of_both if len(of_both) <= _MOST_CURVES else own
+    if found.by in (ALL, "segment"):
+        return {group: {"color": colour} for group, colour in segment_colours(groups).items()}
+    return dict(zip(sorted(groups), _NOT_SEGMENTS, strict=False))
 
 
-def _panel(found: Survival, ax: Axes, colours: Mapping[str, str]) -> str:
+def _panel(found: Survival, ax: Axes, styles: Mapping[str, _Style]) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
-    shown = found.curves[:_MOST_CURVES]
+    shown = list(found.curves[:_MOST_CURVES])
+    if found.by == "segment":
+        places = {name: place for place, name in enumerate(in_reading_order(curve.group for curve in shown))}
+        shown.sort(key=lambda curve: places[curve.group])
     for curve in shown:
-        _draw(ax, curve, colours[curve.group], group_words(found.by, curve.group), shade=len(shown) <= 4)
+        _draw(ax, curve, styles[curve.group], group_words(found.by, curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)
     ax.set_xlim(left=0)
     ax.set_xlabel(_clock_words(found))
     if len(shown) > 1:
-        long_names = max(len(group_words(found.by, curve.group)) for curve in shown) > _LONG_NAME
-        ax.legend(
-            loc="lower left", ncols=2, fontsize=6.5 if long_names else 8, handlelength=1.2 if long_names else None,
-            columnspacing=0.8 if long_names else None,
-        )  # fmt: skip
+        long_names = max(_width(group_words(found.by, curve.group)) for curve in shown) > _LONG_NAME
+        ax.legend(loc="lower left", ncols=1 if long_names else 2, fontsize=8, labelspacing=0.3, handlelength=2.8)
     said = _survival_words(found, shown)
     ax.set_title(said, fontsize=9.5)
     parts = [
@@ -180,6 +204,10 @@ def _panel(found: Survival, ax: Axes, colours: Mapping[str, str]) -> str:
         for curve in shown
     ]  # fmt: skip
     return joined(sentence(said), *parts)
+
+
+def _width(name: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _day_of(curves: Sequence[Curve]) -> int:

@@ -290,8 +290,8 @@ def funnel_table(study: Study) -> Html:
         for row in study.funnel.itertuples()
     ]  # fmt: skip
     caption = _(
-        "Lifecycle funnel, each step of those observed long enough to take it, with 95% intervals. It is the funnel of"
-        " 01_segmentation"
+        "Lifecycle funnel, each step of those observed long enough to take it, with 95% intervals. The page on segments"
+        " shows the same funnel"
     )
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 

@@ -44,6 +44,7 @@ def warning_decision(alive: AliveTest) -> Decision:
     return Decision(
         stage="retention",
         question=_("Can we see early who is leaving?"),
+        topic="early_warning",
         outcome="do" if useful else "not_enough_evidence",
         action=action,
         text=text,

@@ -182,6 +182,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
     return Decision(
         stage="retention",
         question=_("Does texting retain customers?"),
+        topic="texting",
         outcome=found.outcome,
         action=actions[found.reason],
         text=text,

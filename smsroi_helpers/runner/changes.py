@@ -5,7 +5,7 @@ If only one of the three differs, it moved the answer; if several do, each of th
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +71,9 @@ def list_changes(
     if not before:
         return {"rows": [], "words": _("The last run left no decisions to compare with."), "others": ""}
     earlier = read_json(run_dir.parent / previous / "manifest.json")
-    previous_rows, current_rows = ({_key(row): row for row in rows} for rows in (before, decisions))
+    by_words = _without_topics(before) | _without_topics(decisions)
+    previous_rows, current_rows = ({_key(row, by_words): row for row in rows} for rows in (before, decisions))
+    translated = earlier.get("language", manifest.get("language")) != manifest.get("language")
     rows = []
     # Questions that only one of the runs asked are named, not listed: a run of one notebook leaves out the others.
     added = [key for key in current_rows if key[:2] not in {old[:2] for old in previous_rows}]
@@ -79,12 +81,14 @@ def list_changes(
     for key in dict.fromkeys([*previous_rows, *current_rows]):
         if key in added or key in gone:
             continue
-        old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
-        if old == new:
+        was, now = previous_rows.get(key), current_rows.get(key)
+        old, new = _summary(was, currency), _summary(now, currency)
+        if old == new or (translated and was and now and _facts(was) == _facts(now)):
             continue
         # If only the value has changed, the action is not repeated.
         moved = old[0] == new[0]
-        question = " · ".join(x for x in (key[1], segment_name(key[2]) if key[2] else "") if x)
+        asked = str((now or was or {})["question"])
+        question = " · ".join(x for x in (asked, segment_name(key[2]) if key[2] else "") if x)
         rows.append(
             {
                 "question": redact(question),
@@ -93,25 +97,43 @@ def list_changes(
                 "cause": cause_words(find_causes(earlier, manifest, key[0])),
             }
         )
-    others = locale.joined(
-        _("Not asked in the last run: {questions}").format(questions=_questions(added)) if added else "",
-        _("Asked in the last run, not in this one: {questions}").format(questions=_questions(gone)) if gone else "",
+    words = (
+        (_("Not asked in the last run: {questions}"), [current_rows[key] for key in added]),
+        (_("Asked in the last run, not in this one: {questions}"), [previous_rows[key] for key in gone]),
     )
+    others = locale.joined(*(said.format(questions=_questions(asked)) for said, asked in words if asked))
     if not rows:
         same = _("Every answer is the same as in the last run.")
         return {"rows": [], "words": same if not others else _("No other answer differs."), "others": others}
     day = day_words(earlier_runs[0].get("as_of"))
-    words = _("Answers that differ from the last run’s, as of {date}").format(date=day)
-    return {"rows": rows, "words": words, "others": others, "causes": any(row["cause"] for row in rows)}
+    differing = _("Answers that differ from the last run’s, as of {date}").format(date=day)
+    return {"rows": rows, "words": differing, "others": others, "causes": any(row["cause"] for row in rows)}
 
 
-def _questions(keys: Sequence[tuple[str, str, str]]) -> str:
-    return locale.gap().join(dict.fromkeys(redact(key[1]) for key in keys))
+def _questions(rows: Sequence[Mapping[str, Any]]) -> str:
+    return locale.gap().join(dict.fromkeys(redact(str(row["question"])) for row in rows))
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+def _without_topics(decisions: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The stages whose questions have no keys: of an older version, or of a notebook with questions of its own."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for row in decisions:
+        asked.setdefault((row["stage"], str(row.get("topic") or "")), set()).add(row["question"])
+    old = {row["stage"] for row in decisions if "topic" not in row}
+    return old | {stage for (stage, _topic), questions in asked.items() if len(questions) > 1}
+
+
+def _key(row: Mapping[str, Any], by_words: Collection[str]) -> tuple[str, str, str]:
+    """Stage, question and segment; the question by its key, or by its words, which change with language and version."""
     segment = row.get("segment")
-    return row["stage"], row["question"], "" if segment in (None, "all") else str(segment)
+    asked = row["question"] if row["stage"] in by_words else str(row["topic"] or "")
+    return row["stage"], asked, "" if segment in (None, "all") else str(segment)
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a decision says in any language."""
+    names = ("outcome", "value", "low", "high", "cash", "cash_low", "cash_high", "customers", "evidence", "status")
+    return tuple(row.get(name) for name in names)
 
 
 def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:

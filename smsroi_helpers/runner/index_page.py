@@ -156,7 +156,7 @@ def _row(
         "outcome": re.sub(r"[^a-z_]", "", str(outcome)),
         # What to do, and what not to change, is said by the action itself.
         "verdict": "" if outcome in ("do", "dont") else locale.sentence(outcome_label(outcome)),
-        "action": redact(str(main["action"] or "")),
+        "action": locale.ended(redact(str(main["action"] or ""))),
         "text": redact(str(main.get("text") or "")),
         "caveat": redact(str(main.get("caveat") or "")),
         "next_test": redact(str(main.get("next_test") or "")),

@@ -34,7 +34,10 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
     if months is None or not len(months):
         return {"panels": [], "words": _("The last 12 months are not shown: the page on effectiveness did not run.")}
     known = months[[name for name in _COUNTED if name in months.columns]].notna().any(axis=1)
-    first, last = months["month"][known | ~known.any()].iloc[0], months["month"].iloc[-1]
+    # A month before the log's first whole one has no slot; two months are the fewest that the numbers are of.
+    begin = min(int(known.to_numpy().argmax()), max(len(months) - 2, 0))
+    months = months.iloc[begin:].reset_index(drop=True)
+    first, last = months["month"].iloc[0], months["month"].iloc[-1]
 
     def count(value: float) -> str:
         return locale.number(value)

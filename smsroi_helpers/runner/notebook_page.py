@@ -314,6 +314,8 @@ def _parameter_words(value: object) -> str:
     if isinstance(value, str):
         # An absolute path may reveal private folders, so only its last part is shown.
         return re.split(r"[\\/]", value.rstrip("\\/"))[-1] if re.match(r"[\\/~]|[A-Za-z]:[\\/]", value) else value
+    if value is None or value in ([], {}):
+        return _("none given")
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 

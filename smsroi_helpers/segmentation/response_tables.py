@@ -35,7 +35,7 @@ def groupings_table(choice: ResponseChoice, currency: str) -> Html:
                 _("Gain per 1,000 customers and week"): _amount(one.gain.estimate, one, choice.unit, currency),
                 _("95% interval"): _interval(one, choice.unit, currency),
                 _("Share of the largest gain"): percent(one.gain.estimate / most) if most > 0 else "–",
-                _("p that arms differ alike"): p_words(one.adjusted_p),
+                _("p (all groups react alike)"): p_words(one.adjusted_p),
                 _("Chosen"): _("yes") if choice.reason == "separates" and one.name == choice.chosen else "",
             }
         )

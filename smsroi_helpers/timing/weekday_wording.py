@@ -33,6 +33,7 @@ def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
     """
     return Decision(
         question=_("On which weekday should a text go out?"),
+        topic="weekday",
         action=_weekday_action(found),
         text=_weekday_text(found, timing),
         next_test=_(

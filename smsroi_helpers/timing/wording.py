@@ -9,7 +9,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.locale import _, enumerated, joined, listed, number, percent, rounded_digits
 from smsroi_helpers.measures import state_unknown
-from smsroi_helpers.pages import experiment_words, p_words, practice_dates
+from smsroi_helpers.pages import experiment_words, p_words, practice_dates, rule_place
 from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
@@ -101,7 +101,7 @@ def rules_words(rules: str) -> str:
         return _("All places")
     if state_unknown(names):
         return _("US, state not known ({n} rules)").format(n=number(len(names)))
-    return _(", ").join(names)
+    return _(", ").join(map(rule_place, names))
 
 
 def hours_words(answer: Answer) -> str:

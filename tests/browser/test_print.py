@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from smsroi_helpers import locale
+from smsroi_helpers.pages import table
 from smsroi_helpers.runner import render
 from tests.browser.conftest import manifest
 
@@ -95,3 +96,44 @@ def test_what_a_finding_counts_leaves_room_for_the_finding(browser: Browser, tmp
         )
         assert words > 0.6 * row
     page.close()
+
+
+def test_a_range_of_a_printed_table_stays_on_one_line(browser: Browser, tmp_path: Path) -> None:
+    """In tables of few columns and of many, which still have room on a sheet."""
+    css = (Path(render.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
+    tables = []
+    for columns in (5, 6, 8):
+        cells = {f"Outcome {i} a week": ["$0.16 (−$0.15 to $0.48)"] * 3 for i in range(columns - 3)}
+        frame = pd.DataFrame({"Segment": ["gold", "value", "all"], "Texts": [1, 2, 3], "Customers": [177] * 3} | cells)
+        tables.append(table(frame, caption="Effects").markup)
+    (tmp_path / "page.html").write_text(f'<meta charset="utf-8"><style>{css}</style><main>{"".join(tables)}</main>')
+    page = browser.new_page(viewport={"width": 680, "height": 900})
+    page.emulate_media(media="print")
+    page.goto((tmp_path / "page.html").as_uri())
+    heights = page.evaluate("[...document.querySelectorAll('span.range')].map(e => e.getBoundingClientRect().height)")
+    edges = page.evaluate("[...document.querySelectorAll('table')].map(e => e.getBoundingClientRect().right)")
+    assert len(heights) == 3 * (2 + 3 + 5)
+    assert max(heights) < 22  # CSS pixels: one line
+    assert max(edges) < 681
+    page.close()
+
+
+def test_a_word_of_the_glossary_keeps_its_meaning_below_it(browser: Browser, tmp_path: Path) -> None:
+    """In two columns on paper, even if there is one word."""
+    page = browser.new_page(viewport={"width": 680, "height": 900})
+    page.emulate_media(media="print")
+    page.goto(write_index(tmp_path, "en", KINDS, 2).as_uri())
+    page.evaluate("document.querySelectorAll('.words dl > *:not(:first-child)').forEach(e => e.remove())")
+    word, meaning = (
+        page.evaluate("of => document.querySelector(of).getBoundingClientRect().left", f".words {of}")
+        for of in ("dt", "dd")
+    )
+    assert abs(word - meaning) < 30
+    page.close()
+
+
+def test_a_chinese_page_takes_its_quotation_marks_from_a_chinese_font() -> None:
+    """A Latin font, as `system-ui` often is, has narrow ones."""
+    css = (Path(render.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
+    (fonts,) = re.findall(r":lang\(zh\)\{--font:([^}]*)\}", css)
+    assert fonts.index("Noto Sans CJK SC") < fonts.index("system-ui")

@@ -270,10 +270,15 @@ def test_every_segment_of_today_has_a_row(works, monkeypatch):
     assert not re.search(r"\bnan\b", said.action + said.text + tables.policy_table(policy, "USD").markup)
     assert "e" in set(outputs.policy_table(policy)["segment"])
     assert "e" not in set(measure_saturation(study, policy)["segment"])
-    drawn = []
-    monkeypatch.setattr(figures, "figure", lambda made, **_words: drawn.append(made))
+    drawn, alts = [], []
+    monkeypatch.setattr(figures, "figure", lambda made, alt, **_words: drawn.append(made) or alts.append(alt))
     figures.segments_figure(study, policy, "USD")
+    assert "shown advised" not in alts[0]
     panels = [ax for ax in drawn[0].axes if ax.get_visible()]
+    for ax in panels:
+        ax.figure.draw_without_rendering()
+        space = panels[1].get_window_extent().x0 - panels[0].get_window_extent().x0
+        assert ax.title.get_window_extent().width < space  # of a panel with its gap
     assert [bool(ax.get_ylabel()) for ax in panels] == [at % 3 == 0 for at in range(len(panels))]
     assert [bool(ax.get_xlabel()) for ax in panels] == [at + 3 >= len(panels) for at in range(len(panels))]
 
@@ -317,3 +322,20 @@ def test_the_table_advises_nothing_to_a_group_whom_the_test_hardly_covers(works)
     assert table.loc["d", of_advice].isna().all()
     assert table.loc["d", "gain_evidence"] == "none"
     assert table.loc["a", ["messages_per_week", "gain_per_week", "cash"]].notna().all()
+
+
+def test_the_table_says_why_an_arm_alone_is_unknown(works):
+    assert "No arm alone" not in tables.response_table(works, "USD").markup
+    first = works.arms["segment"].drop_duplicates().iloc[1]
+    arms = works.arms.assign(profit=works.arms["profit"].where(works.arms["segment"] != first))
+    words = tables.response_table(dataclasses.replace(works, arms=arms), "USD").markup
+    assert f"No arm alone of {first}:" in words
+
+
+def test_todays_frequency_does_not_cover_the_arm_tested_there(works):
+    policy = choose_frequencies(works, np.random.default_rng(1)).assign(today=1.0)
+    panel = figures.response(works, policy, "USD").axes[0]
+    (today,) = [line for line in panel.get_lines() if list(line.get_xdata()) == [1.0, 1.0]]
+    arms = panel.containers[0]
+    assert today.get_zorder() < min(arms[0].get_zorder(), *(each.get_zorder() for each in arms[2]))
+    assert today.get_linewidth() > 3 * arms[2][0].get_linewidths()[0]

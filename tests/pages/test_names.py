@@ -2,8 +2,17 @@
 
 import pytest
 
-from smsroi_helpers import locale
-from smsroi_helpers.pages import campaign_name, known_text, level_name, segment_name, use_names
+from smsroi_helpers import locale, segmentation
+from smsroi_helpers.pages import (
+    campaign_name,
+    in_reading_order,
+    known_text,
+    level_name,
+    rule_place,
+    segment_name,
+    use_names,
+)
+from smsroi_helpers.segmentation.rules import BUYER_GROUPS, PROSPECT, RECENCY_GROUPS, STAGES
 
 
 def test_a_member_level_is_no_rfm_group():
@@ -44,5 +53,25 @@ def test_names_of_the_simulated_company_are_translated():
     assert campaign_name("mail-20260112-cn") == "Week of Jan 12, 2026, CN newsletter"
     assert campaign_name("spring") == "spring"
     locale.use_language("zh")
-    assert campaign_name("Week of 2026-01-12, US texts") == "2026年1月12日当周短信（US）"
+    assert campaign_name("Week of 2026-01-12, US texts") == "2026年1月12日当周短信（美国）"
     assert known_text("brand_awareness") == "品牌认知度"
+
+
+@pytest.mark.parametrize("segment_by", ["rfm_group", "lifecycle_stage", "recency", "attr_member_level"])
+def test_segments_have_one_order_on_every_page(segment_by):
+    groups = {
+        "rfm_group": [*BUYER_GROUPS, PROSPECT], "lifecycle_stage": STAGES, "recency": RECENCY_GROUPS,
+        "attr_member_level": ["silver", "gold", "unknown", "basic"],
+    }[segment_by]  # fmt: skip
+    use_names(segment_by=segment_by)
+    expected = segmentation.segment_order(segment_by, list(groups))
+    assert in_reading_order(["all", *reversed(groups)]) == [*expected, "all"]
+
+
+def test_campaigns_and_rules_name_countries_in_chinese():
+    use_names(simulated=True)
+    assert campaign_name("sms-20260112-us") == "Week of Jan 12, 2026, US texts"
+    locale.use_language("zh")
+    assert campaign_name("sms-20260112-us") == "2026年1月12日当周短信（美国）"
+    assert campaign_name("Week of 2026-01-12, CN newsletter") == "2026年1月12日当周邮件简报（中国）"
+    assert [rule_place(rule) for rule in ("CN", "EU", "US-FL", "careful")] == ["中国", "欧盟", "美国-FL", "careful"]

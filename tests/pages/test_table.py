@@ -72,11 +72,14 @@ def test_a_column_that_suppression_empties_stays():
     assert headings(table(frame, caption="Arms", suppress="N")) == ["Arm", "N", "Gain"]
 
 
-def test_the_amounts_of_a_column_have_one_unit_in_chinese():
+def test_the_amounts_of_a_table_have_one_unit_in_chinese():
     locale.use_language("zh")
     frame = pd.DataFrame({"组": ["a", "b"], "利润": ["¥13万", "¥17,758"], "成本": ["¥2万", "¥1.5万"]})
     made = table(frame, caption="两组")
-    for shown in ("¥130,000", "¥17,758", "¥2万", "¥1.5万"):
+    for shown in ("¥130,000", "¥17,758", "¥20,000", "¥15,000"):
+        assert f">{shown}<" in made.markup
+    made = table(frame.assign(利润=["¥13万", "¥2.4万"]), caption="两组")
+    for shown in ("¥13万", "¥2.4万", "¥2万", "¥1.5万"):
         assert f">{shown}<" in made.markup
 
 

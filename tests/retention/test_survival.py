@@ -10,7 +10,7 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
-from smsroi_helpers.pages import segment_colours
+from smsroi_helpers.pages import in_reading_order, segment_colours
 from smsroi_helpers.retention import counts, spells, survival
 from smsroi_helpers.retention import figures as retention_figures
 from smsroi_helpers.segmentation import find_cuts
@@ -184,19 +184,31 @@ def test_a_segment_has_the_colour_that_it_has_on_every_page(monkeypatch):
         monkeypatch.setattr(retention_figures, "figure", lambda made, kind=kind, **_words: drawn.update({kind: made}))
         retention_figures.survival_figure(found, kind)
         lines = drawn[kind].axes[1].get_lines()
-        assert [line.get_color() for line in lines] == [segment_colours([name])[name] for name in groups]
-    first, second = (made.axes[2].get_lines()[0].get_color() for made in drawn.values())
-    assert first == second  # of the channel “shop”, whose companions differ
+        assert [line.get_color() for line in lines] == [
+            segment_colours([name])[name] for name in in_reading_order(groups)
+        ]
+        sizes = [text.get_fontsize() for ax in drawn[kind].axes if ax.get_legend() for text in ax.get_legend().texts]
+        assert len(sizes) > 3
+        assert min(sizes) >= 8
+    first, second = (made.axes[2].get_lines()[0] for made in drawn.values())  # of “shop”, whose companions differ
+    assert (first.get_color(), first.get_linestyle()) == (second.get_color(), second.get_linestyle())
 
 
-def test_no_two_curves_of_a_panel_have_one_colour():
-    """Each kind of ending has seven first campaigns, and they share one."""
+@pytest.mark.parametrize("by", ["segment", "acquisition_channel", "first_campaign"])
+def test_no_two_curves_of_a_panel_look_alike(by):
+    """Each kind of ending has seven groups, and they share one."""
     survivals = [
-        survival.Survival(kind, "first_campaign", tuple(
-            survival.Curve(name, 100, 40, pd.DataFrame(), 9) for name in names
-        ))
+        survival.Survival(kind, by, tuple(survival.Curve(name, 100, 40, pd.DataFrame(), 9) for name in names))
         for kind, names in (("custom", "abcdefg"), ("consent", "ghijklm"))
-    ]  # fmt: skip
+    ]
     for one in survivals:
-        colours = retention_figures._colours(SimpleNamespace(survivals=survivals), one)
-        assert len({colours[curve.group] for curve in one.curves}) == 7
+        styles = retention_figures._styles(SimpleNamespace(survivals=survivals), one)
+        assert len({tuple(styles[curve.group].items()) for curve in one.curves}) == 7
+
+
+def test_channels_and_campaigns_have_no_colour_of_a_segment():
+    of_segments = set(segment_colours(["gold", "value", "growth", "dormant", "lost", "prospect"]).values())
+    for by in ("acquisition_channel", "first_campaign"):
+        one = survival.Survival("custom", by, tuple(survival.Curve(x, 9, 4, pd.DataFrame(), 9) for x in "abcdefg"))
+        styles = retention_figures._styles(SimpleNamespace(survivals=[one]), one).values()
+        assert of_segments.isdisjoint(style["color"] for style in styles)

@@ -77,6 +77,58 @@ def test_changed_answers_name_segments_in_words(tmp_path):
     assert [each["question"] for each in found["rows"]] == ["How often? · not yet bought"]
 
 
+ROW = {
+    "stage": "content", "topic": "savings", "segment": "all", "outcome": "dont", "unit": "money", "text": "",
+    "value": 5.0, "low": 1.0, "high": 9.0, "evidence": "none",
+}  # fmt: skip
+
+
+def changes_of(tmp_path, before, now, language="en"):
+    previous = tmp_path / "20260601-000000-aaaaaa"
+    (previous / "tables" / "decisions").mkdir(parents=True)
+    pd.DataFrame([ROW | one for one in before]).to_parquet(previous / "tables/decisions/06_content.parquet")
+    (previous / "manifest.json").write_text(json.dumps(BEFORE | {"language": "en"}))
+    run, earlier = tmp_path / "20260608-000000-bbbbbb", [{"run": previous.name, "as_of": "2026-06-01"}]
+    return list_changes(run, BEFORE | {"language": language}, [ROW | one for one in now], earlier)
+
+
+def test_a_question_in_other_words_is_the_same_question(tmp_path):
+    before = [{"question": "Which texts cost too much?", "action": "Shorten A"}]
+    now = [{"question": "Which texts cost more than they need to?", "action": "Shorten B"}]
+    found = changes_of(tmp_path, before, now)
+    assert found["others"] == ""
+    (row,) = found["rows"]
+    assert row["question"] == now[0]["question"]
+    assert row["then"].startswith("Shorten A.")
+    assert row["now"].startswith("Shorten B.")
+
+
+def test_another_language_alone_changes_no_answer(tmp_path):
+    before = [{"question": "Which texts?", "action": "Shorten A"}, {"question": "Who?", "topic": "", "action": "A"}]
+    now = [
+        {"question": "哪些短信？", "action": "缩短 A"},
+        {"question": "谁？", "topic": "", "action": "甲", "value": 6.0},
+    ]
+    found = changes_of(tmp_path, before, now, language="zh")
+    assert found["others"] == ""
+    assert [row["question"] for row in found["rows"]] == ["谁？"]  # whose value differs
+
+
+def test_questions_of_one_run_only_are_named_in_their_own_words(tmp_path):
+    before = [{"question": "Old?", "topic": "old", "action": "A"}]
+    found = changes_of(tmp_path, before, [{"question": "New?", "topic": "new", "action": "A"}])
+    assert (found["rows"], found["others"]) == (
+        [], "Not asked in the last run: New? Asked in the last run, not in this one: Old?"
+    )  # fmt: skip
+
+
+def test_decisions_of_before_there_were_topics_are_compared_by_their_words(tmp_path, monkeypatch):
+    monkeypatch.delitem(ROW, "topic")
+    before = [{"question": "One?", "action": "A"}, {"question": "Two?", "action": "A"}]
+    now = [{"question": "One?", "topic": "", "action": "B"}, {"question": "Two?", "topic": "two", "action": "A"}]
+    assert [row["question"] for row in changes_of(tmp_path, before, now)["rows"]] == ["One?"]
+
+
 def alerts_of(folder, rows):
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     columns = ["at", "metric", "kind", "scope", "text", "new"]

@@ -246,7 +246,10 @@ def test_the_terms_of_the_index_lead_to_one_definition(page: str) -> None:
 def test_the_strip_begins_with_the_first_month_of_the_log(tmp_path: Path) -> None:
     every = {name: [float("nan"), *(100.0,) * 11] for name in ("orders", "revenue", "subscribers", "opt_outs")}
     _months(tmp_path, **every)
-    assert months_strip(tmp_path, "USD")["words"].startswith("Complete months, Jul 2024 to May 2025.")
+    strip = months_strip(tmp_path, "USD")
+    assert strip["words"].startswith("Complete months, Jul 2024 to May 2025.")
+    assert {len(panel["marks"]) for panel in strip["panels"]} == {11}  # no empty slot of June
+    assert "Jun 2024" not in str(strip)
     _months(tmp_path, **(every | {"orders": 100.0}))
     assert months_strip(tmp_path, "USD")["words"].startswith("Complete months, Jun 2024 to May 2025.")
 

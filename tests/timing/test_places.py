@@ -128,8 +128,8 @@ def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
     assert "Skip public holidays where no texts are allowed on them" in words.caveat  # in France and Rhode Island
     assert "Where it is not allowed: 17:00–18:00 (US-RI; 20.0% of texts)." in words.text
     assert (
-        "These hours are allowed only on: Monday to Friday (US-RI; 20.0% of texts); Monday to Saturday (FR; 10.0% of"
-        " texts)."
+        "These hours are allowed only on: Monday to Friday (US-RI; 20.0% of texts); Monday to Saturday (France; 10.0%"
+        " of texts)."
     ) in words.text
 
 
