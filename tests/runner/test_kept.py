@@ -1,5 +1,6 @@
 """What a run has read and counted serves the next run of its report, if all that it depends on is the same."""
 
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -39,14 +40,24 @@ def spend(root: Path) -> str:
     return table.read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A project whose notebook counts spend by customer, with a published report; and a copy of it."""
+    root = tmp_path_factory.mktemp("project").resolve()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMSROI_PROJECT", str(root))
+        run(make_project(root, {"00_alpha": [COUNT, MISBEHAVE]}))
+    return root, shutil.copytree(root, tmp_path_factory.mktemp("copy") / "project")
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """A project (its root, its parameter file) whose notebook counts spend by customer, with a published report."""
-    root = tmp_path.resolve()
+def project(made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """That project as it was made: its root, its parameter file. What is kept is of its place, so it stays there."""
+    root, copy = made
+    shutil.rmtree(root)
+    shutil.copytree(copy, root)
     monkeypatch.setenv("SMSROI_PROJECT", str(root))
-    file = make_project(root, {"00_alpha": [COUNT, MISBEHAVE]})
-    run(file)
-    return root, file
+    return root, root / "notebooks" / "parameters" / "tiny.yaml"
 
 
 @pytest.mark.slow
