@@ -1,14 +1,15 @@
 """What a run has read and counted serves the next run of its report, if all that it depends on is the same."""
 
+import contextlib
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from smsroi_helpers.errors import SmsroiError
-from smsroi_helpers.runner import kept
+from smsroi_helpers.runner import execute, kept
 from smsroi_helpers.runner.run import RunOptions, run_report
 from tests.faults.runs import MISBEHAVE, Quiet, latest_manifest
 from tests.faults.tiny import make_project
@@ -41,22 +42,30 @@ def spend(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A project whose notebook counts spend by customer, with a published report; and a copy of it."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A project whose notebook counts spend by customer, with a published report; and a copy of it.
+
+    One server starts the notebooks of all runs: it takes longer to start than they take.
+    """
     root = tmp_path_factory.mktemp("project").resolve()
-    with pytest.MonkeyPatch.context() as patch:
+    file = make_project(root, {"00_alpha": [COUNT, MISBEHAVE]})
+    notebooks = [root / "notebooks" / "00_alpha.ipynb"]
+    with execute.start_server(notebooks, root, 2) as server, pytest.MonkeyPatch.context() as patch:
+        if server:
+            patch.setattr(server, "close", lambda: None)  # each run would end it
+        patch.setattr(execute, "start_server", lambda *_: contextlib.nullcontext(server))
         patch.setenv("SMSROI_PROJECT", str(root))
-        run(make_project(root, {"00_alpha": [COUNT, MISBEHAVE]}))
-    return root, shutil.copytree(root, tmp_path_factory.mktemp("copy") / "project")
+        run(file)
+        yield root, shutil.copytree(root, tmp_path_factory.mktemp("copy") / "project")
 
 
 @pytest.fixture
-def project(made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def project(made: tuple[Path, Path]) -> tuple[Path, Path]:
     """That project as it was made: its root, its parameter file. What is kept is of its place, so it stays there."""
     root, copy = made
-    shutil.rmtree(root)
-    shutil.copytree(copy, root)
-    monkeypatch.setenv("SMSROI_PROJECT", str(root))
+    for each in root.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+    shutil.copytree(copy, root, dirs_exist_ok=True)
     return root, root / "notebooks" / "parameters" / "tiny.yaml"
 
 
