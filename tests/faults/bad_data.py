@@ -1,6 +1,5 @@
 """Sources that are bad or odd, and a project in which they are tried as a user meets them."""
 
-import contextlib
 import json
 import re
 import shutil
@@ -8,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner
 
 from smsroi_helpers import commands
-from smsroi_helpers.runner import execute
 from smsroi_helpers.runner.publish import ReportFolder
 from tests.faults.tiny import make_project, report_files
 
@@ -101,10 +98,7 @@ def refusal(project: Project, files: Files, *options: str) -> str:
     """The line with which a run over this source ends; nothing that was published is touched."""
     before = project.published()
     project.fill(files)
-    with pytest.MonkeyPatch.context() as patch:
-        # No notebook is to start, so there is none to import anything for. One that did would start without a server.
-        patch.setattr(execute, "start_server", lambda *_: contextlib.nullcontext())
-        code, stdout, stderr = project.run(*options)
+    code, stdout, stderr = project.run(*options)
     assert project.published() == before
     assert (code, stdout) == (10, ""), stderr
     (line,) = stderr.splitlines()

@@ -1,6 +1,5 @@
 """What a run has read and counted serves the next run of its report, if all that it depends on is the same."""
 
-import contextlib
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -9,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from smsroi_helpers.errors import SmsroiError
-from smsroi_helpers.runner import execute, kept
+from smsroi_helpers.runner import kept
 from smsroi_helpers.runner.run import RunOptions, run_report
-from tests.faults.runs import MISBEHAVE, Quiet, latest_manifest
+from tests.faults.runs import MISBEHAVE, Quiet, latest_manifest, one_server
 from tests.faults.tiny import make_project
 
 COUNT = """from pathlib import Path
@@ -43,20 +42,14 @@ def spend(root: Path) -> str:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """A project whose notebook counts spend by customer, with a published report; and a copy of it.
-
-    One server starts the notebooks of all runs: it takes longer to start than they take.
-    """
+    """A project whose notebook counts spend by customer, with a published report; and a copy of it."""
     root = tmp_path_factory.mktemp("project").resolve()
     file = make_project(root, {"00_alpha": [COUNT, MISBEHAVE]})
-    notebooks = [root / "notebooks" / "00_alpha.ipynb"]
-    with execute.start_server(notebooks, root, 2) as server, pytest.MonkeyPatch.context() as patch:
-        if server:
-            patch.setattr(server, "close", lambda: None)  # each run would end it
-        patch.setattr(execute, "start_server", lambda *_: contextlib.nullcontext(server))
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SMSROI_PROJECT", str(root))
-        run(file)
-        yield root, shutil.copytree(root, tmp_path_factory.mktemp("copy") / "project")
+        with one_server(root):
+            run(file)
+            yield root, shutil.copytree(root, tmp_path_factory.mktemp("copy") / "project")
 
 
 @pytest.fixture
