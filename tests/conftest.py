@@ -5,11 +5,13 @@ import gc
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -139,6 +141,17 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
 
 
 @pytest.fixture(scope="session")
+def found_once(made_once) -> Callable[[str, Callable[[], Any]], Any]:
+    """A function: what another returns, computed by the first of pytest's workers that asks for it under that name."""
+
+    def found(name: str, find: Callable[[], Any]) -> Any:
+        place = made_once(name, lambda to: (to / "found").write_bytes(pickle.dumps(find())))
+        return pickle.loads((place / "found").read_bytes())
+
+    return found
+
+
+@pytest.fixture(scope="session")
 def cdnow_sample(made_once) -> Path:
     """The folder of the example source cdnow_sample."""
     place = made_once("cdnow", lambda to: examples.write_example("cdnow_sample", to / "cdnow_sample"))
@@ -192,28 +205,28 @@ def every_table(made_once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def simulated_tests(simulated):
+def simulated_tests(simulated, found_once):
     """The experiments of the simulated company, evaluated."""
     from smsroi_helpers import ab_test
 
-    return ab_test.analyse(simulated[2])
+    return found_once("simulated-tests", lambda: ab_test.analyse(simulated[2]))
 
 
 @pytest.fixture(scope="session")
-def simulated_hours(simulated):
+def simulated_hours(simulated, found_once):
     """The hours of the simulated company, and the best of them."""
     from smsroi_helpers import timing
 
-    hours = timing.analyse(simulated[2])
+    hours = found_once("simulated-hours", lambda: timing.analyse(simulated[2]))
     return hours, timing.find_best_hours(hours, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="session")
-def simulated_frequencies(simulated):
+def simulated_frequencies(simulated, found_once):
     """The study of frequencies in the simulated company, and its policy."""
     from smsroi_helpers import frequency
 
-    study = frequency.analyse(simulated[2], np.random.default_rng(1))
+    study = found_once("simulated-frequencies", lambda: frequency.analyse(simulated[2], np.random.default_rng(1)))
     return study, frequency.choose_frequencies(study, np.random.default_rng(1))
 
 

@@ -20,7 +20,7 @@ def evaluated(simulated_tests):
 
 
 @pytest.fixture(scope="session")
-def evaluate(made_once):
+def evaluate(made_once, found_once):
     """Evaluates an experiment of `ONE_FAULT_EACH`, optionally with other decision parameters."""
 
     def fill(to):
@@ -32,7 +32,10 @@ def evaluate(made_once):
         write_tests(write, **ONE_FAULT_EACH)
 
     place = made_once("one_fault_each", fill)
-    every = ab_test.analyse(open_folder(place / "source", place), segment_by="recency")
+    every = found_once(
+        "one_fault_each-tests",
+        lambda: ab_test.analyse(open_folder(place / "source", place), segment_by="recency"),
+    )
     by_test = {each.experiment.name: each for each in every}
 
     def run(name, **changes):

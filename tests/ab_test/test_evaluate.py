@@ -16,7 +16,7 @@ from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.simulation.write import write_company
 from tests.experiment_sources import ROOT, by_name, open_folder, public, write_tests
-from tests.faults.tiny import smsroi
+from tests.faults.tiny import smsroi_here
 
 
 @pytest.mark.public_data
@@ -52,7 +52,9 @@ def test_a_broken_public_experiment_is_a_run_whose_page_shows_no_lift(tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     shutil.copytree(ROOT / "data" / "cookie_cats", tmp_path / "data" / "cookie_cats")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    done = smsroi(tmp_path, "run", "notebooks/parameters/cookie_cats.yaml", "--only", "ab_test", **{variable: path})
+    done = smsroi_here(
+        tmp_path, "run", "notebooks/parameters/cookie_cats.yaml", "--only", "ab_test", **{variable: path}
+    )
     assert done.returncode == 0, done.stderr
     pointer = json.loads((tmp_path / "reports" / "cookie_cats" / "latest.json").read_text())
     run = tmp_path / "reports" / "cookie_cats" / pointer["run"]

@@ -1,8 +1,13 @@
 """A project with a published report, for what happens to the runs after it."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from smsroi_helpers.runner import execute
 from smsroi_helpers.runner.execute import Outcome
 from smsroi_helpers.runner.publish import ReportFolder
 
@@ -28,6 +33,17 @@ class Quiet:
     def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None: ...
 
     def ended(self, name: str, outcome: Outcome) -> None: ...
+
+
+@contextlib.contextmanager
+def one_server(root: Path) -> Iterator[None]:
+    """Within it, one server starts the notebooks of all runs of a project: it takes longer to start than they take."""
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    with execute.start_server(notebooks, root, 2) as server, pytest.MonkeyPatch.context() as patch:
+        if server:
+            patch.setattr(server, "close", lambda: None)  # each run would end it
+        patch.setattr(execute, "start_server", lambda *_: contextlib.nullcontext(server))
+        yield
 
 
 def latest_manifest(root: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A project of tiny notebooks in a temporary folder, on which everything that can go wrong with a run is tried."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
+from typer.testing import CliRunner
+
+from smsroi_helpers import commands
 
 PACKAGE_HOME = Path(__file__).resolve().parents[2]
 
@@ -78,6 +82,13 @@ def smsroi(root: Path, *arguments: str, **environment: str) -> "subprocess.Compl
     """Run `smsroi` in a project and wait for it."""
     line, env = command(root, *arguments, **environment)
     return subprocess.run(line, cwd=root, env=env, capture_output=True, encoding="utf-8", timeout=600)
+
+
+def smsroi_here(root: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `smsroi` in a project, inside this process: a process of its own takes two seconds to start."""
+    with contextlib.chdir(root):
+        done = CliRunner().invoke(commands.app, arguments, env={"SMSROI_PROJECT": str(root), **environment})
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from tests.frequency.samples import LOG_WEEKS, open_folder, source, written
 
 
 @pytest.fixture(scope="session")
-def study_of(made_once):
+def study_of(made_once, found_once):
     """The shop of a source and its study; each source is read once."""
 
     @functools.cache
@@ -22,7 +22,8 @@ def study_of(made_once):
                 (to / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
 
         named = hashlib.sha256(repr(sorted(given.items())).encode()).hexdigest()
-        shop = open_folder(made_once(f"doses-{named[:32]}", write) / "source")
-        return shop, analyse(shop, np.random.default_rng(1), log_weeks=LOG_WEEKS)
+        name = f"doses-{named[:32]}"
+        shop = open_folder(made_once(name, write) / "source")
+        return shop, found_once(f"{name}-study", lambda: analyse(shop, np.random.default_rng(1), log_weeks=LOG_WEEKS))
 
     return study

@@ -1,7 +1,8 @@
 """What a run has read and counted serves the next run of its report, if all that it depends on is the same."""
 
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from smsroi_helpers.errors import SmsroiError
 from smsroi_helpers.runner import kept
 from smsroi_helpers.runner.run import RunOptions, run_report
-from tests.faults.runs import MISBEHAVE, Quiet, latest_manifest
+from tests.faults.runs import MISBEHAVE, Quiet, latest_manifest, one_server
 from tests.faults.tiny import make_project
 
 COUNT = """from pathlib import Path
@@ -39,14 +40,26 @@ def spend(root: Path) -> str:
     return table.read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """A project (its root, its parameter file) whose notebook counts spend by customer, with a published report."""
-    root = tmp_path.resolve()
-    monkeypatch.setenv("SMSROI_PROJECT", str(root))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A project whose notebook counts spend by customer, with a published report; and a copy of it."""
+    root = tmp_path_factory.mktemp("project").resolve()
     file = make_project(root, {"00_alpha": [COUNT, MISBEHAVE]})
-    run(file)
-    return root, file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMSROI_PROJECT", str(root))
+        with one_server(root):
+            run(file)
+            yield root, shutil.copytree(root, tmp_path_factory.mktemp("copy") / "project")
+
+
+@pytest.fixture
+def project(made: tuple[Path, Path]) -> tuple[Path, Path]:
+    """That project as it was made: its root, its parameter file. What is kept is of its place, so it stays there."""
+    root, copy = made
+    for each in root.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+    shutil.copytree(copy, root, dirs_exist_ok=True)
+    return root, root / "notebooks" / "parameters" / "tiny.yaml"
 
 
 @pytest.mark.slow

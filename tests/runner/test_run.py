@@ -1,4 +1,4 @@
-"""The whole workbook on real customers, through the command line, as the README says to run it."""
+"""The whole workbook on real customers, as the README says to run it: once by the command line itself."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.faults.tiny import smsroi
+from tests.faults.tiny import smsroi, smsroi_here
 from tests.reference import cdnow
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_the_published_sample(project):
 
 
 def test_complete_journey(project):
-    done = smsroi(project, "run", "notebooks/parameters/complete_journey.yaml", "--only", "quality")
+    done = smsroi_here(project, "run", "notebooks/parameters/complete_journey.yaml", "--only", "quality")
     assert done.returncode == 0, done.stderr
     page = words(latest(project, "complete_journey") / "00_quality.html")
     for figure in ("2,469", "155,848", "$4,596,039.58"):
@@ -75,7 +75,7 @@ def test_too_few_customers_are_an_answer_and_no_failure(project):
     shop.mkdir(parents=True)
     (shop / "orders.csv").write_text("order_id,customer_id,ordered_at,amount\n1,ann,2024-05-01,12.5\n")
     (project / "notebooks" / "parameters" / "corner.yaml").write_text("data: data/corner\n")
-    done = smsroi(project, "run", "notebooks/parameters/corner.yaml")
+    done = smsroi_here(project, "run", "notebooks/parameters/corner.yaml")
     assert done.returncode == 0, done.stderr
     run = latest(project, "corner")
     states = json.loads((run / "manifest.json").read_text())["notebooks"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.bad_data import PASSWORD, Project
+from tests.faults.runs import one_server
 
 
 @pytest.fixture(scope="module")
@@ -14,5 +15,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         patch.setenv("SMSROI_PROJECT", str(root))
         patch.setenv("SHOP_DB", f"postgres://me:{PASSWORD}@127.0.0.1:1/shop")
         made = Project(root)
-        assert made.run()[0] == 0
-        yield made
+        with one_server(root):
+            assert made.run()[0] == 0
+            yield made
