@@ -92,6 +92,8 @@ class Run:
         """Record the decisions, and show the answer box; the first decision is the notebook's answer."""
         self._decisions.extend(decisions)
         rows = pd.DataFrame([dataclasses.asdict(decision) for decision in self._decisions])
+        # The parts of all notebooks are read as one table, so a whole number is a float where its field is one.
+        rows = rows.astype({each.name: each.type for each in dataclasses.fields(Decision) if each.type in (int, float)})
         self.save("decisions", rows)
         return pages.answer(rows, currency=self.shop.settings.currency)
 
