@@ -1,9 +1,10 @@
-"""What `retention` and `send_plan` count of each basic fact is what a count in plain Python says, as in test_facts.py."""
+"""What `retention` and `send_plan` count of each basic fact equals a count in plain Python, as in test_facts.py."""
 
 import datetime as dt
 from collections import Counter
 from math import floor, log2
 
+import ibis
 import pandas as pd
 import pytest
 
@@ -15,11 +16,11 @@ from smsroi_helpers.retention.observational import _count_strata
 from smsroi_helpers.retention.spells import consent_spells, custom_spells
 from smsroi_helpers.retention.survival import analyse_survival
 from smsroi_helpers.retention.texting import find_holdouts, measure_retention
-from smsroi_helpers.segmentation import find_cuts
 from smsroi_helpers.send_plan.customer_types import find_types, read_codes
 from smsroi_helpers.send_plan.evidence import collect_evidence
 from smsroi_helpers.send_plan.past_counts import count_outcomes, find_plans
 from smsroi_helpers.send_plan.recipients import _label_today
+from smsroi_helpers.send_plan.surrogate_counts import VARIABLES, _count_moments
 from smsroi_helpers.send_plan.today import find_audience
 from tests import fact_sources as facts
 from tests.fact_sources import END, FROM, LAST, PLANNED, UNTIL, World
@@ -101,7 +102,10 @@ def test_custom_and_consent_last_as_long(world):
             given[row["customer_id"]] = (at.date(), min(left).date() if left else None)
     spells = shop.count(consent_spells(shop).select("customer_id", "began", "ended"))
     assert {
-        row.customer_id: (pd.Timestamp(row.began).date(), None if pd.isna(row.ended) else pd.Timestamp(row.ended).date())
+        row.customer_id: (
+            pd.Timestamp(row.began).date(),
+            None if pd.isna(row.ended) else pd.Timestamp(row.ended).date(),
+        )
         for row in spells.itertuples()
     } == given
     months = count_consent_months(shop)
@@ -250,6 +254,24 @@ def test_what_became_of_members_of_tests_is_the_same(world, evidence):
     ))  # fmt: skip
 
 
+def test_the_first_weeks_of_members_of_tests_are_the_same(world, evidence):
+    """What short-term results are read from: two weeks of five, in which members were treated."""
+    rows = world[0]
+    until = FROM + dt.timedelta(weeks=2)
+    people = facts.subscribers_by_hand(rows, FROM) & facts.members(rows, "f")
+    orders = [row for row in rows["orders"] if row["customer_id"] in people and FROM <= row["ordered_at"] < until]
+    sent = [row for row in facts.sent_within(rows, FROM, until) if row["customer_id"] in people]
+    clicked = facts.human_clicks_by_hand(rows["messages"])
+    cells = _count_moments(evidence, {"f": 5}, 2)
+    sums = {name: cells[f"s_{place}"].sum() for place, name in enumerate(VARIABLES)}
+    days = {(row["customer_id"], row["ordered_at"].date()) for row in orders if row["amount"] >= 0}
+    assert cells["n"].sum() == len(people)
+    assert sums["purchase_days"] == len(days)
+    assert sums["order_profit"] == pytest.approx(sum(map(facts.profit_by_hand, orders)))
+    assert sums["texts"] == len(sent)
+    assert sums["clicks"] == sum(row["message_id"] in clicked and row["clicked_at"] < until for row in sent)
+
+
 def test_who_may_be_texted_is_the_same(world, evidence):
     rows, shop = world
     expected = facts.subscribers_by_hand(rows, END)
@@ -265,9 +287,7 @@ def test_types_of_customers_are_made_of_the_same_purchases(world):
     rows, shop = world
     types = find_types(shop)
     day = LAST - dt.timedelta(days=40)
-    people = shop.customers.select("customer_id", label_day=shop.customers.opted_in_at.cast("date"))
-    people = people.mutate(label_day=day).select("customer_id", "label_day")
-    found = shop.count(types.label(people))
+    found = shop.count(types.label(shop.customers.select("customer_id", label_day=ibis.literal(day))))
     levels = dict(zip(found["customer_id"], read_codes(found["code"])[:, types.place("purchases")], strict=True))
     bought = facts.purchase_days_by_hand(rows, day)
     limits = (1, 2, 3, 5, 9, 15)
@@ -295,5 +315,3 @@ def test_what_followed_an_earlier_plan_is_the_same(world):
         assert found.loc[role, "opt_outs"] == len(left & own)
         assert found.loc[role, "buyers"] == len({row["customer_id"] for row in orders if row["amount"] >= 0} & own)
         assert found.loc[role, "w_y"] == pytest.approx((profit - 0.05 * texts) / share)
-
-
