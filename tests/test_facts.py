@@ -20,6 +20,7 @@ from smsroi_helpers.cltv.counts import count_cells
 from smsroi_helpers.cltv.natural_loss import count_clicks, count_subscribers
 from smsroi_helpers.content.counts import collect_sends as content_sends
 from smsroi_helpers.content.texts import read_texts
+from smsroi_helpers.effectiveness import drift_counts
 from smsroi_helpers.effectiveness.activity import count_activity
 from smsroi_helpers.effectiveness.audit import audit_rules
 from smsroi_helpers.effectiveness.business_months import count_business_months
@@ -28,6 +29,7 @@ from smsroi_helpers.effectiveness.counts import count_sends
 from smsroi_helpers.effectiveness.monitoring_counts import count_days
 from smsroi_helpers.experiments.registry import count_outcomes, list_experiments
 from smsroi_helpers.frequency.counts import count_arms, count_audience, count_log_weeks, find_log_weeks, texts_of
+from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.quality import checks
 from smsroi_helpers.quality.checks import measure_coverage
 from smsroi_helpers.segmentation import covariates
@@ -103,10 +105,29 @@ def test_clicks_of_a_test_are_those_of_its_weeks(world):
     assert arms["clicks"].sum() == sum(row["clicked_at"] < UNTIL for row in clicks)
     assert arms["raw_clicks"].sum() == sum(row["clicked_at"] is not None and row["clicked_at"] < UNTIL
                                            for row in theirs)  # fmt: skip
+    known = facts.known_by_hand(rows["messages"])
+    drift = drift_counts.count_clicks(shop, drift_counts.Span(LAST, LAST), "sms", [frequency_test(shop)])
+    drift = drift[drift["factor"] == drift["factor"].iloc[0]]
+    assert drift["texts"].sum() == sum(row["message_id"] in known for row in theirs)
+    assert drift["clicks"].sum() == len(clicks)
     buyers = facts.purchase_days_by_hand(rows, FROM.date() - dt.timedelta(days=1))
     loss = count_clicks(shop, "sms")
     assert loss["texts"].sum() == sum(row["customer_id"] in buyers for row in theirs)
     assert loss["clicks"].sum() == sum(row["customer_id"] in buyers for row in clicks)
+
+
+def test_clicks_of_today_are_those_of_subscribers_at_its_start(world):
+    rows, shop = world
+    practice = measures.find_practice(shop, weeks=8)
+    start, cuts = shop.start_of(practice.first_day), find_cuts(shop)
+    people, clicked = facts.subscribers_by_hand(rows, start), facts.human_clicks_by_hand(rows["messages"])
+    sent = [row for row in facts.sent_within(rows, start, END) if row["customer_id"] in people]
+    cells = covariates.find_covariates(shop, cuts, practice.first_day)
+    found = count_recent(shop, practice, "region", cuts, cells)
+    assert found["n"].sum() == len(people)
+    assert found["messages"].sum() == len(sent)
+    assert found["clicks"].sum() == sum(row["message_id"] in clicked for row in sent) > 0
+    assert found["opt_outs"].sum() == len({who for who, at in facts.opt_outs_by_hand(rows) if at >= start} & people)
 
 
 def test_clicks_that_predict_are_the_same(world):
@@ -122,6 +143,10 @@ def test_clicks_that_predict_are_the_same(world):
             answers[row["customer_id"]] = answers.get(row["customer_id"], 0) | (row["message_id"] in clicked)
     told = later.dropna(subset=["response"])
     assert dict(zip(told["customer_id"], told["response"].astype(int), strict=True)) == answers
+    bought = [row for row in facts.purchases_by_hand(rows) if row["ordered_at"].date() > split]
+    bought = [row for row in bought if row["customer_id"] in buyers]
+    assert later["orders"].sum() == len(bought)
+    assert later["spend"].sum() == pytest.approx(sum(row["amount"] for row in bought))
 
     subscribers = facts.subscribers_by_hand(rows, END)
     blocks: dict[tuple[str, int], list[int]] = {}

@@ -27,6 +27,8 @@ from smsroi_helpers.experiments.registry import list_experiments
 from smsroi_helpers.frequency import counts as frequency_counts
 from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.retention.survival import analyse_survival
+from smsroi_helpers.retention.texting import find_holdouts
+from smsroi_helpers.retention.win_back import measure_win_back
 from smsroi_helpers.segmentation import covariates, membership
 from smsroi_helpers.segmentation.clusters import fit_clusters, take_sample
 from smsroi_helpers.segmentation.criteria import reachable
@@ -232,6 +234,11 @@ def of_retention(company: Company, by: str) -> Found:
         and (start - days[-1]).days < gone_after
     }
     yield "custom", sizes(curves["custom"]), large(company.groups(by, there, start))
+    if by == "rfm_group":  # customers who were inactive when assigned, whatever `segment_by` is
+        won = measure_win_back(shop, find_holdouts(shop), company.cuts)
+        found = {one.segment: sum(one.customers) for one in won if one.experiment == "f"}
+        groups = company.groups(by, facts.members(rows, "f"), BEFORE_TEST)
+        yield "win-back", {"inactive": found["inactive"]}, Counter(inactive=groups["dormant"] + groups["lost"])
 
 
 def sizes(survival) -> dict[str, int]:
