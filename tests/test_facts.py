@@ -1,152 +1,56 @@
 """Every stage computes the same value of each basic fact, equal to a count in plain Python.
 
-The sources are small and random, and contain the cases that the rules are about: machine clicks, opt-outs in both
-tables, customers who opted in again or never, refunds, free orders, discounts, customers missing from the table.
+The facts: purchase, human click, subscriber, segment, profit, local time. The companies are those of `fact_sources`.
+What `retention` and `send_plan` count is in test_facts_later.py, other groupings are in test_segment_by.py.
 """
 
 import datetime as dt
-from typing import Any
+from collections import Counter
 
 import ibis
-import numpy as np
+import pandas as pd
 import pytest
 
 from smsroi_helpers import measures
+from smsroi_helpers.ab_test.left_alone import count_listed
 from smsroi_helpers.ab_test.planning import read_audience
+from smsroi_helpers.cltv import profit_share
+from smsroi_helpers.cltv.click_decline import count_click_pairs
 from smsroi_helpers.cltv.counts import count_cells
+from smsroi_helpers.cltv.natural_loss import count_clicks, count_subscribers
 from smsroi_helpers.content.counts import collect_sends as content_sends
 from smsroi_helpers.content.texts import read_texts
+from smsroi_helpers.effectiveness import drift_counts
+from smsroi_helpers.effectiveness.activity import count_activity
+from smsroi_helpers.effectiveness.audit import audit_rules
+from smsroi_helpers.effectiveness.business_months import count_business_months
 from smsroi_helpers.effectiveness.counts import collect_sends as effectiveness_sends
 from smsroi_helpers.effectiveness.counts import count_sends
-from smsroi_helpers.experiments.registry import count_outcomes
-from smsroi_helpers.frequency.counts import count_audience, texts_of
+from smsroi_helpers.effectiveness.monitoring_counts import count_days
+from smsroi_helpers.experiments.registry import count_outcomes, list_experiments
+from smsroi_helpers.frequency.counts import count_arms, count_audience, count_log_weeks, find_log_weeks, texts_of
+from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.quality import checks
 from smsroi_helpers.quality.checks import measure_coverage
+from smsroi_helpers.segmentation import covariates
 from smsroi_helpers.segmentation.clusters import messages_by_customer
 from smsroi_helpers.segmentation.criteria import reachable
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import resolve
+from smsroi_helpers.segmentation.membership import Grouping, resolve
+from smsroi_helpers.segmentation.predictive_value import collect_outcomes
+from smsroi_helpers.segmentation.profiles import draw_portraits
 from smsroi_helpers.segmentation.rfm import rfm_rows
-from smsroi_helpers.source.read import load
-from smsroi_helpers.source.shop import Shop, open_shop
-from smsroi_helpers.timing.counts import collect_sends
-
-SEEDS = range(3)
-START = dt.datetime(2025, 1, 6)
-LAST = dt.date(2025, 6, 30)
-ASSIGNED = dt.datetime(2025, 1, 1)
-PEOPLE = 160
-MARGIN = 0.4
+from smsroi_helpers.source.shop import Shop
+from smsroi_helpers.timing import secondary_outcomes
+from smsroi_helpers.timing.counts import TimingTest, collect_sends, count_practice
+from smsroi_helpers.timing.personal_send_time import _events
+from tests import fact_sources as facts
+from tests.fact_sources import ASSIGNED, END, FROM, LAST, MARGIN, UNTIL, Row, World
 
 
-def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
-    """The tables as lists of rows. Messages are older than a week, and clicked within two days."""
-    rng = np.random.default_rng([seed, 7])
-    names = [f"c{i:03}" for i in range(PEOPLE)]
-
-    def some_day(days: int = 160) -> dt.datetime:
-        return START + dt.timedelta(minutes=int(rng.integers(days * 1440)))
-
-    customers = [
-        {
-            "customer_id": name,
-            "opted_in_at": some_day() if rng.random() < 0.8 else None,
-            "opted_out_at": some_day() if rng.random() < 0.3 else None,
-            "region": "ab"[i % 2],
-        }
-        for i, name in enumerate(names[:-12])  # the last twelve are known only by their orders
-    ]
-    orders = [
-        {
-            "order_id": f"o{i}",
-            "customer_id": names[rng.integers(PEOPLE)],
-            "ordered_at": some_day(),
-            "amount": [0.0, -7.5, *np.round(rng.gamma(4, 5, 8), 2)][rng.integers(10)],
-            "discount": [None, 0.0, 2.25][rng.integers(3)],
-        }
-        for i in range(1_070)
-    ]
-    messages = []
-    for i in range(2_400):
-        customer = int(rng.integers(PEOPLE))
-        at = some_day(155)
-        delay = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds; the first is a machine click
-        clicks = rng.random() < (0.97 if customer < 8 else 0.3)  # eight customers have a machine that clicks everything
-        messages.append({
-            "message_id": f"m{i}", "customer_id": names[customer], "campaign_id": f"k{i % 4}", "sent_at": at,
-            "delivered_at": at + dt.timedelta(seconds=3),
-            "clicked_at": at + dt.timedelta(seconds=3 + delay) if clicks else None,
-            "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.02 else None, "cost": 0.05,
-            "variant": "vw"[i % 2],
-        })  # fmt: skip
-    experiment = {"experiment_id": "x", "kind": "content", "control_arm": "a", "started_at": ASSIGNED}
-    return {
-        "customers": customers,
-        "orders": orders,
-        "messages": messages,
-        "creatives": [
-            {"campaign_id": f"k{k}", "variant": variant, "text": text}
-            for k in range(4)
-            for variant, text in (("v", "Ten off today"), ("w", "Spring is here"))
-        ],
-        "experiments": [experiment],
-        "arms": [{"experiment_id": "x", "arm": arm, "share": 0.5} for arm in "ab"],
-        "assignments": [
-            {"experiment_id": "x", "customer_id": name, "arm": "ab"[i % 2], "assigned_at": ASSIGNED}
-            for i, name in enumerate(names)
-        ],
-    }
-
-
-@pytest.fixture(scope="module", params=SEEDS)
-def world(request, tmp_path_factory) -> tuple[dict[str, list[dict[str, Any]]], Shop]:
-    rows = random_rows(request.param)
-    folder = tmp_path_factory.mktemp("facts")
-    for name, table in rows.items():
-        lines = [",".join(table[0])]
-        lines += [",".join("" if value is None else str(value) for value in row.values()) for row in table]
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    (folder / "source.yml").write_text(f"timezone: UTC\nmargin: {MARGIN}\n")
-    return rows, open_shop(load(folder, folder / ".loaded"), LAST.isoformat(), folder / ".cache")
-
-
-def human_clicks_by_hand(messages: list[dict[str, Any]]) -> set[str]:
-    """Messages with a human click: later than five seconds, and not by a machine that clicks nine in ten.
-
-    Bursts of twenty clicks of a campaign in one second do not occur here.
-    """
-    sent: dict[str, int] = {}
-    opened: dict[str, int] = {}
-    for row in messages:
-        sent[row["customer_id"]] = sent.get(row["customer_id"], 0) + 1
-        opened[row["customer_id"]] = opened.get(row["customer_id"], 0) + (row["clicked_at"] is not None)
-    return {
-        row["message_id"]
-        for row in messages
-        if row["clicked_at"] is not None
-        and (row["clicked_at"] - row["delivered_at"]).total_seconds() >= 5
-        and not (sent[row["customer_id"]] >= 10 and opened[row["customer_id"]] >= 0.9 * sent[row["customer_id"]])
-    }
-
-
-def subscribers_by_hand(rows: dict[str, list[dict[str, Any]]], at: dt.datetime) -> set[str]:
-    """Customers who opted in by then and did not opt out afterwards, in either table."""
-    opt_outs = [(row["customer_id"], row["opted_out_at"]) for table in ("customers", "messages") for row in rows[table]]
-    found = set()
-    for person in rows["customers"]:
-        opted_in = person["opted_in_at"]
-        if opted_in is not None and opted_in <= at:
-            outs = [
-                out for customer, out in opt_outs if customer == person["customer_id"] and out is not None and out < at
-            ]
-            if all(out < opted_in for out in outs):
-                found.add(person["customer_id"])
-    return found
-
-
-def profit_by_hand(order: dict[str, Any]) -> float:
-    discount = 0.0 if order["amount"] < 0 else order["discount"] or 0.0
-    return MARGIN * (order["amount"] + discount) - discount
+@pytest.fixture(scope="module", params=range(3))
+def world(request, made_once) -> World:
+    return facts.open_world(request.param, made_once)
 
 
 def total_of(shop: Shop, value: ibis.Scalar) -> float:
@@ -155,16 +59,17 @@ def total_of(shop: Shop, value: ibis.Scalar) -> float:
 
 def test_clicks_are_the_same_in_every_stage(world):
     rows, shop = world
-    clicked = human_clicks_by_hand(rows["messages"])
+    clicked = facts.human_clicks_by_hand(rows["messages"])
     assert 0 < len(clicked) < sum(row["clicked_at"] is not None for row in rows["messages"])
     messages = measures.human_clicks(shop)
     timing = collect_sends(shop, window_hours=72).rows
     frequency = texts_of(shop, "sms")
     segmentation = messages_by_customer(shop, shop.as_of)
-    arms = count_outcomes(shop)
+    arms = count_outcomes(shop).query("experiment_id == 'x'")
     content = content_sends(shop, read_texts(shop), segment_by="region").rows
     effectiveness = effectiveness_sends(shop, segment_by="region")
     by_channel = count_sends(shop, effectiveness).query("dimension == 'channel'")
+    by_day = count_days(shop).rows
     counted = {
         "measures": total_of(shop, messages.count(where=messages.human_click_at.notnull())),
         "timing": total_of(shop, timing.happened.sum()),
@@ -173,6 +78,7 @@ def test_clicks_are_the_same_in_every_stage(world):
         "ab_test": float(arms["click_rate__sum_y"].sum()),
         "content": total_of(shop, content.clicked.sum()),
         "effectiveness": by_channel["clicked"].sum(),
+        "monitoring": by_day["clicks"].sum(),
         "quality": checks._measure_messages(shop).clicked,
     }
     assert counted == dict.fromkeys(counted, len(clicked))
@@ -183,9 +89,92 @@ def test_clicks_are_the_same_in_every_stage(world):
         "ab_test": float(arms["click_rate__sum_x"].sum()),
         "content": total_of(shop, content.known.cast("int64").sum()),
         "effectiveness": by_channel["click_known"].sum(),
+        "monitoring": by_day["click_texts"].sum(),
     }
-    unclicked = sum(row["clicked_at"] is None for row in rows["messages"])
-    assert known == dict.fromkeys(known, unclicked + len(clicked))
+    assert known == dict.fromkeys(known, len(facts.known_by_hand(rows["messages"])))
+
+
+def test_clicks_of_a_test_are_those_of_its_weeks(world):
+    """Of customers in the frequency test: all of them, and those who had bought before it."""
+    rows, shop = world
+    clicked, tested = facts.human_clicks_by_hand(rows["messages"]), facts.members(rows, "f")
+    theirs = [row for row in facts.sent_within(rows, FROM, UNTIL) if row["customer_id"] in tested]
+    clicks = [row for row in theirs if row["message_id"] in clicked]
+    arms = count_arms(shop, frequency_test(shop), "region", "sms", find_cuts(shop))
+    assert arms["messages"].sum() == len(theirs)
+    assert arms["clicks"].sum() == sum(row["clicked_at"] < UNTIL for row in clicks)
+    assert arms["raw_clicks"].sum() == sum(row["clicked_at"] is not None and row["clicked_at"] < UNTIL
+                                           for row in theirs)  # fmt: skip
+    known = facts.known_by_hand(rows["messages"])
+    drift = drift_counts.count_clicks(shop, drift_counts.Span(LAST, LAST), "sms", [frequency_test(shop)])
+    drift = drift[drift["factor"] == drift["factor"].iloc[0]]
+    assert drift["texts"].sum() == sum(row["message_id"] in known for row in theirs)
+    assert drift["clicks"].sum() == len(clicks)
+    buyers = facts.purchase_days_by_hand(rows, FROM.date() - dt.timedelta(days=1))
+    loss = count_clicks(shop, "sms")
+    assert loss["texts"].sum() == sum(row["customer_id"] in buyers for row in theirs)
+    assert loss["clicks"].sum() == sum(row["customer_id"] in buyers for row in clicks)
+
+
+def test_clicks_of_today_are_those_of_subscribers_at_its_start(world):
+    rows, shop = world
+    practice = measures.find_practice(shop, weeks=8)
+    start, cuts = shop.start_of(practice.first_day), find_cuts(shop)
+    people, clicked = facts.subscribers_by_hand(rows, start), facts.human_clicks_by_hand(rows["messages"])
+    sent = [row for row in facts.sent_within(rows, start, END) if row["customer_id"] in people]
+    cells = covariates.find_covariates(shop, cuts, practice.first_day)
+    found = count_recent(shop, practice, "region", cuts, cells)
+    assert found["n"].sum() == len(people)
+    assert found["messages"].sum() == len(sent)
+    assert found["clicks"].sum() == sum(row["message_id"] in clicked for row in sent) > 0
+    assert found["opt_outs"].sum() == len({who for who, at in facts.opt_outs_by_hand(rows) if at >= start} & people)
+
+
+def test_clicks_that_predict_are_the_same(world):
+    """Who answers after the split (segmentation), who goes on clicking (cltv), which creative is clicked by whom."""
+    rows, shop = world
+    clicked, known = (of(rows["messages"]) for of in (facts.human_clicks_by_hand, facts.known_by_hand))
+    split = LAST - dt.timedelta(days=60)
+    later = collect_outcomes(shop, Grouping(find_cuts(shop), None, None, None), 60, "region").later.execute()
+    buyers = facts.purchase_days_by_hand(rows, split)
+    answers: dict[str, int] = {}
+    for row in rows["messages"]:
+        if row["sent_at"].date() > split and row["message_id"] in known and row["customer_id"] in buyers:
+            answers[row["customer_id"]] = answers.get(row["customer_id"], 0) | (row["message_id"] in clicked)
+    told = later.dropna(subset=["response"])
+    assert dict(zip(told["customer_id"], told["response"].astype(int), strict=True)) == answers
+    bought = [row for row in facts.purchases_by_hand(rows) if row["ordered_at"].date() > split]
+    bought = [row for row in bought if row["customer_id"] in buyers]
+    assert later["orders"].sum() == len(bought)
+    assert later["spend"].sum() == pytest.approx(sum(row["amount"] for row in bought))
+
+    subscribers = facts.subscribers_by_hand(rows, END)
+    blocks: dict[tuple[str, int], list[int]] = {}
+    for row in rows["messages"]:
+        block = (END - row["sent_at"]) // dt.timedelta(weeks=4)
+        in_test = row["customer_id"] in facts.members(rows, "f") and block in (3, 4)
+        if row["customer_id"] in subscribers and row["message_id"] in known and not in_test:
+            sums = blocks.setdefault((row["customer_id"], block), [0, 0])
+            sums[0] += row["message_id"] in clicked
+            sums[1] += 1
+    expected: Counter[tuple[int, int, str]] = Counter()
+    for (customer, earlier), (weight, _texts) in blocks.items():
+        for (other, block), (clicks, texts) in blocks.items():
+            if weight and other == customer and earlier >= block + 2:
+                expected[earlier, block, "clicks"] += weight * clicks
+                expected[earlier, block, "texts"] += weight * texts
+    pairs = count_click_pairs(shop, "sms").groupby(["earlier", "later"])[["clicks", "texts"]].sum()
+    assert {(*key, name): n for name in pairs for key, n in pairs[name].items() if n} == {
+        key: n for key, n in expected.items() if n
+    }
+
+    portraits = draw_portraits(shop, resolve(shop, "region").at())
+    shown = portraits[(portraits["kind"] == "creative")]
+    regions = {row["customer_id"]: row["region"] for row in rows["customers"]}
+    hits = Counter((regions.get(row["customer_id"], "unknown"), row["variant"])
+                   for row in rows["messages"] if row["message_id"] in clicked)  # fmt: skip
+    assert len(shown) >= 4
+    assert all(row.people == hits[row.segment, row.value] for row in shown.itertuples())
 
 
 def test_segments_are_the_same_in_every_stage(world):
@@ -208,29 +197,62 @@ def test_segments_are_the_same_in_every_stage(world):
 
 def test_subscribers_are_the_same_in_every_stage(world):
     rows, shop = world
-    expected = subscribers_by_hand(rows, dt.datetime(2025, 7, 1))
+    expected = facts.subscribers_by_hand(rows, END)
     assert 0 < len(expected) < len(rows["customers"])
     everybody = shop.customers.select("customer_id")
     subscribers = measures.subscribed(shop, ibis.literal(shop.end), everybody)
     assert set(subscribers.execute()["customer_id"]) == expected
-    audience = count_audience(shop, measures.find_practice(shop), "region", find_cuts(shop))
+    cuts = find_cuts(shop)
+    audience = count_audience(shop, measures.find_practice(shop), "region", cuts)
     by_segment = reachable(shop, resolve(shop, "region").at(shop.as_of), "region", 400).detail
     texted = {row["customer_id"] for row in rows["messages"]}
+    carried = covariates.count_subscribers(shop, resolve(shop, "region"), covariates.find_covariates(shop, cuts, LAST))
+    regions = Counter(row["region"] for row in rows["customers"] if row["customer_id"] in expected)
     assert read_audience(shop).customers == len(expected)
-    assert audience["customers"].sum() == len(expected)
+    assert count_listed(shop, "region") == regions
+    assert audience.groupby("segment")["customers"].sum().to_dict() == regions
     assert by_segment.loc[by_segment["segment"] == "all", "reachable"].item() == len(expected & texted)
+    assert carried.groupby("segment")["n"].sum().to_dict() == regions  # for timing and frequency, too
+    assert count_subscribers(shop, {}, cuts)["customers"].sum() == len(
+        expected & set(facts.purchase_days_by_hand(rows))
+    )
 
 
 def test_consent_is_read_at_the_instant_of_assignment(world):
     rows, shop = world
-    outcomes = measures.arm_outcomes(shop, "x").execute()
-    at_start = set(outcomes.loc[outcomes["consenting"] == 1, "customer_id"])
-    assert at_start == subscribers_by_hand(rows, ASSIGNED)
+    for test, at in (("x", ASSIGNED), ("f", FROM)):
+        outcomes = measures.arm_outcomes(shop, test).execute()
+        at_start = set(outcomes.loc[outcomes["consenting"] == 1, "customer_id"])
+        assert at_start == facts.subscribers_by_hand(rows, at) & facts.members(rows, test)
+    arms = count_arms(shop, frequency_test(shop), "region", "sms", find_cuts(shop))
+    assert arms.loc[arms["consenting"] == 1, "n"].sum() == len(at_start) > 0
+
+
+def test_subscribers_and_opt_outs_of_months_and_texts_are_the_same(world):
+    rows, shop = world
+    opt_outs = facts.opt_outs_by_hand(rows)
+    found = count_business_months(shop).dropna(subset=["subscribers"])
+    assert len(found) == 5  # January is not whole
+    for row in found.itertuples():
+        end = dt.datetime.combine((pd.Timestamp(row.month) + pd.offsets.MonthBegin(1)).date(), dt.time())
+        assert row.subscribers == len(facts.subscribers_by_hand(rows, end))
+        assert row.opt_outs == len({who for who, at in opt_outs if (at.year, at.month) == (2025, end.month - 1)})
+    opted_in = {row["customer_id"]: row["opted_in_at"] for row in rows["customers"]}
+    broken = {"after_opt_out": 0, "without_consent": 0}
+    for row in rows["messages"]:
+        given, at = opted_in.get(row["customer_id"]), row["sent_at"]
+        outs = [out for customer, out in opt_outs if customer == row["customer_id"] and out < at]
+        after = bool(outs) and not (given is not None and max(outs) < given <= at)
+        broken["after_opt_out"] += after
+        broken["without_consent"] += row["customer_id"] in opted_in and not after and (given is None or given > at)
+    audit = audit_rules(shop).checks.set_index("check")["texts"]
+    assert {name: audit[name] for name in broken} == broken
+    assert checks._measure_messages(shop).opted_out == len({who for who, _at in opt_outs})
 
 
 def test_purchases_are_the_same_in_every_stage(world):
     rows, shop = world
-    bought = [row for row in rows["orders"] if row["amount"] >= 0]
+    bought = facts.purchases_by_hand(rows)
     spend = sum(row["amount"] for row in bought)
     coverage = measure_coverage(shop)
     customers = rfm_rows(shop).execute()
@@ -239,29 +261,188 @@ def test_purchases_are_the_same_in_every_stage(world):
     assert coverage.paid == pytest.approx(spend)
     assert customers["monetary"].sum() == pytest.approx(spend)
     assert coverage.refunds == len(rows["orders"]) - len(bought)
+    assert coverage.buyers == len({row["customer_id"] for row in bought})
     assert outcomes["revenue"].sum() == pytest.approx(sum(row["amount"] for row in rows["orders"]))
     days = {(row["customer_id"], row["ordered_at"].date()) for row in bought}
     cells = count_cells(shop)
     assert (cells["customers"] * (cells["frequency"] + 1)).sum() == len(days)
     assert customers["purchase_days"].sum() == len(days)
+    arms = count_arms(shop, frequency_test(shop), "region", "sms", find_cuts(shop))
+    tested = facts.members(rows, "f")
+    assert arms["orders"].sum() == sum(
+        row["customer_id"] in tested and FROM <= row["ordered_at"] < UNTIL for row in bought
+    )
+    assert secondary(shop)["orders__sum_y"].sum() == len(bought)
+
+
+def test_purchases_and_money_of_weeks_and_months_are_the_same(world):
+    """The last weeks before the next test (ab_test), and whole months (effectiveness), of which one has clicks."""
+    rows, shop = world
+    start, subscribers = END - dt.timedelta(weeks=4), facts.subscribers_by_hand(rows, END)
+    orders = [row for row in rows["orders"] if row["customer_id"] in subscribers and row["ordered_at"] >= start]
+    bought = [row for row in orders if row["amount"] >= 0]
+    window = read_audience(shop, (4,)).windows.iloc[0]
+    assert window["orders"] * window["customers"] == pytest.approx(len(bought))
+    assert window["base_rate"] * window["customers"] == pytest.approx(len({row["customer_id"] for row in bought}))
+    assert window["profit"] * window["customers"] == pytest.approx(sum(map(facts.profit_by_hand, orders)))
+    months = count_business_months(shop).dropna(subset=["orders"])
+    for row in months.itertuples():
+        own = [each for each in rows["orders"] if each["ordered_at"].month == row.month.month]
+        assert row.orders == sum(each["amount"] >= 0 for each in own)
+        assert row.revenue == pytest.approx(sum(each["amount"] for each in own))
+    clicked = facts.human_clicks_by_hand(rows["messages"])
+    active = {(row["customer_id"], row["ordered_at"].month) for row in facts.purchases_by_hand(rows)}
+    active |= {
+        (row["customer_id"], row["clicked_at"].month) for row in rows["messages"] if row["message_id"] in clicked
+    }
+    activity = count_activity(shop, segment_by="region").query("dimension == 'month'")
+    assert activity.groupby("value")["active"].sum().to_dict() == {
+        f"2025-{month:02}": n for month, n in Counter(month for _customer, month in active).items()
+    }
 
 
 def test_profit_is_the_same_in_every_stage(world):
     rows, shop = world
-    orders = sum(profit_by_hand(row) for row in rows["orders"])
+    orders = sum(facts.profit_by_hand(row) for row in rows["orders"])
     messages = 0.05 * len(rows["messages"])
     events = measures.profit_events(shop)
     outcomes = measures.arm_outcomes(shop, "x").execute()
     assert total_of(shop, events.profit.sum()) == pytest.approx(orders - messages)
     assert outcomes["profit"].sum() == pytest.approx(orders - messages)
-    assert count_outcomes(shop)["profit__sum_y"].sum() == pytest.approx(orders - messages)
-    bought = [row for row in rows["orders"] if row["amount"] >= 0]
+    arms = count_outcomes(shop).query("experiment_id == 'x'")
+    assert arms["profit__sum_y"].sum() == pytest.approx(orders - messages)
+    assert secondary(shop)["profit__sum_y"].sum() == pytest.approx(orders - messages)
+    bought = facts.purchases_by_hand(rows)
     paid = sum(row["amount"] for row in bought)
-    share = measures.profit_share(shop)
+    share = profit_share(shop)
     assert share.value == pytest.approx(orders / paid)
-    assert share.before_refunds == pytest.approx(sum(profit_by_hand(row) for row in bought) / paid)
+    assert share.before_refunds == pytest.approx(sum(facts.profit_by_hand(row) for row in bought) / paid)
     assert share.refunded == pytest.approx(-sum(row["amount"] for row in rows["orders"] if row["amount"] < 0) / paid)
     assert share.value < share.before_refunds < MARGIN
+    tested = facts.members(rows, "f")
+    gross = sum(facts.profit_by_hand(row) for row in rows["orders"]
+                if row["customer_id"] in tested and FROM <= row["ordered_at"] < UNTIL)  # fmt: skip
+    sent = sum(row["customer_id"] in tested for row in facts.sent_within(rows, FROM, UNTIL))
+    cells = count_arms(shop, frequency_test(shop), "region", "sms", find_cuts(shop))
+    assert cells["gross__sum_y"].sum() == pytest.approx(gross)
+    assert cells["profit__sum_y"].sum() == pytest.approx(gross - 0.05 * sent)
+
+
+def test_attributed_purchases_and_profit_are_the_same_in_every_stage(world):
+    rows, shop = world
+    credited = facts.credited_by_hand(rows)
+    converted, profit = (
+        len({message for message, _order in credited}),
+        sum(facts.profit_by_hand(order) for _message, order in credited),
+    )
+    assert converted > 100
+    content = content_sends(shop, read_texts(shop), segment_by="region").rows
+    assert total_of(shop, content.ordered.cast("int64").sum()) == converted
+    assert total_of(shop, content.order_profit.sum()) == pytest.approx(profit)
+    sums = count_sends(shop, effectiveness_sends(shop, segment_by="region")).query("dimension == 'all'").sum()
+    assert sums["converted"] == converted
+    assert sums["attributed_revenue"] == pytest.approx(sum(order["amount"] for _message, order in credited))
+    assert sums["attributed_profit"] == pytest.approx(profit - 0.05 * len(rows["messages"]))
+    assert sums["order_profit"] == pytest.approx(profit)
+    assert count_days(shop).rows["buys"].sum() == converted
+
+
+def test_weeks_of_the_log_hold_the_same_subscribers_clicks_purchases_and_profit(world):
+    """The rows from which `frequency` estimates without a test: each landmark's subscribers outside experiments."""
+    rows, shop = world
+    clicked, tested = facts.human_clicks_by_hand(rows["messages"]), facts.members(rows, "f")
+    weeks = find_log_weeks(shop)
+    found, share = count_log_weeks(shop, weeks, "recency", "sms", find_cuts(shop))
+    assert share == 1
+    expected: Counter[tuple[object, ...]] = Counter()
+    for day in weeks.landmarks:
+        at = dt.datetime.combine(day, dt.time())
+        end, before = at + dt.timedelta(weeks=4), day - dt.timedelta(days=1)
+        bought, people = facts.purchase_days_by_hand(rows, before), facts.subscribers_by_hand(rows, at)
+        people -= tested if at < UNTIL and end > FROM else set()
+        groups = facts.recency_by_hand(rows, people, before)
+        for customer in people:
+            own = {name: [row for row in rows[name] if row["customer_id"] == customer]
+                   for name in ("orders", "messages")}  # fmt: skip
+            profit = sum(facts.profit_by_hand(row) for row in own["orders"] if at <= row["ordered_at"] < end)
+            expected[
+                day, groups[customer], len(bought.get(customer, [])), round(profit, 6) + 0.0,
+                min(sum(at <= row["sent_at"] < at + dt.timedelta(weeks=1) for row in own["messages"]), 7),
+                sum(row["message_id"] in clicked and at - dt.timedelta(weeks=8) <= row["sent_at"]
+                    and row["clicked_at"] < at for row in own["messages"]),
+            ] += 1  # fmt: skip
+    counted = Counter(
+        (row.landmark.date(), row.segment, 0 if pd.isna(row.purchase_days) else int(row.purchase_days),
+         round(row.profit, 6) + 0.0, row.texts, row.clicks_before)
+        for row in found.assign(landmark=pd.to_datetime(found["landmark"])).itertuples()
+    )  # fmt: skip
+    assert counted == expected
+    assert sum(counted.values()) > 100
+
+
+def test_local_time_is_the_same_in_every_stage(world):
+    rows, shop = world
+
+    def hours(found: list[Row]) -> Counter[tuple[int, int]]:
+        local = [facts.local_by_hand(rows, row["customer_id"], row["sent_at"]) for row in found]
+        return Counter((at.weekday(), at.hour) for at in local)
+
+    def counted(frame: pd.DataFrame, n: str) -> dict[tuple[int, int], int]:
+        return frame.groupby(["weekday", "hour"])[n].sum().to_dict()
+
+    every = hours(rows["messages"])
+    assert every != Counter((row["sent_at"].weekday(), row["sent_at"].hour) for row in rows["messages"])
+    for stage, sends in (
+        ("timing", collect_sends(shop, window_hours=72).rows),
+        ("effectiveness", effectiveness_sends(shop, segment_by="region").rows),
+    ):
+        cells = shop.count(sends.group_by("weekday", "hour").aggregate(n=sends.count()))
+        assert counted(cells, "n") == every, stage
+    practice = measures.find_practice(shop)
+    start = dt.datetime.combine(practice.first_day, dt.time())
+    today = hours(facts.sent_within(rows, start, END))
+    assert counted(count_practice(shop, practice, "region"), "messages") == today
+    assert today
+
+
+def test_local_hours_of_purchases_and_clicks_are_the_same(world):
+    """Hours in which segments buy (segmentation), and the first event of days without a text (timing)."""
+    rows, shop = world
+    regions = {row["customer_id"]: row["region"] for row in rows["customers"]}
+    bands = ((6, "00-06"), (9, "06-09"), (12, "09-12"), (15, "12-15"), (18, "15-18"), (21, "18-21"), (24, "21-24"))
+    bought = Counter()
+    events = [(row["customer_id"], row["ordered_at"]) for row in facts.purchases_by_hand(rows)]
+    for customer, at in events:
+        hour = facts.local_by_hand(rows, customer, at).hour
+        bought[regions.get(customer, "unknown"), next(name for end, name in bands if hour < end)] += 1
+    portraits = draw_portraits(shop, resolve(shop, "region").at())
+    shown = portraits[(portraits["kind"] == "hour") & (portraits["segment"] != "unknown")]
+    assert len(shown) >= 10
+    assert all(row.people == bought[row.segment, row.value] for row in shown.itertuples())
+
+    clicked = facts.human_clicks_by_hand(rows["messages"])
+    events += [(row["customer_id"], row["clicked_at"]) for row in rows["messages"] if row["message_id"] in clicked]
+    texted = {(row["customer_id"], facts.local_by_hand(rows, row["customer_id"], row["sent_at"]).date())
+              for row in rows["messages"]}  # fmt: skip
+    first: dict[tuple[str, dt.date], dt.datetime] = {}
+    for customer, at in events:
+        day = (customer, facts.local_by_hand(rows, customer, at).date())
+        first[day] = min(at, first.get(day, at))
+    found = shop.count(_events(shop, collect_sends(shop, window_hours=72)).select("customer_id", "at"))
+    expected = {(day[0], at) for day, at in first.items() if day not in texted}
+    assert {(row.customer_id, row.at.to_pydatetime()) for row in found.itertuples()} == expected
+    assert len(found) == len(expected) > 100
+
+
+def frequency_test(shop: Shop):
+    return next(test for test in list_experiments(shop) if test.name == "f")
+
+
+def secondary(shop: Shop) -> pd.DataFrame:
+    """What `timing` counts of a test beside clicks, as if the arms of x were hours."""
+    test = next(test for test in list_experiments(shop) if test.name == "x")
+    windows = pd.DataFrame({"arm": ["a", "b"], "hour": [9, 15], "until": [12, 18]})
+    return secondary_outcomes.count_outcomes(shop, TimingTest(test, windows, 1.0, True))
 
 
 def test_without_discounts_the_profit_share_is_the_margin(make_source, open_source):

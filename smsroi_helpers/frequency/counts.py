@@ -319,10 +319,10 @@ def count_log_weeks(
 
     Returns:
         landmark (date), customer (a number that identifies a customer's rows), group (0–63), segment, stage;
-        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of
-        [t, t + 1 week) cost), cost (of those texts); before t: recency_days, purchase_days, tenure_days, monetary (NaN
-        for customers who never bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks),
-        subscribed_days (NaN where not recorded). And the sample's share (0–1) of all customers.
+        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before message costs); before t:
+        recency_days, purchase_days, tenure_days, monetary (NaN for customers who never bought), texts_last_week,
+        texts_last_four, texts_before, clicks_before (of eight weeks), subscribed_days (NaN where not recorded). And the
+        sample's share (0–1) of all customers.
     """
     if not log_weeks.landmarks or not channel:
         return pd.DataFrame(), 0.0
@@ -340,7 +340,7 @@ def count_log_weeks(
         texts.sent_at >= ibis.literal(first), texts.sent_at < ibis.literal(shop.start_of(log_weeks.end))
     )
     texts = shop.keep(texts.semi_join(sample, texts.addressee == sample.customer_id))
-    events = measures.profit_events(shop)
+    events = measures.order_events(shop)
     events = events.filter(
         events["at"] >= ibis.literal(first), events["at"] < ibis.literal(shop.start_of(log_weeks.end))
     )

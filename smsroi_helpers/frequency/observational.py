@@ -113,7 +113,7 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
     """The effect of each further text a week in the log: raw, and adjusted for covariates known before.
 
     Args:
-        weeks: of `counts.count_weeks_of_practice`.
+        weeks: of `counts.count_log_weeks`.
         seed: of the folds.
 
     Returns:
