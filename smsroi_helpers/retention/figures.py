@@ -19,6 +19,7 @@ from smsroi_helpers.locale import (
 from smsroi_helpers.pages import DEEPEST_SHADE, PALETTE, Html, figure, note, p_words, segment_colours, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
+from smsroi_helpers.retention.early_warning import count_as_predicted
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
 from smsroi_helpers.retention.wording import gone_words, group_words, grouping_words, no_triangle_words, share_words
@@ -252,7 +253,7 @@ def alive_figure(study: Study) -> Html:
     ax.set_xlabel(_("P(alive) before the test weeks, and customers"))
     ax.set_ylabel(_("bought in the test weeks, percent"))
     ax.legend(loc="upper left")
-    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    inside = count_as_predicted(rows)
     title = _("P(alive) was right in {n} of {all} groups").format(n=number(inside), all=number(len(rows)))
     ax.set_title(title)
     parts = [

@@ -52,6 +52,7 @@ __all__ = [
     "choose_on_cells",
     "from_text",
     "groups_by_response",
+    "shares_of_largest_gain",
     "to_text",
 ]
 
@@ -222,6 +223,16 @@ def from_text(text: str) -> ResponseChoice:
         splits = tuple(Split(**one | {"stay": frozenset(one["stay"])}) for one in rule["splits"])
         rule = ResponseRule(tuple(rule["columns"]), splits, tuple(tuple(own) for own in rule["levels"]))
     return ResponseChoice(**read | {"candidates": candidates, "rule": rule, "tests": tuple(read["tests"])})
+
+
+def shares_of_largest_gain(choice: ResponseChoice) -> list[float]:
+    """The gain of every candidate as a share of the largest; NaN where none gains.
+
+    Args:
+        choice: of `choose_by_response`, with candidates.
+    """
+    most = max(one.gain.estimate for one in choice.candidates)
+    return [one.gain.estimate / most if most > 0 else float("nan") for one in choice.candidates]
 
 
 def groups_by_response(shop: Shop) -> Segmentation | None:

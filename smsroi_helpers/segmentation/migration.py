@@ -25,6 +25,7 @@ from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_ra
 __all__ = [
     "count_moves",
     "count_stage_moves",
+    "share_who_stayed",
 ]
 
 _MOVES = (
@@ -67,6 +68,17 @@ def count_stage_moves(shop: Shop, cuts: Cuts, period_days: int) -> pd.DataFrame:
         period_days: how long a period is.
     """
     return _count(resolve(shop, "lifecycle_stage", cuts=cuts), cuts, period_days)
+
+
+def share_who_stayed(moves: pd.DataFrame) -> float:
+    """Share (0–1) of those who were in a segment at the beginning of the period and are in it now.
+
+    Args:
+        moves: of `count_moves`.
+    """
+    rows = moves[moves["possible"]]
+    there = rows.loc[rows["before"] != "new", "customers"].sum()
+    return float(rows.loc[rows["before"] == rows["now"], "customers"].sum() / max(there, 1))
 
 
 def _count(segmentation: Segmentation, cuts: Cuts, period_days: int) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from smsroi_helpers.pages import (
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
+from smsroi_helpers.timing.counts import click_rates
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
@@ -88,13 +89,12 @@ def cleaning_table(timing: Timing) -> Html:
         "everything": _("By recipients who click nearly every text"),
     }
     rows = timing.sends.cleaning.set_index("machine").reindex(list(words)).fillna(0)
-    clicks, messages = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)
-    everything = messages.sum()
-    frame = pd.DataFrame({_("Clicks"): list(words.values()), _("Number"): clicks})
+    rates = click_rates(timing.sends)
+    frame = pd.DataFrame({_("Clicks"): list(words.values()), _("Number"): rows["clicks"].to_numpy(float)})
     caption = _(
         "Whose clicks they are. With all of them {all} of the texts were clicked; without the machines’, and without"
         " the texts that a machine clicked first, {people}"
-    ).format(all=percent(clicks.sum() / everything, 2), people=percent(clicks[0] / messages[0], 2))
+    ).format(all=percent(rates.raw, 2), people=percent(rates.human, 2))
     return table(frame, caption=caption, digits=0)
 
 
