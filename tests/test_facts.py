@@ -25,7 +25,7 @@ from smsroi_helpers.quality.checks import measure_coverage
 from smsroi_helpers.segmentation.clusters import messages_by_customer
 from smsroi_helpers.segmentation.criteria import reachable
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import resolve
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import rfm_rows
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop

@@ -26,7 +26,7 @@ from scipy.stats import norm
 
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, attribute_columns
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import PAST_CLICKS, Segmentation, check_buyers, find_clusters, resolve
+from smsroi_helpers.segmentation.membership import PAST_CLICKS, check_buyers, find_clusters, resolve_named
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
 from smsroi_helpers.segmentation.response_counts import Labelled, Unit, count_cells, count_singles, label_responses
 from smsroi_helpers.segmentation.response_gain import (
@@ -51,7 +51,6 @@ __all__ = [
     "choose_by_response",
     "choose_on_cells",
     "from_text",
-    "groups_by_response",
     "shares_of_largest_gain",
     "to_text",
 ]
@@ -235,11 +234,6 @@ def shares_of_largest_gain(choice: ResponseChoice) -> list[float]:
     return [one.gain.estimate / most if most > 0 else float("nan") for one in choice.candidates]
 
 
-def groups_by_response(shop: Shop) -> Segmentation | None:
-    """The groups chosen, for the column response_group; None where none is shown to separate responses."""
-    return resolve(shop, "response") if choose_by_response(shop).reason == "separates" else None
-
-
 def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
     """How groupings label customers as of a day.
 
@@ -249,7 +243,7 @@ def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
     """
     cuts, past = find_cuts(shop), find_past_clicks(shop) if PAST_CLICKS in names else None
     return tuple(
-        past[0].label if past is not None and name == PAST_CLICKS else resolve(shop, name, cuts=cuts).label
+        past[0].label if past is not None and name == PAST_CLICKS else resolve_named(shop, name, cuts=cuts).label
         for name in names
     )
 

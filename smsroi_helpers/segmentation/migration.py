@@ -16,7 +16,8 @@ from statsmodels.stats.proportion import proportion_confint
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.segmentation.cutoffs import Cuts
-from smsroi_helpers.segmentation.membership import Grouping, Segmentation, resolve
+from smsroi_helpers.segmentation.membership import Grouping, Segmentation
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.segmentation.rules import silence_of
 from smsroi_helpers.source import Shop

@@ -25,9 +25,9 @@ from smsroi_helpers.segmentation.membership import (
     label_customers,
     no_clusters,
     outcome_column,
-    resolve,
     segment_order,
 )
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife, jackknife_rate, jackknife_ratio
