@@ -1,8 +1,8 @@
 """Who is in which segment, on any day: named groups, clusters, stages, recency, or a column of the user's own.
 
 Every stage that groups customers asks `resolution.resolve` for a `Segmentation`, so that `segment_by` accepts the same
-values and means the same groups in all of them. Rules on recency, frequency and money are in `rules`, k-means in `clusters`, the
-test whether there are any clusters in `cluster_test`.
+values and means the same groups in all of them. Rules on recency, frequency and money are in `rules`, k-means in
+`clusters`, the test whether there are any clusters in `cluster_test`.
 """
 
 import datetime as dt
