@@ -257,8 +257,11 @@ def alive_figure(study: Study) -> Html:
     title = _("P(alive) was right in {n} of {all} groups").format(n=number(inside), all=number(len(rows)))
     ax.set_title(title)
     parts = [
-        _("P(alive) {low} to {high}: {told} expected, {bought} bought.").format(
-            low=percent(row.lowest), high=percent(row.highest), told=percent(row.predicted), bought=percent(row.bought)
+        _("P(alive) {low} to {high}: {predicted} expected, {bought} bought.").format(
+            low=percent(row.lowest),
+            high=percent(row.highest),
+            predicted=percent(row.predicted),
+            bought=percent(row.bought),
         )
         for row in rows.itertuples()
     ]
