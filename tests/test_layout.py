@@ -39,12 +39,20 @@ MEASURED_COLUMNS = ("amount", "clicked_at", "opted_in_at", "opted_out_at")
 ENGINES = {"duckdb": ("engine",), "pyspark": ("engine",), "psycopg": ("engine", "source/database.py")}
 CONNECTING = ("engine", "source/database.py")
 """Who may ask Ibis for a connection."""
+STATISTICS = (
+    "scipy", *(f"numpy.{name}" for name in (
+        "average", "convolve", "corrcoef", "cov", "hypot", "linalg", "mean", "median", "nanmean", "percentile",
+        "polyfit", "quantile", "random", "std", "var",
+    )),
+)  # fmt: skip
+"""What makes a number for a reader. A page's number is a result of its stage; presentation only writes and draws it."""
 ESTIMATORS = ("statsmodels", "sklearn", "lifetimes")
 
 MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 60
 FEWEST_DOCSTRING_WORDS = 6
 MAX_TEST_LINES = 600
+_STATISTIC_METHODS = ("corr", "cov", "mean", "median", "quantile", "std", "var")
 LONG_MODULES: dict[str, str] = {}
 """Modules longer than the limit, each with its reason; at most ten."""
 
@@ -165,6 +173,27 @@ def words_in_presentation_only(source: Source) -> Iterator[str]:
             yield f"{line} uses {other}; text belongs into wording, figures or tables"
 
 
+def no_statistic_in_presentation(source: Source) -> Iterator[str]:
+    """Wording, figures and tables show the results that they are given."""
+    kind = source.name.removesuffix(".py").split("/")[-1].split("_")[-1]
+    if source.subpackage not in STAGES or kind not in PRESENTATION_MODULES:
+        return
+    for use in source.uses:
+        if use.name.split(".")[0] in ESTIMATORS or use.name.startswith(STATISTICS):
+            yield f"{use.line} uses {use.name}; compute the number where its stage computes the others"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STATISTIC_METHODS:
+            yield f"{node.lineno} calls {node.func.attr}; compute the number where its stage computes the others"
+
+
+def no_sql_text(source: Source) -> Iterator[str]:
+    """Only the engine and the reading of a source write SQL: a column in a text is not seen here."""
+    for node in ast.walk(source.tree):
+        free = source.subpackage in ("engine", "source")
+        if not free and isinstance(node, ast.Attribute) and node.attr in ("sql", "raw_sql"):
+            yield f"{node.lineno} uses {node.attr}"
+
+
 def measured_columns_in_measures_only(source: Source) -> Iterator[str]:
     """Only `measures` reads the columns that it defines."""
     if source.subpackage in ("contract", "source", "simulation", "measures", "pages"):
@@ -219,7 +248,8 @@ def long_functions_have_a_docstring(source: Source) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     no_upper_level, no_relative_import, no_module_of_another, only_exported_names, no_shop_in_statistics,
-    words_in_presentation_only, measured_columns_in_measures_only, local_time_of_measures_only,
+    words_in_presentation_only, no_statistic_in_presentation, no_sql_text,
+    measured_columns_in_measures_only, local_time_of_measures_only,
     only_the_engine_names_an_engine, no_estimator_in_the_simulation, long_functions_have_a_docstring,
 )  # fmt: skip
 
@@ -283,6 +313,9 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (no_module_by_name, _ANY, "x = eval('1')"),
     (no_shop_in_statistics, "statistics/power.py", "def f(rows):\n    import ibis"),
     (words_in_presentation_only, "timing/best_hours.py", "import smsroi_helpers as s\nx = s.pages.note"),
+    (no_statistic_in_presentation, "timing/tables.py", "import numpy as n\nx = n.quantile(draws, 0.5)"),
+    (no_statistic_in_presentation, "timing/hour_wording.py", "x = rows['profit'].quantile(0.5)"),
+    (no_sql_text, _ANY, "x = shop.messages.sql('select clicked_at from messages')"),
     (measured_columns_in_measures_only, _ANY, "x = getattr(shop.messages, 'clicked_at')"),
     (local_time_of_measures_only, _ANY, "from smsroi_helpers import engine as e\nx = e.local_time"),
     (only_the_engine_names_an_engine, _ANY, "import ibis as i\nx = i.duckdb.connect()"),

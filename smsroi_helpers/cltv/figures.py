@@ -262,8 +262,8 @@ def tracking_figure(tested: Holdout) -> Chart:
     return figure(
         ax,
         alt=_(
-            "In the {weeks} weeks after {day} the model, fitted to the time before, predicted {predicted} repeat purchases;"
-            " {actual} happened."
+            "In the {weeks} weeks after {day} the model, fitted to the time before, predicted {predicted} repeat"
+            " purchases; {actual} happened."
         ).format(**facts),
         caption=_(
             "Repeat purchases of all customers who first bought by {day}, added up. The model has seen nothing of the"
@@ -323,8 +323,8 @@ def by_week_figure(tested: Holdout) -> Chart:
     return figure(
         by_week(tested),
         alt=_(
-            "Repeat purchases week by week. In the {weeks} test weeks {actual} happened where {predicted} were predicted; of"
-            " the weeks drawn, {n} of {all} lie outside their 95% band."
+            "Repeat purchases week by week. In the {weeks} test weeks {actual} happened where {predicted} were"
+            " predicted; of the weeks drawn, {n} of {all} lie outside their 95% band."
         ).format(
             weeks=number(tested.weeks),
             actual=number(tested.actual),

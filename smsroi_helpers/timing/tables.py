@@ -304,7 +304,8 @@ def gap_table(timing: Timing) -> Html:
         else _("No gap is more than chance (Holm): it is not shown whether observational data mislead.")
     )
     caption = _(
-        "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test. {conclusion}"
+        "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test."
+        " {conclusion}"
     )
     return table(frame, caption=caption.format(conclusion=conclusion))
 

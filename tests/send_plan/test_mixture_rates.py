@@ -6,7 +6,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
-from smsroi_helpers.send_plan.mixture_rates import SPREADS, fit_rates, standard_error
+from smsroi_helpers.send_plan.mixture_rates import SDS, fit_rates, standard_error
 from smsroi_helpers.statistics import GROUPS, t_quantile
 
 TRUTH = np.log([[0.02, 0.03, 0.05], [0.08, 0.10, 0.06]])
@@ -118,8 +118,8 @@ def test_with_few_events_the_average_is_near_the_better_spread_whether_classes_d
         errors = np.zeros(3)
         for seed in range(40):
             events, exposure = draw(np.random.default_rng(seed), np.eye(2), truth, 12.0)
-            for i, spreads in enumerate(((0.02,), (0.6,), SPREADS)):
-                errors[i] += np.square(fit_rates(events, exposure, np.eye(2), sds=spreads).log_rate - truth).mean()
+            for i, sds in enumerate(((0.02,), (0.6,), SDS)):
+                errors[i] += np.square(fit_rates(events, exposure, np.eye(2), sds=sds).log_rate - truth).mean()
         assert errors[2] < 4 / 3 * errors[:2].min()
         assert errors[2] < 0.75 * errors[:2].max()
 
