@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smsroi_helpers.measures.quiet_hours import allowed, count_places
-from smsroi_helpers.segmentation.membership import segments
+from smsroi_helpers.segmentation.resolution import segments
 from smsroi_helpers.simulation import ground_truth as own
 from smsroi_helpers.simulation.behaviour import TESTED_CREATIVES
 from smsroi_helpers.simulation.write import write_company

@@ -23,7 +23,7 @@ from smsroi_helpers.frequency.study import Study, analyse
 from smsroi_helpers.frequency.wording import decide
 from smsroi_helpers.measures import experiment_outcomes
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import segments
+from smsroi_helpers.segmentation.resolution import segments
 from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, World, expected
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load

@@ -14,6 +14,7 @@ import smsroi_helpers
 from smsroi_helpers import commands, runner
 from smsroi_helpers.errors import Incomplete
 from smsroi_helpers.runner import run as runner_run
+from smsroi_helpers.runner.options import RunOptions
 from tests.faults.tiny import command, make_project, report_files, smsroi
 
 WAITS = """import time
@@ -139,7 +140,7 @@ def test_a_wrong_command_line_ends_with_the_usage_code(root: Path, arguments: tu
 def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def record(file: Path, options: runner_run.RunOptions, progress: object) -> runner_run.Published:
+    def record(file: Path, options: RunOptions, progress: object) -> runner_run.Published:
         given.append((file, options))
         return runner_run.Published(Path.cwd() / "reports" / "x" / "index.html", unchanged=False)
 
@@ -149,7 +150,7 @@ def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     code, stdout, _ = invoke(root, *arguments.split(), "--on-failure", "f 1", "--on-success", "s")
     assert (code, stdout) == (0, f"{Path('reports', 'x', 'index.html')}\n")
-    expected = runner_run.RunOptions(
+    expected = RunOptions(
         only=["a", "b"],
         start_from="c",
         overrides=["x=1", "b.y=2"],

@@ -23,7 +23,7 @@ def test_hours_are_clicks_of_a_curve_times_a_price(simulated_hours):
             continue
         price = hours.click.estimate if hours.priced else 1.0
         assert decision.value == pytest.approx(answer.gain()[0] * price * answer.messages_per_week)
-        assert decision.evidence == contract.worked_out(answer.evidence) != "randomised"
+        assert decision.evidence == contract.evidence_of_model(answer.evidence) != "randomised"
         if hours.priced:
             assert (decision.money, decision.cash, decision.cash_evidence) == (
                 "cash", pytest.approx(10 * decision.value), decision.evidence,

@@ -36,9 +36,10 @@ from smsroi_helpers.segmentation import covariates
 from smsroi_helpers.segmentation.clusters import messages_by_customer
 from smsroi_helpers.segmentation.criteria import reachable
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import Grouping, resolve
+from smsroi_helpers.segmentation.membership import Grouping
 from smsroi_helpers.segmentation.predictive_value import collect_outcomes
 from smsroi_helpers.segmentation.profiles import draw_portraits
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import rfm_rows
 from smsroi_helpers.source.shop import Shop
 from smsroi_helpers.timing import secondary_outcomes

@@ -1,11 +1,14 @@
-"""Layout rules, checked on the imports; CONTRIBUTING.md describes the subpackages."""
+"""Layout rules, checked on the names that each module uses; CONTRIBUTING.md describes the subpackages."""
 
 import ast
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.source_names import Source, circles, imports
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "smsroi_helpers"
@@ -34,202 +37,316 @@ PRESENTATION_MODULES = ("wording", "figures", "tables")
 MEASURED_COLUMNS = ("amount", "clicked_at", "opted_in_at", "opted_out_at")
 """Columns whose meaning is defined in `measures/`; other subpackages use its functions."""
 ENGINES = {"duckdb": ("engine",), "pyspark": ("engine",), "psycopg": ("engine", "source/database.py")}
+CONNECTING = ("engine", "source/database.py")
+"""Who may ask Ibis for a connection."""
+STATISTICS = (
+    "scipy", *(f"numpy.{name}" for name in (
+        "average", "convolve", "corrcoef", "cov", "hypot", "linalg", "mean", "median", "nanmean", "percentile",
+        "polyfit", "quantile", "random", "std", "var",
+    )),
+)  # fmt: skip
+"""What makes a number for a reader. A page's number is a result of its stage; presentation only writes and draws it."""
+ESTIMATORS = ("statsmodels", "sklearn", "lifetimes")
 
 MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 60
+FEWEST_DOCSTRING_WORDS = 6
 MAX_TEST_LINES = 600
+_STATISTIC_METHODS = ("corr", "cov", "mean", "median", "quantile", "std", "var")
 LONG_MODULES: dict[str, str] = {}
 """Modules longer than the limit, each with its reason; at most ten."""
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+SOURCES = [Source.of(path, PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
+MODULES = {source.module for source in SOURCES}
+Rule = Callable[[Source], Iterator[str]]
+"""Yields what breaks the rule in a module, as `line what`."""
 
 
-def relative_name(path: Path) -> str:
-    """The path inside the package, such as `timing/counts.py`."""
-    return path.relative_to(PACKAGE).as_posix()
+def broken(rule: Rule) -> list[str]:
+    """What breaks a rule, in every module."""
+    return [f"{source.name}:{fault}" for source in SOURCES for fault in rule(source)]
 
 
-def subpackage_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imports(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Line, module and imported names of every import, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name, ()
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{relative_name(path)}:{node.lineno} imports relatively; name the module in full"
-            yield node.lineno, str(node.module), tuple(alias.name for alias in node.names)
-
-
-def own_imports(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, subpackage and rest of the module path (`""` for the subpackage itself) of every own import."""
-    for line, module, names in imports(path):
-        parts = module.split(".")
-        if parts[0] != "smsroi_helpers":
-            continue
-        if len(parts) == 1:
-            for name in names:
-                if name in LEVELS:
-                    yield line, name, ""
-        else:
-            yield line, parts[1], ".".join(parts[2:])
-
-
-def strings(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and text of every attribute name and string constant."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Attribute):
-            yield node.lineno, node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.lineno, node.value
+def own_uses(source: Source) -> Iterator[tuple[int, str, str]]:
+    """Line, subpackage and the rest of the name (`""` for the subpackage itself) of every name of other subpackages."""
+    for use in source.uses:
+        first, _dot, rest = use.name.partition(".")
+        other, _dot, rest = rest.partition(".")
+        if first == "smsroi_helpers" and other in LEVELS and other != source.subpackage:
+            yield use.line, other, rest
 
 
 def test_every_module_belongs_to_a_subpackage_with_a_level():
-    assert {subpackage_of(path) for path in modules()} - {"__init__"} <= set(LEVELS)
+    assert {source.subpackage for source in SOURCES} - {"__init__"} <= set(LEVELS)
 
 
-def test_subpackages_import_only_from_lower_levels():
-    wrong = [
-        f"{relative_name(path)}:{line} imports {other} (level {LEVELS[other]} from level {LEVELS[subpackage_of(path)]})"
-        for path in modules() if subpackage_of(path) in LEVELS
-        for line, other, _rest in own_imports(path)
-        if other != subpackage_of(path) and LEVELS[other] >= LEVELS[subpackage_of(path)]
-    ]  # fmt: skip
-    assert not wrong, "\n".join(wrong)
+def no_upper_level(source: Source) -> Iterator[str]:
+    """A subpackage names lower levels only."""
+    for line, other, _rest in own_uses(source):
+        if source.subpackage in LEVELS and LEVELS[other] >= LEVELS[source.subpackage]:
+            yield f"{line} uses {other} (level {LEVELS[other]} from level {LEVELS[source.subpackage]})"
 
 
-def test_subpackages_import_only_what_another_exports():
-    wrong = [
-        f"{relative_name(path)}:{line} imports smsroi_helpers.{other}.{rest}; import it from smsroi_helpers.{other}"
-        for path in modules()
-        for line, other, rest in own_imports(path)
-        if rest and other != subpackage_of(path)
-    ]
-    assert not wrong, "\n".join(wrong)
+def no_relative_import(source: Source) -> Iterator[str]:
+    """Modules are named in full."""
+    for line, module, _names in imports(source.tree):
+        if module.startswith("."):
+            yield f"{line} imports relatively; name the module in full"
 
 
-def exports(subpackage: str) -> set[str]:
-    """The names in `__all__` of a subpackage or a single module, and its presentation modules."""
-    path = PACKAGE / subpackage / "__init__.py"
-    tree = ast.parse((path if path.exists() else PACKAGE / f"{subpackage}.py").read_text(encoding="utf-8"))
+def no_module_of_another(source: Source) -> Iterator[str]:
+    """An import names another subpackage, not a module in it."""
+    for line, module, _names in imports(source.tree):
+        other, _dot, rest = module.removeprefix("smsroi_helpers.").partition(".")
+        if module.startswith("smsroi_helpers.") and rest and other != source.subpackage:
+            yield f"{line} imports {module}; import it from smsroi_helpers.{other}"
+
+
+@functools.cache
+def exports(module: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The names in `__all__` of a module or a subpackage, and the modules that a subpackage imports on first use."""
+    tree = next(source.tree for source in SOURCES if source.module == module)
+    names = lazy = frozenset[str]()
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return set(ast.literal_eval(node.value))
-    raise AssertionError(f"{subpackage} has no __all__")
+            names = frozenset(ast.literal_eval(node.value))
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("lazy_submodules("):
+            assert isinstance(node.value, ast.Call)
+            lazy = frozenset(ast.literal_eval(name) for name in node.value.args[1:])
+    assert names, f"{module} has no __all__"
+    return names, lazy
 
 
-def test_subpackages_import_only_names_that_another_exports():
-    wrong = [
-        f"{relative_name(path)}:{line} imports {name} from {module}, which does not export it"
-        for path in modules()
-        for line, module, names in imports(path)
-        if module.count(".") == 1 and (other := module.removeprefix("smsroi_helpers.")) in LEVELS
-        if other != subpackage_of(path)
-        for name in names
-        if name not in exports(other)
-    ]
-    assert not wrong, "\n".join(wrong)
+def only_exported_names(source: Source) -> Iterator[str]:
+    """What is used of another subpackage, or of a presentation module of it, is in its `__all__`."""
+    for line, other, rest in own_uses(source):
+        name, _dot, inner = rest.partition(".")
+        names, lazy = exports(f"smsroi_helpers.{other}")
+        if not name or name in names or name == "__name__":
+            continue
+        if name not in lazy:
+            yield f"{line} uses {name} of {other}, which does not export it"
+        elif inner and inner.split(".")[0] not in exports(f"smsroi_helpers.{other}.{name}")[0]:
+            yield f"{line} uses {inner} of {other}.{name}, which does not export it"
 
 
 DYNAMIC_IMPORTS = {
     "notebook.py": "a notebook's stage, by its name",
     "runner/child.py": "what notebooks import, before they run",
     "runner/parameters.py": "the parameters of each stage, by its name",
+    "engine/duckdb.py": "whether this is a kernel",
     "__init__.py": "the presentation modules of a subpackage, when they are first used",
 }
-"""Modules that import a module by a computed name, each with its reason."""
+"""Modules that ask for a module by a computed name, each with its reason."""
+_BY_NAME = ("importlib.import_module", "importlib.__import__", "pkgutil.resolve_name", "sys.modules")
+
+
+def no_module_by_name(source: Source) -> Iterator[str]:
+    """No module is imported or looked up by a computed name, and no text is run as code."""
+    for use in source.uses:
+        if use.name in _BY_NAME or (use.name.startswith("builtins.") and use.name.count(".") == 1):
+            yield f"{use.line} asks for a module by a computed name, or runs a text"
 
 
 def test_modules_are_imported_by_name_only_where_listed():
-    found = {
-        relative_name(path): f"{relative_name(path)}:{node.lineno} imports a module by a computed name"
-        for path in modules()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Name | ast.Attribute)
-        and ast.unparse(node).split(".")[-1] in ("import_module", "__import__")
-    }
-    assert not [line for name, line in found.items() if name not in DYNAMIC_IMPORTS]
-    assert set(DYNAMIC_IMPORTS) <= set(found), "list only modules that do so"
+    found = {source.name for source in SOURCES if any(no_module_by_name(source))}
+    assert found == set(DYNAMIC_IMPORTS), "list exactly the modules that do so"
 
 
-def test_statistics_imports_no_shop_no_engine_no_language():
-    wrong = [
-        f"{relative_name(path)}:{line} imports {module}"
-        for path in modules() if subpackage_of(path) == "statistics"
-        for line, module, _names in imports(path)
-        if module.split(".")[0] in ("ibis", "duckdb", "babel")
-    ]  # fmt: skip
+def no_shop_in_statistics(source: Source) -> Iterator[str]:
+    """`statistics` knows no Shop (a higher level), no engine, no language (of the same level)."""
+    for use in source.uses:
+        if source.subpackage == "statistics" and use.name.split(".")[0] in ("ibis", "duckdb", "babel"):
+            yield f"{use.line} uses {use.name}"
+
+
+def words_in_presentation_only(source: Source) -> Iterator[str]:
+    """In a stage, only wording, figures and tables use `pages` or `locale`; nothing computed uses these modules."""
+    if source.subpackage not in (*STAGES, "experiments", "measures", "statistics", "engine"):
+        return
+    kind = source.name.removesuffix(".py").split("/")[-1].split("_")[-1]
+    if kind in PRESENTATION_MODULES:
+        return
+    for line, other, _rest in own_uses(source):
+        if other in ("pages", "locale"):
+            yield f"{line} uses {other}; text belongs into wording, figures or tables"
+
+
+def no_statistic_in_presentation(source: Source) -> Iterator[str]:
+    """Wording, figures and tables show the results that they are given."""
+    kind = source.name.removesuffix(".py").split("/")[-1].split("_")[-1]
+    if source.subpackage not in STAGES or kind not in PRESENTATION_MODULES:
+        return
+    for use in source.uses:
+        if use.name.split(".")[0] in ESTIMATORS or use.name.startswith(STATISTICS):
+            yield f"{use.line} uses {use.name}; compute the number where its stage computes the others"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STATISTIC_METHODS:
+            yield f"{node.lineno} calls {node.func.attr}; compute the number where its stage computes the others"
+
+
+def no_sql_text(source: Source) -> Iterator[str]:
+    """Only the engine and the reading of a source write SQL: a column in a text is not seen here."""
+    for node in ast.walk(source.tree):
+        free = source.subpackage in ("engine", "source")
+        if not free and isinstance(node, ast.Attribute) and node.attr in ("sql", "raw_sql"):
+            yield f"{node.lineno} uses {node.attr}"
+
+
+def measured_columns_in_measures_only(source: Source) -> Iterator[str]:
+    """Only `measures` reads the columns that it defines."""
+    if source.subpackage in ("contract", "source", "simulation", "measures", "pages"):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and node.attr in MEASURED_COLUMNS:
+            yield f"{node.lineno} reads {node.attr}"
+        elif isinstance(node, ast.Constant) and node.value in MEASURED_COLUMNS:
+            yield f"{node.lineno} reads {node.value}"
+
+
+def local_time_of_measures_only(source: Source) -> Iterator[str]:
+    """Only `measures` turns instants into local time; others ask it."""
+    for use in source.uses:
+        free = source.subpackage in ("engine", "source", "measures")
+        if not free and use.name.startswith("smsroi_helpers.engine.local_time"):
+            yield f"{use.line} uses local_time of the engine; use that of measures"
+
+
+def only_the_engine_names_an_engine(source: Source) -> Iterator[str]:
+    """No engine's package, nor the backend of that name in Ibis, nor a connection of Ibis."""
+    for use in source.uses:
+        parts = use.name.split(".")
+        for engine, allowed in ENGINES.items():
+            own = parts[0] == engine or (parts[0] == "ibis" and {engine, "*"} & set(parts))
+            if own and not source.name.startswith(allowed):
+                yield f"{use.line} uses {use.name}"
+        if use.name in ("ibis.connect", "ibis.set_backend") and not source.name.startswith(CONNECTING):
+            yield f"{use.line} uses {use.name}"
+
+
+def no_estimator_in_the_simulation(source: Source) -> Iterator[str]:
+    """`simulation` uses errors and the contract alone, and no library that estimates."""
+    if source.subpackage != "simulation":
+        return
+    for line, other, _rest in own_uses(source):
+        if other not in ("errors", "contract"):
+            yield f"{line} uses {other}"
+    for use in source.uses:
+        if use.name.split(".")[0] in ESTIMATORS:
+            yield f"{use.line} uses {use.name}"
+
+
+def long_functions_have_a_docstring(source: Source) -> Iterator[str]:
+    """A long function says what it does in a sentence."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            long = (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+            if long and len((ast.get_docstring(node) or "").split()) < FEWEST_DOCSTRING_WORDS:
+                yield f"{node.lineno} {node.name} is long and has no docstring that explains it"
+
+
+RULES: tuple[Rule, ...] = (
+    no_upper_level, no_relative_import, no_module_of_another, only_exported_names, no_shop_in_statistics,
+    words_in_presentation_only, no_statistic_in_presentation, no_sql_text,
+    measured_columns_in_measures_only, local_time_of_measures_only,
+    only_the_engine_names_an_engine, no_estimator_in_the_simulation, long_functions_have_a_docstring,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_no_module_breaks_the_rule(rule):
+    wrong = broken(rule)
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "experiments", "measures", "statistics", "engine"])
-def test_only_wording_figures_and_tables_of_a_stage_import_pages_or_locale(stage):
-    wrong = [
-        f"{relative_name(path)}:{line} imports {other}; text belongs into wording, figures or tables"
-        for path in modules() if subpackage_of(path) == stage and path.stem.split("_")[-1] not in PRESENTATION_MODULES
-        for line, other, _rest in own_imports(path)
-        if other in ("pages", "locale")
-    ]  # fmt: skip
-    assert not wrong, "\n".join(wrong)
+def used_modules(source: Source) -> set[str]:
+    """The modules of the package that a module uses: of each name, the longest part that is a module."""
+    found = set()
+    for use in source.uses:
+        parts = use.name.split(".")
+        parents = (".".join(parts[:size]) for size in range(len(parts), 1, -1))
+        found.add(next((name for name in parents if name in MODULES), ""))
+    return found - {"", source.module}
 
 
-def test_only_measures_reads_the_columns_it_defines():
-    free = ("contract", "source", "simulation", "measures", "pages")
-    wrong = [
-        f"{relative_name(path)}:{line} reads {word}"
-        for path in modules() if subpackage_of(path) not in free
-        for line, word in strings(path)
-        if word in MEASURED_COLUMNS
-    ]  # fmt: skip
-    assert not wrong, "\n".join(wrong)
+def find_circles(sources: Iterable[Source]) -> list[set[str]]:
+    """Modules that import one another, at the top or in a function."""
+    return circles({source.module: used_modules(source) for source in sources})
 
 
-def test_only_measures_converts_to_local_time():
-    wrong = [
-        f"{relative_name(path)}:{line} imports local_time"
-        for path in modules() if subpackage_of(path) not in ("engine", "source", "measures")
-        for line, _module, names in imports(path)
-        if "local_time" in names
-    ]  # fmt: skip
-    assert not wrong, "\n".join(wrong)
+def test_no_modules_import_one_another_in_a_circle():
+    assert find_circles(SOURCES) == []
 
 
-def test_local_time_of_the_engine_is_not_reached_through_the_subpackage():
-    wrong = [
-        f"{relative_name(path)}:{node.lineno} uses engine.local_time; use measures.local_time"
-        for path in modules() if subpackage_of(path) not in ("engine", "source", "measures")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and ast.unparse(node).removeprefix("smsroi_helpers.") == "engine.local_time"
-    ]  # fmt: skip
-    assert not wrong, "\n".join(wrong)
-
-
-def test_only_the_engine_names_an_engine():
-    wrong = [
-        f"{relative_name(path)}:{line} imports {module}"
-        for path in modules()
-        for line, module, _names in imports(path)
-        for engine, allowed in ENGINES.items()
-        if (module.split(".")[0] == engine or module.startswith(f"ibis.backends.{engine}"))
-        and not relative_name(path).startswith(allowed)
+def test_a_planted_circle_of_modules_is_found():
+    names = ("columns", "profit")
+    planted = [
+        Source(source.name, f"{source.text}\ndef planted():\n    from smsroi_helpers.measures.profit import profit\n")
+        if source.name == "measures/columns.py"
+        else source
+        for source in SOURCES
     ]
-    assert not wrong, "\n".join(wrong)
+    assert any({f"smsroi_helpers.measures.{name}" for name in names} <= circle for circle in find_circles(planted))
 
 
-def test_the_simulation_imports_no_estimator():
-    allowed = {"errors", "contract", "simulation"}
-    wrong = [
-        f"{relative_name(path)}:{line} imports {other}"
-        for path in modules() if subpackage_of(path) == "simulation"
-        for line, other, _rest in own_imports(path)
-        if other not in allowed
-    ]  # fmt: skip
-    assert not wrong, "\n".join(wrong)
+_ANY = "timing/counts.py"
+PLANTED: tuple[tuple[Rule, str, str], ...] = (
+    (no_upper_level, "measures/clicks.py", "import smsroi_helpers\nx = smsroi_helpers.timing.analyse"),
+    (no_upper_level, "measures/clicks.py", "import smsroi_helpers as s\nt = s.timing\nx = t.analyse"),
+    (no_upper_level, "measures/clicks.py", "from importlib import import_module as f\nx = f('smsroi_helpers.timing')"),
+    (no_upper_level, _ANY, "def f():\n    from smsroi_helpers import send_plan"),
+    (no_upper_level, _ANY, "import sys\nx = sys.modules['smsroi_helpers.send_plan']"),
+    (no_upper_level, _ANY, "def f(x: 'smsroi_helpers.send_plan.SendPlan'): ..."),
+    (no_upper_level, _ANY, "import smsroi_helpers\nx = getattr(smsroi_helpers, 'send' + '_plan')"),
+    (no_upper_level, _ANY, "import smsroi_helpers\nx = smsroi_helpers.__dict__['send_plan']"),
+    (no_upper_level, "statistics/power.py", "from typing import Any\nx: 'list[smsroi_helpers.source.Shop]'"),
+    (no_relative_import, "simulation/write.py", "from ..statistics import effects"),
+    (no_module_of_another, _ANY, "from smsroi_helpers.measures.clicks import human_clicks"),
+    (only_exported_names, _ANY, "from smsroi_helpers import experiments\nx = experiments.registry._cells"),
+    (only_exported_names, _ANY, "from smsroi_helpers import experiments as e\ny = e\nx = y._cells"),
+    (only_exported_names, _ANY, "from smsroi_helpers.measures import _nothing"),
+    (only_exported_names, _ANY, "from smsroi_helpers.measures import *"),
+    (only_exported_names, "content/tables.py", "from smsroi_helpers import ab_test\nx = ab_test.tables._hidden"),
+    (no_module_by_name, _ANY, "import importlib as i\nx = i.import_module(name)"),
+    (no_module_by_name, _ANY, "from sys import modules as m\nx = m[name]"),
+    (no_module_by_name, _ANY, "x = eval('1')"),
+    (no_shop_in_statistics, "statistics/power.py", "def f(rows):\n    import ibis"),
+    (words_in_presentation_only, "timing/best_hours.py", "import smsroi_helpers as s\nx = s.pages.note"),
+    (no_statistic_in_presentation, "timing/tables.py", "import numpy as n\nx = n.quantile(draws, 0.5)"),
+    (no_statistic_in_presentation, "timing/hour_wording.py", "x = rows['profit'].quantile(0.5)"),
+    (no_sql_text, _ANY, "x = shop.messages.sql('select clicked_at from messages')"),
+    (measured_columns_in_measures_only, _ANY, "x = getattr(shop.messages, 'clicked_at')"),
+    (local_time_of_measures_only, _ANY, "from smsroi_helpers import engine as e\nx = e.local_time"),
+    (only_the_engine_names_an_engine, _ANY, "import ibis as i\nx = i.duckdb.connect()"),
+    (only_the_engine_names_an_engine, _ANY, "from ibis import duckdb as d"),
+    (only_the_engine_names_an_engine, _ANY, "from ibis.backends import duckdb"),
+    (only_the_engine_names_an_engine, _ANY, "from ibis import *"),
+    (only_the_engine_names_an_engine, _ANY, "import ibis\nx = ibis.connect('duckdb://')"),
+    (no_estimator_in_the_simulation, "simulation/write.py", "from statsmodels.api import OLS"),
+    (long_functions_have_a_docstring, _ANY, "async def f():" + "\n    x = 1" * 62),
+    (long_functions_have_a_docstring, _ANY, 'def f():\n    """."""' + "\n    x = 1" * 62),
+)
+"""A rule, a module, and what would break the rule if it were written there."""
+
+
+@pytest.mark.parametrize(("rule", "name", "text"), PLANTED)
+def test_a_planted_violation_is_found(rule, name, text):
+    assert list(rule(Source(name, text)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (_ANY, "from smsroi_helpers import measures as m\nx = m.local_time"),
+        (_ANY, "import ibis\nx = ibis.row_number().connect"),
+        (_ANY, "def f(kind: Literal['best hour']): ..."),
+        ("content/tables.py", "from smsroi_helpers import ab_test\nx = ab_test.tables.difference_words"),
+        ("engine/duckdb.py", "import ibis\nx = ibis.duckdb.connect()"),
+    ],
+)
+def test_what_is_allowed_is_not_found(name, text):
+    assert not [fault for rule in RULES for fault in rule(Source(name, text))]
 
 
 def test_a_notebook_imports_only_its_stage_and_notebook():
@@ -255,14 +372,3 @@ def test_long_modules_and_tests_are_listed_with_a_reason():
         assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > most, (
             f"{name} is below the limit now; remove it from LONG_MODULES"
         )
-
-
-def test_long_functions_have_a_docstring():
-    wrong = []
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES:
-                doc = ast.get_docstring(node)
-                if doc is None:
-                    wrong.append(f"{relative_name(path)}:{node.lineno} {node.name}")
-    assert not wrong, "\n".join(wrong)

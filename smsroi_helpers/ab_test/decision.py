@@ -123,6 +123,26 @@ class ExperimentAnswer:
         return _limits(self.experiment, row)
 
     @property
+    def detectable_per_week(self) -> float:
+        """The detectable difference in money, per customer and week."""
+        return self.decision.detectable / max(self.experiment.weeks, 1e-9)
+
+    @property
+    def open_arms(self) -> tuple[str, ...]:
+        """The arms that are not shown to bring less than the control, which is one of them."""
+        return tuple(arm for arm in self.experiment.arms if arm not in self.worse)
+
+    @property
+    def customers_for_open_arms(self) -> float:
+        """Customers in all with whom a test of the open arms alone decides with 80 % power, at the difference seen.
+
+        The next step's number is for as many arms as now; of it, the open arms' share of today's customers.
+        """
+        customers = dict(zip(self.experiment.arms, self.experiment.customers, strict=True))
+        total, members = float(self.experiment.customers.sum()), float(sum(customers[arm] for arm in self.open_arms))
+        return members * (total + self.next_step.customers) / total
+
+    @property
     def customers(self) -> int:
         """Customers the money is for: those of the arm; without money, all in the experiment."""
         in_money = self.unit.startswith("money")

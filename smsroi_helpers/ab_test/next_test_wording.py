@@ -47,9 +47,7 @@ def what_would_do(answer: ExperimentAnswer, currency: str) -> str:
 def _compare_again(answer: ExperimentAnswer, currency: str) -> str:
     """The arms that are still open, and the customers who settle it; empty where the next step says no number."""
     experiment, step = answer.experiment, answer.next_step
-    place = {arm: at for at, arm in enumerate(experiment.arms)}
-    arms = [arm for arm in experiment.arms if arm not in answer.worse]
-    facts = {"arms": enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in arms)}
+    facts = {"arms": enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in answer.open_arms)}
     if step.kind == "too_small" and np.isfinite(answer.decision.detectable):
         return _(
             "Take one of {arms}, and test something new against it: the {n} customers of this test would have shown a"
@@ -57,19 +55,17 @@ def _compare_again(answer: ExperimentAnswer, currency: str) -> str:
         ).format(**facts, n=number(experiment.customers.sum()), least=_detectable_words(answer, currency))
     if step.kind not in ("repeat_with_more", "more_needed", "run_until"):
         return ""
-    total = float(experiment.customers.sum())
-    members = float(sum(experiment.customers[place[arm]] for arm in arms))
     return _(
         "Compare {arms}, randomly assigned: about {n} customers in all settle it with 80% power if the difference seen"
         " is true."
-    ).format(**facts, n=roughly(members * (total + step.customers) / total))
+    ).format(**facts, n=roughly(answer.customers_for_open_arms))
 
 
 def _detectable_words(answer: ExperimentAnswer, currency: str) -> str:
     decision = answer.decision
     if not decision.in_money:
         return difference_in_words(decision.metric, decision.detectable)
-    seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
+    seen = money(answer.detectable_per_week, currency)
     return _("{seen} per customer and week").format(seen=seen)
 
 

@@ -370,7 +370,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
             _("At the rates seen it takes about {n} customers in all.").format(n=roughly(answer.enough_for_events))
         )
     if np.isfinite(decision.detectable) and decision.in_money:
-        seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
+        seen = money(answer.detectable_per_week, currency)
         parts.append(
             _("A true difference of {seen} per customer and week is detectable with 80% power.").format(seen=seen)
         )

@@ -6,6 +6,7 @@ day observed), in days. The models are fitted to cells, so that their cost grows
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -19,10 +20,12 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "FEWEST_REPEATERS",
     "FEWEST_WEEKS",
+    "RepeatPurchases",
     "count_cells",
     "count_groups",
     "count_value_cells",
     "histories",
+    "summarise_repeats",
 ]
 
 FEWEST_REPEATERS = 30
@@ -91,6 +94,28 @@ def count_cells(
             least=FEWEST_WEEKS,
         )
     return frame.assign(recency_weeks=frame["recency_days"] / 7, T_weeks=frame["T_days"] / 7)
+
+
+@dataclass(frozen=True)
+class RepeatPurchases:
+    """Repeat purchases of all customers, free ones included."""
+
+    customers: int
+    """Who bought again."""
+    mean: float
+    """What a repeat purchase brought on average (money)."""
+
+
+def summarise_repeats(cells: pd.DataFrame) -> RepeatPurchases:
+    """Repeat purchases over the cells of `count_cells`.
+
+    >>> rows = {"frequency": [0, 1, 3], "customers": [5, 2, 1], "repeat_spend": [0.0, 20.0, 40.0]}
+    >>> summarise_repeats(pd.DataFrame(rows))  # 60 over 2 · 1 + 1 · 3 purchases
+    RepeatPurchases(customers=3, mean=12.0)
+    """
+    again = cells[cells["frequency"] > 0]
+    purchases = float((again["frequency"] * again["customers"]).sum())
+    return RepeatPurchases(int(again["customers"].sum()), float(again["repeat_spend"].sum()) / purchases)
 
 
 def count_value_cells(shop: Shop, until: dt.date | None = None, *, recent_weeks: int = 0) -> pd.DataFrame:

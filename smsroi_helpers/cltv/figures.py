@@ -200,8 +200,10 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(_("bought in the test"))
     inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
     if len(rows) == 1:
-        told, bought = percent(rows["predicted"].iloc[0]), percent(rows["bought"].iloc[0])
-        ax.set_title(_("Nobody is in doubt: {told} were to buy, {bought} did").format(told=told, bought=bought))
+        predicted, bought = percent(rows["predicted"].iloc[0]), percent(rows["bought"].iloc[0])
+        ax.set_title(
+            _("Nobody is in doubt: {predicted} were to buy, {bought} did").format(predicted=predicted, bought=bought)
+        )
     else:
         ax.set_title(_("{n} of {all} groups bought as often as predicted").format(n=inside, all=len(rows)))
     ax.legend(frameon=False, loc="lower right")
@@ -245,7 +247,7 @@ def tracking_figure(tested: Holdout) -> Chart:
     facts = {
         "day": day(tested.split),
         "weeks": number(tested.weeks),
-        "told": interval(tested.predicted, tested.low, tested.high),
+        "predicted": interval(tested.predicted, tested.low, tested.high),
         "actual": number(tested.actual),
     }
     ax, weeks = tracking(tested), tested.by_week
@@ -260,8 +262,8 @@ def tracking_figure(tested: Holdout) -> Chart:
     return figure(
         ax,
         alt=_(
-            "In the {weeks} weeks after {day} the model, fitted to the time before, predicted {told} repeat purchases;"
-            " {actual} happened."
+            "In the {weeks} weeks after {day} the model, fitted to the time before, predicted {predicted} repeat"
+            " purchases; {actual} happened."
         ).format(**facts),
         caption=_(
             "Repeat purchases of all customers who first bought by {day}, added up. The model has seen nothing of the"
@@ -273,8 +275,8 @@ def tracking_figure(tested: Holdout) -> Chart:
 def by_frequency_figure(tested: Holdout) -> Chart:
     """`by_frequency` with alt text and caption."""
     parts = [
-        _("After {x} repeat purchases: predicted {told}, happened {actual}.").format(
-            x=row.frequency, told=interval(row.predicted, row.low, row.high), actual=number(row.actual, 2)
+        _("After {x} repeat purchases: predicted {predicted}, happened {actual}.").format(
+            x=row.frequency, predicted=interval(row.predicted, row.low, row.high), actual=number(row.actual, 2)
         )
         for row in _shown(tested.by_frequency).itertuples()
     ]
@@ -321,12 +323,12 @@ def by_week_figure(tested: Holdout) -> Chart:
     return figure(
         by_week(tested),
         alt=_(
-            "Repeat purchases week by week. In the {weeks} test weeks {actual} happened where {told} were predicted; of"
-            " the weeks drawn, {n} of {all} lie outside their 95% band."
+            "Repeat purchases week by week. In the {weeks} test weeks {actual} happened where {predicted} were"
+            " predicted; of the weeks drawn, {n} of {all} lie outside their 95% band."
         ).format(
             weeks=number(tested.weeks),
             actual=number(tested.actual),
-            told=number(tested.predicted),
+            predicted=number(tested.predicted),
             n=number(_weeks_outside(ahead)),
             all=number(len(ahead)),
         ),
@@ -341,8 +343,8 @@ def by_week_figure(tested: Holdout) -> Chart:
 def lift_figure(tested: Holdout) -> Chart:
     """`lift` with alt text and caption."""
     parts = [
-        _("{tenth}: predicted {told}, came {came}").format(
-            tenth=row.tenth, told=percent(row.predicted, 1), came=percent(row.spend, 1)
+        _("{tenth}: predicted {predicted}, came {came}").format(
+            tenth=row.tenth, predicted=percent(row.predicted, 1), came=percent(row.spend, 1)
         )
         for row in tested.by_tenth.itertuples()
     ]
@@ -383,10 +385,10 @@ def _ranking(tested: Holdout) -> str:
 def by_alive_figure(tested: Holdout) -> Chart:
     """`by_alive` with alt text and caption."""
     parts = [
-        _("Of the {n} with {range}: predicted {told}, bought {bought}.").format(
+        _("Of the {n} with {range}: predicted {predicted}, bought {bought}.").format(
             n=number(row.customers),
             range=_range(row),
-            told=_share(row.predicted, row.low, row.high),
+            predicted=_share(row.predicted, row.low, row.high),
             bought=percent(row.bought, 1),
         )
         for row in _shown(tested.by_alive).itertuples()

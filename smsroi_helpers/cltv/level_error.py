@@ -32,6 +32,7 @@ from smsroi_helpers.cltv.predictions import Histories, expected_orders
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
+    "ErrorSources",
     "LevelError",
     "TestWeeks",
     "count_test_weeks",
@@ -39,6 +40,7 @@ __all__ = [
     "estimate_level_error",
     "infer_level_error",
     "segment_totals",
+    "sources_of_error",
     "totals",
 ]
 
@@ -230,6 +232,38 @@ def totals(forecast: Forecast, level: LevelError) -> pd.DataFrame:
     values, errors = np.concatenate([[each.value, each.error] for each in forecast.sums.values()], axis=1)
     low, high = level.limits(values, errors)
     return forecast.totals[["measure"]].assign(value=values, low=low, high=high)
+
+
+@dataclass(frozen=True)
+class ErrorSources:
+    """How far the total may be off its forecast (95 %), by source; all are shares of the forecast."""
+
+    sampling: float
+    """Half-width of the interval from the parameters and chance alone."""
+    bias: float
+    """Expected error of the forecast, as the test weeks show it."""
+    season: float
+    """Half-width of the interval from season alone."""
+    drift: float
+    """Half-width of the interval from drift alone."""
+    low: float
+    """Lower limit of the interval from all sources together."""
+    high: float
+    """Upper limit of the interval from all sources together."""
+
+
+def sources_of_error(forecast: Forecast, level: LevelError) -> ErrorSources:
+    """What makes the interval of the total as wide as it is.
+
+    Args:
+        forecast: the forecast.
+        level: the result of `estimate_level_error`.
+    """
+    sums = forecast.sums[forecast.measure]
+    (value,), (error,) = sums.value, sums.error
+    low, high = (float(limit[0]) / value - 1 for limit in level.limits(sums.value, sums.error))
+    season, drift = (float(np.expm1(Z * sd)) for sd in (level.season_sd, level.drift_sd))
+    return ErrorSources(Z * error / abs(value), float(np.expm1(level.bias)), season, drift, low, high)
 
 
 def segment_totals(forecast: Forecast, members: pd.DataFrame | None, level: LevelError) -> pd.DataFrame:

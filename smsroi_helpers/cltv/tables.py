@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.cltv.counts import summarise_repeats
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
@@ -118,18 +119,17 @@ def money_note(cells: pd.DataFrame, value: Fit, currency: str) -> Html:
                 " orders."
             )
         )
-    again = cells[cells["frequency"] > 0]
-    customers, purchases = int(again["customers"].sum()), float((again["frequency"] * again["customers"]).sum())
+    repeats = summarise_repeats(cells)
     words = _("A repeat purchase brought {mean} on average, purchases of amount 0 included.").format(
-        mean=money(float(again["repeat_spend"].sum()) / purchases, currency, 2)
+        mean=money(repeats.mean, currency, 2)
     )
-    unpaid = customers - value.customers
+    unpaid = repeats.customers - value.customers
     if not unpaid:
         return note(words)
     left_out = _(
         "{n} of the {all} customers who bought again paid nothing for any repeat purchase. The money model leaves them"
         " out, so it is that of customers who pay."
-    ).format(n=number(unpaid), all=number(customers))
+    ).format(n=number(unpaid), all=number(repeats.customers))
     return note(joined(words, left_out))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.cltv.decision import correction_of
-from smsroi_helpers.cltv.forecast import Forecast, Z
+from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout
-from smsroi_helpers.cltv.level_error import LevelError, totals
+from smsroi_helpers.cltv.level_error import LevelError, sources_of_error, totals
 from smsroi_helpers.cltv.wording import describe_correction, describe_extrapolation, signed_percent
 from smsroi_helpers.locale import (
     _,
@@ -80,19 +80,20 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
         forecast: the forecast.
         level: the result of `level_error.estimate_level_error`.
     """
-    sums = forecast.sums[forecast.measure]
-    (value,), (error,) = sums.value, sums.error
-    low, high = (float(limit[0]) / value - 1 for limit in level.limits(sums.value, sums.error))
+    found = sources_of_error(forecast, level)
 
     def either_way(share: float) -> str:
         return f"±{percent(share, 1)}"
 
     rows = [
-        (_("Parameters and chance"), either_way(Z * error / abs(value))),
-        (_("Error of the test, carried on"), signed_percent(float(np.expm1(level.bias)), 1)),
-        (_("Season"), either_way(float(np.expm1(Z * level.season_sd)))),
-        (_("Drift"), either_way(float(np.expm1(Z * level.drift_sd)))),
-        (_("All together"), _("{low} to {high}").format(low=signed_percent(low, 1), high=signed_percent(high, 1))),
+        (_("Parameters and chance"), either_way(found.sampling)),
+        (_("Error of the test, carried on"), signed_percent(found.bias, 1)),
+        (_("Season"), either_way(found.season)),
+        (_("Drift"), either_way(found.drift)),
+        (
+            _("All together"),
+            _("{low} to {high}").format(low=signed_percent(found.low, 1), high=signed_percent(found.high, 1)),
+        ),
     ]
     words = _(
         "How far the profit of all customers may be off the forecast (95%), by source. Season and drift: what the"

@@ -75,6 +75,12 @@ class SegmentChoice:
         draws = self.draws[outcome]
         return np.asarray(draws[:, self.best] - draws @ self.share)
 
+    def gains_of_all(self, outcome: str) -> tuple[Floats, Floats, Floats]:
+        """Mean and 95 % limits of an outcome per text of every creative, above today's mixture."""
+        draws = self.draws[outcome] - self.draws[outcome] @ self.share[:, None]
+        low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
+        return draws.mean(axis=0), low, high
+
     @property
     def click_gain(self) -> Floats:
         """Draws of clicks per text of the best creative, above today's mixture."""

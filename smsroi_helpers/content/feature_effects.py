@@ -87,12 +87,12 @@ def estimate_features(fit: OptionEffects, texts: Texts) -> tuple[FeatureEffect, 
             needed=_needed(own_sd, covariance),
         )  # fmt: skip
         if min(row.present, row.absent) >= FEWEST_CREATIVES:
-            beta, error, df, spread = regress(effect, covariance, shares)
+            beta, error, df, sd = regress(effect, covariance, shares)
             half_width = float(t.ppf(1 - ALPHA / 2, df)) * error
             p = float(2 * t.sf(abs(beta / error), df))
             row = replace(
-                row, effect=beta, low=beta - half_width, high=beta + half_width, p_value=p, own_sd=spread,
-                needed=_needed(spread, covariance),
+                row, effect=beta, low=beta - half_width, high=beta + half_width, p_value=p, own_sd=sd,
+                needed=_needed(sd, covariance),
             )  # fmt: skip
         found.append(row)
     return _adjusted(found)
@@ -132,8 +132,8 @@ def regress(effect: Floats, covariance: Floats, feature: Floats | None) -> tuple
     x = np.zeros((len(z), 0)) if feature is None else (turn @ feature)[:, None]
     df = len(z) - x.shape[1]
 
-    def parts(spread: float) -> tuple[Floats, Floats, float, float]:
-        inverse = np.linalg.inv(own + spread**2 * np.eye(len(z)))
+    def parts(sd: float) -> tuple[Floats, Floats, float, float]:
+        inverse = np.linalg.inv(own + sd**2 * np.eye(len(z)))
         information = x.T @ inverse @ x
         beta = np.linalg.solve(information, x.T @ inverse @ z) if x.shape[1] else np.zeros(0)
         rest = z - x @ beta
@@ -142,10 +142,10 @@ def regress(effect: Floats, covariance: Floats, feature: Floats | None) -> tuple
         return np.asarray(beta, float), information, quadratic, float(log_det + quadratic)
 
     most = 3 * float(np.std(z)) + 1e-6
-    spread = float(minimize_scalar(lambda at: parts(at)[3], bounds=(0.0, most), method="bounded").x)
-    if parts(0.0)[3] <= parts(spread)[3]:
-        spread = 0.0
-    beta, information, quadratic, _ = parts(spread)
+    sd = float(minimize_scalar(lambda at: parts(at)[3], bounds=(0.0, most), method="bounded").x)
+    if parts(0.0)[3] <= parts(sd)[3]:
+        sd = 0.0
+    beta, information, quadratic, _ = parts(sd)
     if feature is None:
-        return float("nan"), float("nan"), df, spread
-    return float(beta[0]), float(np.sqrt(max(quadratic / df, 1.0) / information[0, 0])), df, spread
+        return float("nan"), float("nan"), df, sd
+    return float(beta[0]), float(np.sqrt(max(quadratic / df, 1.0) / information[0, 0])), df, sd

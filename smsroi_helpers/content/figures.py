@@ -94,9 +94,8 @@ def segments_figure(content: Content, currency: str) -> Html:
     size = (8.2, lines * (0.9 + 0.3 * len(shown[0].creatives)))
     canvas, axes = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for ax, one in zip(axes.ravel(), shown, strict=False):
-        draws = scale * (one.draws[metric] - one.draws[metric] @ one.share[:, None])
-        low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
-        _dots(ax, draws.mean(axis=0).tolist(), low.tolist(), high.tolist(), list(map(arm_name, one.creatives)))
+        value, low, high = (scale * each for each in one.gains_of_all(metric))
+        _dots(ax, value.tolist(), low.tolist(), high.tolist(), list(map(arm_name, one.creatives)))
         ax.set_title(segment_name(one.segment))
     for ax in axes.ravel()[len(shown) :]:
         ax.set_visible(False)
@@ -129,13 +128,10 @@ def wear_out_figure(content: Content) -> Html:
     if len(at) < 2:
         return note(_("Too few customers got the same type of text again, so wear-out cannot be seen."))
     ax = plt.subplots(figsize=(8.2, 3.4))[1]
-    base = at[0]
-    value, error = (each[at] for each in fit.contrast(int(base)))
-    half_width = fit.half_width(error)
-    low, high = 100 * np.expm1(value - half_width), 100 * np.expm1(value + half_width)
+    value, low, high = (100 * np.expm1(each[at]) for each in fit.contrast_intervals(int(at[0])))
     ax.axhline(0, color=PALETTE["line"], linewidth=1)
     ax.vlines(at + 1, low, high, color=PALETTE["accent"], linewidth=2)
-    ax.plot(at + 1, 100 * np.expm1(value), "o-", color=PALETTE["accent"])
+    ax.plot(at + 1, value, "o-", color=PALETTE["accent"])
     ax.set_xticks(at + 1, [name if name != fit.options[-1] else f"{name}+" for name in np.array(fit.options)[at]])
     ax.set_xlabel(_("nth text of this type that the customer got"))
     ax.set_ylabel(_("odds of a click, percent"))

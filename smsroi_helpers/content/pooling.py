@@ -23,7 +23,7 @@ __all__ = [
     "pool",
 ]
 
-_SPREADS = np.concatenate([[0.0], np.geomspace(0.01, 1.5, 24)])
+_SDS = np.concatenate([[0.0], np.geomspace(0.01, 1.5, 24)])
 """Values of ω and τ (logit)."""
 
 
@@ -58,30 +58,30 @@ def pool(fits: Sequence[OptionEffects], rng: np.random.Generator, draws: int = 4
     turn = contrasts(len(options))
     information, score = (np.stack(parts) for parts in zip(*(_information(fit, turn) for fit in fits), strict=True))
     eye = np.eye(len(turn))
-    tau, omega = (grid.ravel() for grid in np.meshgrid(_SPREADS, _SPREADS, indexing="ij"))
+    tau, omega = (grid.ravel() for grid in np.meshgrid(_SDS, _SDS, indexing="ij"))
     kept, precision, target = {}, {}, {}
     own_density = {}
-    for spread in _SPREADS:
-        inverse = np.linalg.inv(eye + spread**2 * information)
-        kept[spread] = inverse
-        precision[spread] = (inverse @ information).sum(axis=0)
-        target[spread] = np.einsum("sij,sj->i", inverse, score)
-        quadratic = spread**2 * np.einsum("si,sij,sj->", score, inverse, score)
-        own_density[spread] = (quadratic - np.linalg.slogdet(eye + spread**2 * information)[1].sum()) / 2
+    for sd in _SDS:
+        inverse = np.linalg.inv(eye + sd**2 * information)
+        kept[sd] = inverse
+        precision[sd] = (inverse @ information).sum(axis=0)
+        target[sd] = np.einsum("sij,sj->i", inverse, score)
+        quadratic = sd**2 * np.einsum("si,sij,sj->", score, inverse, score)
+        own_density[sd] = (quadratic - np.linalg.slogdet(eye + sd**2 * information)[1].sum()) / 2
     log_density = np.empty(len(tau))
     for place, (own, common) in enumerate(zip(tau, omega, strict=True)):
         inner = eye + common**2 * precision[own]
         explained = common**2 * target[own] @ np.linalg.solve(inner, target[own])
         log_density[place] = own_density[own] + (explained - np.linalg.slogdet(inner)[1]) / 2
-    width = np.gradient(_SPREADS)
+    width = np.gradient(_SDS)
     weight = np.exp(log_density - log_density.max()) * np.outer(width, width).ravel()
     weight = weight / weight.sum()
     chosen, times = np.unique(rng.choice(len(tau), draws, p=weight), return_counts=True)
     parts = []
     for place, many in zip(chosen.tolist(), times.tolist(), strict=True):
         own, common = tau[place], omega[place]
-        spread = common**2 * np.linalg.inv(eye + common**2 * precision[own])
-        shared = spread @ target[own] + _normal(rng, spread, many)
+        covariance = common**2 * np.linalg.inv(eye + common**2 * precision[own])
+        shared = covariance @ target[own] + _normal(rng, covariance, many)
         own_parts = [
             (shared + own**2 * score[s]) @ kept[own][s].T + _normal(rng, own**2 * kept[own][s], many)
             for s in range(len(fits))

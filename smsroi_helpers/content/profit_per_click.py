@@ -22,7 +22,7 @@ __all__ = [
     "draw_profit_per_click",
 ]
 
-_SPREADS = np.concatenate([[0.0], np.geomspace(0.03, 0.8, 12)])
+_SDS = np.concatenate([[0.0], np.geomspace(0.03, 0.8, 12)])
 """Values of σ."""
 _SCALE_SD = 0.3
 """Prior standard deviation of log(β ÷ value of a click)."""
@@ -54,17 +54,17 @@ def draw_profit_per_click(
     if not (np.isfinite(y).all() and np.isfinite(error).all() and np.trace(error) > 0 and price > 0):
         return np.ones((draws, size))
     density, means, covariances = [], [], []
-    for spread in _SPREADS:
+    for sd in _SDS:
         for scale in _SCALES:
             slope = turn * (scale * price * clicks)
-            variance = error + spread**2 * slope @ slope.T
-            gain = spread**2 * np.linalg.solve(variance, slope).T
+            variance = error + sd**2 * slope @ slope.T
+            gain = sd**2 * np.linalg.solve(variance, slope).T
             residual = y - slope.sum(axis=1)
             density.append(-(residual @ np.linalg.solve(variance, residual) + np.linalg.slogdet(variance)[1]) / 2)
             means.append(gain @ residual)
-            covariances.append(spread**2 * np.eye(size) - spread**2 * gain @ slope)
-    log_density = np.array(density) - np.tile((np.log(_SCALES) / _SCALE_SD) ** 2 / 2, len(_SPREADS))
-    weight = np.exp(log_density - log_density.max()) * np.repeat(np.gradient(_SPREADS), len(_SCALES))
+            covariances.append(sd**2 * np.eye(size) - sd**2 * gain @ slope)
+    log_density = np.array(density) - np.tile((np.log(_SCALES) / _SCALE_SD) ** 2 / 2, len(_SDS))
+    weight = np.exp(log_density - log_density.max()) * np.repeat(np.gradient(_SDS), len(_SCALES))
     places, times = np.unique(rng.choice(len(weight), draws, p=weight / weight.sum()), return_counts=True)
     parts = []
     for place, many in zip(places.tolist(), times.tolist(), strict=True):

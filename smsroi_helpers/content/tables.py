@@ -8,6 +8,7 @@ import pandas as pd
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.decision import mean_gain
+from smsroi_helpers.content.log_check import compare_with_log
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import (
     exclusion_words,
@@ -31,7 +32,6 @@ from smsroi_helpers.pages import (
     segment_name,
     table,
 )
-from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
     "agreement_table",
@@ -173,7 +173,6 @@ def segments_table(content: Content, currency: str) -> Html:
     rows = []
     by_name = {one.segment: one for one in found.segments}
     for one in map(by_name.__getitem__, in_reading_order(by_name)):
-        gain = one.gain
         maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
         rows.append({
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
@@ -182,7 +181,7 @@ def segments_table(content: Content, currency: str) -> Html:
             _("Clicks per 1,000 texts, above today"): points_words(*mean_gain([one], "click")),
             _("Opt-outs per 1,000 texts, above today"): points_words(*mean_gain([one], "opt_out")),
             _("Profit per text, above today"):
-                _money_interval(gain, currency) if found.priced else _("not known"),
+                interval(*mean_gain([one], "profit"), currency) if found.priced else _("not known"),
             _("An opt-out costs"):
                 interval(*one.opt_out_cost, currency) if one.opt_out_cost[0] > 0 else _("not known"),
         })  # fmt: skip
@@ -205,11 +204,6 @@ def segments_table(content: Content, currency: str) -> Html:
     if found.left_out:
         caption = joined(sentence(caption), not_compared_words(found.left_out))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers today"))
-
-
-def _money_interval(draws: np.ndarray, currency: str) -> str:
-    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
-    return interval(float(draws.mean()), low, high, currency)
 
 
 def features_table(content: Content) -> Html:
@@ -265,26 +259,17 @@ def formats_table(content: Content) -> Html:
 
 def agreement_table(content: Content) -> Html:
     """Creatives in randomised tests, and outside them in the log."""
-    both = content.tested.largest & content.untested.known
-    if both.sum() < 2:
+    found = compare_with_log(content.tested, content.untested)
+    if not found:
         return note(_("No two texts were both tested and compared in the log, so the log cannot be checked."))
-    rows = []
-    at = np.flatnonzero(both)
-    base = at[0]
-    for other in at[1:]:
-        row: dict[str, object] = {
-            _("Texts compared"): _("{one} against {two}").format(
-                one=arm_name(content.tested.options[other]), two=arm_name(content.tested.options[base])
-            )
+    rows = [
+        {
+            _("Texts compared"): _("{one} against {two}").format(one=arm_name(each.creative), two=arm_name(each.base)),
+            _("Randomised tests"): odds_words(*each.tested),
+            _("Log"): odds_words(*each.log),
+            _("Differ by standard errors"): number(each.z, 1),
         }
-        found = []
-        for name, fit in ((_("Randomised tests"), content.tested), (_("Log"), content.untested)):
-            value, error = (float(each[other]) for each in fit.contrast(int(base)))
-            half_width = float(fit.half_width(np.array(error)))
-            row[name] = odds_words(value, value - half_width, value + half_width)
-            found.append((value, error))
-        gap = (found[1][0] - found[0][0]) / np.hypot(found[0][1], found[1][1])
-        row[_("Differ by standard errors")] = number(gap, 1)
-        rows.append(row)
+        for each in found
+    ]
     caption = _("Odds of a click in the randomised tests, and in the log outside them")
     return table(pd.DataFrame(rows), caption=caption)

@@ -82,6 +82,12 @@ class OptionEffects:
         variance = np.diag(covariance) + covariance[base, base] - 2 * covariance[:, base]
         return np.asarray(self.effect - self.effect[base]), np.sqrt(np.maximum(variance, 0.0))
 
+    def contrast_intervals(self, base: int) -> tuple[Floats, Floats, Floats]:
+        """Effects compared with that of the option `base`, and their 95 % limits."""
+        value, error = self.contrast(base)
+        half_width = self.half_width(error)
+        return value, np.asarray(value - half_width), np.asarray(value + half_width)
+
     @property
     def largest(self) -> np.ndarray:
         """The options of the connected set with the most trials."""

@@ -11,7 +11,7 @@ from smsroi_helpers.contract.outputs import (
     Design,
     Evidence,
     MoneyKind,
-    worked_out,
+    evidence_of_model,
 )
 from smsroi_helpers.contract.reading import READING, remedy_parts
 from smsroi_helpers.contract.rules import (
@@ -83,6 +83,7 @@ __all__ = [
     "Evidence",
     "MoneyKind",
     "Table",
+    "evidence_of_model",
     "fault_name",
     "fault_parts",
     "gap_name",
@@ -92,5 +93,4 @@ __all__ = [
     "remedy_parts",
     "validate_rows",
     "withdrawn",
-    "worked_out",
 ]

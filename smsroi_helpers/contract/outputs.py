@@ -13,7 +13,7 @@ __all__ = [
     "Design",
     "Evidence",
     "MoneyKind",
-    "worked_out",
+    "evidence_of_model",
 ]
 
 BREAK_EVEN_WEEKS = 104
@@ -21,7 +21,7 @@ BREAK_EVEN_WEEKS = 104
 Design = Literal["randomised", "observational", "none"]
 """Where data come from: an experiment's arms, or the log."""
 Evidence = Literal["randomised", "modelled", "forecast", "observational", "descriptive", "none"]
-"""How a number was made: `randomised`: measured on an experiment's arms; `modelled`: worked out from randomised results
+"""How a number was made: `randomised`: measured on an experiment's arms; `modelled`: from randomised results
 (a click priced by a test, a pooled curve, a long-run value); `forecast`: predicted from what customers did;
 `observational`: adjusted logs; `descriptive`: counted; `none`: there is no number, and nothing it rests on."""
 MoneyKind = Literal["", "cash", "long_run", "revenue"]
@@ -29,10 +29,10 @@ MoneyKind = Literal["", "cash", "long_run", "revenue"]
 any cost. Amounts of different kinds are never added, averaged or drawn on one axis."""
 
 
-def worked_out(design: Design) -> Evidence:
-    """The evidence of a number that a model works out from data of a design.
+def evidence_of_model(design: Design) -> Evidence:
+    """The evidence of a number that a model gives from data of a design.
 
-    >>> worked_out("randomised"), worked_out("observational"), worked_out("none")
+    >>> evidence_of_model("randomised"), evidence_of_model("observational"), evidence_of_model("none")
     ('modelled', 'observational', 'none')
     """
     return "modelled" if design == "randomised" else design

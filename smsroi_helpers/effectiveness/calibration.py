@@ -14,6 +14,7 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "campaign_profit",
     "choose_calibration",
+    "claims_per_revenue",
     "count_overlap",
     "find_own_tests",
 ]
@@ -123,3 +124,18 @@ def count_overlap(shop: Shop, sends: Sends) -> pd.DataFrame:
         orders=orders.count(), revenue=orders.revenue.sum(), credits=(orders.revenue * orders.campaigns).sum()
     )
     return shop.count(cells.order_by("claims")).rename(columns={"claims": "campaigns"})
+
+
+def claims_per_revenue(overlap: pd.DataFrame) -> float:
+    """The campaigns' claims in full ÷ the revenue of the orders that are claimed; NaN without such revenue.
+
+    Args:
+        overlap: of `count_overlap`.
+
+    >>> rows = {"campaigns": [0, 1, 2], "revenue": [50.0, 30.0, 10.0], "credits": [0.0, 30.0, 20.0]}
+    >>> claims_per_revenue(pd.DataFrame(rows))
+    1.25
+    """
+    claimed = overlap[overlap["campaigns"] > 0]
+    revenue = float(claimed["revenue"].sum())
+    return float(claimed["credits"].sum()) / revenue if revenue > 0 else float("nan")

@@ -129,8 +129,7 @@ def goals_figure(progress: Sequence[Progress]) -> Html | None:
     drawn, axes = plt.subplots(1, len(shown), figsize=(min(4.2 * len(shown), 12), 3.0), squeeze=False)
     words = []
     for one, ax in zip(shown, axes.ravel(), strict=True):
-        goal, span = one.goal, one.goal.target - one.goal.start
-        way = 100 * (one.months["estimate"].to_numpy(float) - goal.start) / span
+        goal, way = one.goal, 100 * one.by_month
         at = np.arange(len(way))
         ax.plot(at, way, "o-", color=PALETTE["accent"], markersize=4)
         tooltips(ax, at, way, [
@@ -146,9 +145,8 @@ def goals_figure(progress: Sequence[Progress]) -> Html | None:
             )  # fmt: skip
         end = len(way) + 1
         if np.isfinite(one.forecast):
-            ends = sorted(100 * (x - goal.start) / span for x in (one.low, one.high))
-            centre = 100 * (one.forecast - goal.start) / span
-            ax.errorbar([end], [centre], yerr=[[centre - ends[0]], [ends[1] - centre]], fmt="D", color=PALETTE["grey"])
+            centre, low, high = (100 * x for x in one.by_deadline)
+            ax.errorbar([end], [centre], yerr=[[centre - low], [high - centre]], fmt="D", color=PALETTE["grey"])
         ax.axhline(100, color=PALETTE["good"], linestyle="--")
         ax.axhline(0, color=PALETTE["grey"], linewidth=0.8)
         ax.set_xticks([0, len(way) - 1, end] if len(way) > 1 else [0, end],

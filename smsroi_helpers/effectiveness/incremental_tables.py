@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.effectiveness.calibration import MOST_CLAIMS
+from smsroi_helpers.effectiveness.calibration import MOST_CLAIMS, claims_per_revenue
 from smsroi_helpers.effectiveness.drivers import FEWEST_CAMPAIGNS, Regression
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Ratio
@@ -151,7 +151,6 @@ def overlap_table(found: Effectiveness, currency: str) -> Html | None:
     rows = found.overlap
     if not len(rows):
         return None
-    claimed = rows[rows["campaigns"] > 0]
     frame = pd.DataFrame({
         _("Campaigns that claim the order"): [
             _("{n} or more").format(n=number(n)) if n == MOST_CLAIMS else number(n) for n in rows["campaigns"]
@@ -160,12 +159,12 @@ def overlap_table(found: Effectiveness, currency: str) -> Html | None:
         _("Revenue"): [money(x, currency, 0) for x in rows["revenue"]],
         _("Sum of the campaigns’ claims"): [money(x, currency, 0) for x in rows["credits"]],
     })  # fmt: skip
-    revenue = float(claimed["revenue"].sum())
+    times = claims_per_revenue(rows)
     caption = joined(
         _("Overlap of campaigns within {window}.").format(window=window_words(found.attribution_hours)),
         _("If each campaign claims its orders in full, the claims sum to {times} times the revenue.").format(
-            times=number(float(claimed["credits"].sum()) / revenue, 2)
-        ) if revenue > 0 else "",
+            times=number(times, 2)
+        ) if np.isfinite(times) else "",
     )  # fmt: skip
     return table(frame, caption=caption)
 

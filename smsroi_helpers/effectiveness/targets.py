@@ -15,6 +15,7 @@ from smsroi_helpers.effectiveness.activity import ACTIVITY_KPIS
 from smsroi_helpers.effectiveness.counts import ALL, BETWEEN
 from smsroi_helpers.effectiveness.kpis import KPIS
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "FEWEST_MONTHS",
@@ -64,9 +65,21 @@ class Progress:
     @property
     def progress(self) -> float:
         """Share of the way from start to target, of the last whole month; NaN without one."""
-        if not len(self.months):
-            return float("nan")
-        return float((self.months["estimate"].iloc[-1] - self.goal.start) / (self.goal.target - self.goal.start))
+        return float(self.by_month[-1]) if len(self.months) else float("nan")
+
+    @property
+    def by_month(self) -> Floats:
+        """Share of the way from start to target, of every whole month."""
+        return self._way(self.months["estimate"].to_numpy(float))
+
+    @property
+    def by_deadline(self) -> tuple[float, float, float]:
+        """Share of the way in the month of the deadline, with 95 % prediction limits; NaN with too few months."""
+        centre, low, high = self._way(np.array([self.forecast, self.low, self.high])).tolist()
+        return centre, min(low, high), max(low, high)
+
+    def _way(self, values: Floats) -> Floats:
+        return np.asarray((values - self.goal.start) / (self.goal.target - self.goal.start))
 
 
 def read_goals(targets: Sequence[Mapping[str, Any]]) -> list[Goal]:

@@ -208,11 +208,11 @@ def _query_error(error: duckdb.Error, before: int) -> QueryError:
     """Return what the engine tells; `before` is the number of bytes that precede the query."""
     text = str(error)
     try:
-        told = json.loads(text[text.index("{") :])
-        position = int(told["position"]) - before if "position" in told else None
+        answer = json.loads(text[text.index("{") :])
+        position = int(answer["position"]) - before if "position" in answer else None
         return QueryError(
-            str(told["exception_type"]), str(told["exception_message"]), position, str(told.get("name", "")),
-            str(told.get("candidates", "")),
+            str(answer["exception_type"]), str(answer["exception_message"]), position, str(answer.get("name", "")),
+            str(answer.get("candidates", "")),
         )  # fmt: skip
     except (ValueError, KeyError):
         return QueryError("", reason_of(error))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
+from smsroi_helpers.frequency.observational import summarise_weeks
 from smsroi_helpers.frequency.shared_wording import frequency_words, money_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, money, number, percent, sentence
@@ -74,12 +75,12 @@ def log_weeks_table(study: Study) -> Html:
         return note(_("The log has too few weeks of messages outside experiments for an observational estimate."))
     rows = [
         {
-            _("Week of"): day(pd.Timestamp(landmark).date()),
-            _("Customers"): own["customer"].nunique(),
-            _("Texts each"): own["texts"].mean(),
-            _("Without any"): percent((own["texts"] == 0).mean()),
+            _("Week of"): day(pd.Timestamp(row.landmark).date()),
+            _("Customers"): row.customers,
+            _("Texts each"): row.texts,
+            _("Without any"): percent(row.without),
         }
-        for landmark, own in weeks.groupby("landmark")
+        for row in summarise_weeks(weeks).itertuples()
     ]
     caption = _(
         "What is compared: subscribers outside experiments in {n} weeks of the log, {share} of the customers by hash"

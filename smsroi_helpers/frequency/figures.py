@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.lifetime import summarise_draws
+from smsroi_helpers.frequency.lifetime import summarise_curve, summarise_draws
 from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
 from smsroi_helpers.frequency.shared_wording import frequency_words, is_change, other_words, today_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
@@ -40,9 +40,9 @@ def _money_ticks(axis: Axis, currency: str) -> None:
 
 
 def _band(ax: Axes, grid: np.ndarray, draws: np.ndarray, colour: str) -> None:
-    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    mean, low, high = summarise_curve(draws)
     ax.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
-    ax.plot(grid, draws.mean(axis=1), color=colour)
+    ax.plot(grid, mean, color=colour)
 
 
 def _tell(ax: Axes, doses: np.ndarray, draws: np.ndarray, grid_index: Callable[[float], int], currency: str) -> None:
@@ -93,7 +93,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
         _frequency_axis(ax, fit.frequencies, float(row["today"]))
         if row["reason"] not in NOT_ADVISED:
-            best = float(values[0, fit.grid_index(dose)].mean())
+            best = summarise_draws(values[0, fit.grid_index(dose)])[0]
             ax.plot(dose, best, "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
             last = dose == fit.frequencies.max()  # right of it is the next panel
             ax.annotate(

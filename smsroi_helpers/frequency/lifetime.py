@@ -21,6 +21,7 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "Lifetime",
+    "summarise_curve",
     "summarise_draws",
 ]
 
@@ -29,6 +30,12 @@ def summarise_draws(values: Floats) -> tuple[float, float, float]:
     """Mean and 95 % limits of draws."""
     low, high = np.quantile(values, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
+
+
+def summarise_curve(draws: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean and 95 % limits of draws (frequencies × draws) at every frequency."""
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    return draws.mean(axis=1), low, high
 
 
 @dataclass(frozen=True)

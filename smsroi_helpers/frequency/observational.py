@@ -29,6 +29,7 @@ __all__ = [
     "MOST_TEXTS",
     "e_value",
     "estimate_steps",
+    "summarise_weeks",
 ]
 
 COVARIATES = (
@@ -107,6 +108,18 @@ def _cross_fit(weeks: pd.DataFrame, seed: int) -> tuple[Floats, Floats]:
                     make_pipeline(StandardScaler(), Ridge(alpha=10.0)).fit(x[own], profit[own]).predict(x[test])
                 )
     return chance, expected
+
+
+def summarise_weeks(weeks: pd.DataFrame) -> pd.DataFrame:
+    """The weeks that are compared: landmark, customers, texts (mean of each customer), without (share, 0–1, of none).
+
+    Args:
+        weeks: of `counts.count_log_weeks`.
+    """
+    found = weeks.assign(without=weeks["texts"] == 0).groupby("landmark")
+    return found.agg(
+        customers=("customer", "nunique"), texts=("texts", "mean"), without=("without", "mean")
+    ).reset_index()
 
 
 def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:

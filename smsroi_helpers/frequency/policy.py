@@ -35,6 +35,7 @@ __all__ = [
     "choose_frequency",
     "others_share",
     "practice_shares",
+    "share_without_texts",
     "texts_per_week",
 ]
 
@@ -90,6 +91,13 @@ def texts_per_week(today: pd.DataFrame, name: str = ALL, by: str = "segment") ->
     own = whole if name == ALL or not len(whole) else whole[whole[by] == name]
     weeks = float(own["customer_weeks"].sum()) if len(own) else 0.0
     return float(own["messages"].sum()) / weeks if weeks else float("nan")
+
+
+def share_without_texts(today: pd.DataFrame) -> float:
+    """Share (0–1) of the whole customer-weeks of `counts.count_today` without a text; NaN without any."""
+    whole = today[today["whole"] == 1]
+    every = float(whole["customer_weeks"].sum())
+    return float(whole.loc[whole["texts"] == 0, "customer_weeks"].sum() / every) if every else float("nan")
 
 
 # --- the policy ------------------------------------------------------------------------------------------------------

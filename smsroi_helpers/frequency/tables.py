@@ -9,7 +9,15 @@ from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
-from smsroi_helpers.frequency.policy import NOT_ADVISED, NOT_KNOWN, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
+from smsroi_helpers.frequency.policy import (
+    NOT_ADVISED,
+    NOT_KNOWN,
+    OTHERS,
+    TIE_CHANCE,
+    TIE_SHARE,
+    share_without_texts,
+    texts_per_week,
+)
 from smsroi_helpers.frequency.shared_wording import (
     frequency_words,
     is_change,
@@ -136,7 +144,7 @@ def practice_table(study: Study) -> Html:
         return practice(study.logs.practice)
     more = {
         _("Texts each a week"): [_known(texts_per_week(weeks), 2) for weeks in every],
-        _("Customer-weeks without any"): [_known(_share_without(weeks), None) for weeks in every],
+        _("Customer-weeks without any"): [_known(share_without_texts(weeks), None) for weeks in every],
     }
     return practice(study.logs.practice, more)
 
@@ -146,13 +154,6 @@ def _known(value: float, digits: int | None) -> str:
     if not np.isfinite(value):
         return "–"
     return percent(value) if digits is None else number(value, digits)
-
-
-def _share_without(weeks: pd.DataFrame) -> float:
-    """Share (0–1) of the whole customer-weeks of `counts.count_today` without a text; NaN without any."""
-    whole = weeks[weeks["whole"] == 1]
-    every = float(whole["customer_weeks"].sum())
-    return float(whole.loc[whole["texts"] == 0, "customer_weeks"].sum() / every) if every else float("nan")
 
 
 # --- result ----------------------------------------------------------------------------------------------------------

@@ -47,12 +47,12 @@ def total_lines(loaded: Loaded, place: Path) -> list[str]:
     lines = [_money_line(shop)] if shop.has("orders") else []
     if shop.has("messages"):
         counts = count_gateway(shop)
-        told = [_counted(counts["messages"], "text")]
+        counted = [_counted(counts["messages"], "text")]
         names = {"delivered": "delivered or of unknown outcome", "clicked": "clicked, by machines too"}
-        told += [f"{number(counts[name])} {words}" for name, words in names.items() if name in counts]
+        counted += [f"{number(counts[name])} {words}" for name, words in names.items() if name in counts]
         if "opted_out" in counts:
-            told.append(f"{_counted(counts['opted_out'], 'customer')} opted out")
-        lines.append(f"compare with the gateway's own totals: {', '.join(told)}")
+            counted.append(f"{_counted(counts['opted_out'], 'customer')} opted out")
+        lines.append(f"compare with the gateway's own totals: {', '.join(counted)}")
     shop.con.disconnect()
     return lines
 

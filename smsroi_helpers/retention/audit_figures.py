@@ -47,8 +47,8 @@ def tenths_figure(study: Study) -> Html:
         return note(_("Fewer than a hundred customers bought in the last period, or brought no profit: no tenths."))
     ax = plt.subplots(figsize=(8.2, 3.8))[1]
     share = 100 * rows["share"].to_numpy(float)
-    spread = np.maximum(np.stack([share - 100 * rows["low"], 100 * rows["high"] - share]), 0)
-    ax.bar(rows["tenth"], share, yerr=spread, color=PALETTE["accent"], ecolor=PALETTE["ink"], width=0.75)
+    half_widths = np.maximum(np.stack([share - 100 * rows["low"], 100 * rows["high"] - share]), 0)
+    ax.bar(rows["tenth"], share, yerr=half_widths, color=PALETTE["accent"], ecolor=PALETTE["ink"], width=0.75)
     ax.axhline(10, color=PALETTE["grey"], linestyle="--", linewidth=1)
     ax.set_xticks(rows["tenth"], [number(one) for one in rows["tenth"]])
     ax.set_xlabel(_("tenth of the buyers by profit, 1 = most"))
@@ -83,9 +83,9 @@ def periods_figure(study: Study, currency: str) -> Html:
     ax = plt.subplots(figsize=(8.2, 3.6))[1]
     at = np.arange(len(rows))
     moved = rows["moved"].to_numpy(float)
-    spread = np.nan_to_num(np.maximum(np.stack([moved - rows["low"], rows["high"] - moved]).astype(float), 0))
+    half_widths = np.nan_to_num(np.maximum(np.stack([moved - rows["low"], rows["high"] - moved]).astype(float), 0))
     colours = [PALETTE["green"] if value >= 0 else PALETTE["orange"] for value in moved]
-    ax.barh(at, moved, xerr=spread, color=colours, ecolor=PALETTE["ink"], height=0.65)
+    ax.barh(at, moved, xerr=half_widths, color=colours, ecolor=PALETTE["ink"], height=0.65)
     ax.set_yticks(
         at,
         [_("{move} ({n})").format(move=move_words(row.Index), n=number(row.customers)) for row in rows.itertuples()],
@@ -168,8 +168,8 @@ def ages_figure(study: Study, currency: str) -> Html:
     for panel, (name, low, high, scale) in zip(panels, pictures, strict=True):
         for own, colour in ((settled, "accent"), (~settled, "grey")):
             value = scale * rows.loc[own, name].to_numpy(float)
-            spread = np.stack([value - scale * rows.loc[own, low], scale * rows.loc[own, high] - value])
-            panel.errorbar(at[own], value, yerr=np.maximum(spread, 0), fmt="o", color=PALETTE[colour])
+            half_widths = np.stack([value - scale * rows.loc[own, low], scale * rows.loc[own, high] - value])
+            panel.errorbar(at[own], value, yerr=np.maximum(half_widths, 0), fmt="o", color=PALETTE[colour])
         panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
     panels[0].set_ylabel(_("profit per customer"))
     panels[1].set_ylabel(_("bought again, percent"))

@@ -27,6 +27,7 @@ from smsroi_helpers.statistics import difference_of_rates
 __all__ = [
     "AliveTest",
     "WarningTest",
+    "count_as_predicted",
     "evaluate_alive",
     "evaluate_fading",
     "score_warning",
@@ -114,6 +115,15 @@ class AliveTest:
     (the area under the ROC curve); 0.5 knows nothing."""
     calibration: pd.DataFrame
     """By P(alive): lowest, highest, customers, predicted, low, high (share expected to buy), bought (share who did)."""
+
+
+def count_as_predicted(groups: pd.DataFrame) -> int:
+    """Groups in which the share who bought lies within its interval.
+
+    Args:
+        groups: rows of `AliveTest.calibration`.
+    """
+    return int(((groups["bought"] >= groups["low"]) & (groups["bought"] <= groups["high"])).sum())
 
 
 def evaluate_alive(

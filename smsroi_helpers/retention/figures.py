@@ -30,6 +30,7 @@ from smsroi_helpers.pages import (
 )
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.counts import ALL
+from smsroi_helpers.retention.early_warning import count_as_predicted
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
 from smsroi_helpers.retention.wording import gone_words, group_words, grouping_words, no_triangle_words, share_words
@@ -280,12 +281,15 @@ def alive_figure(study: Study) -> Html:
     ax.set_xlabel(_("P(alive) before the test weeks, and customers"))
     ax.set_ylabel(_("bought in the test weeks, percent"))
     ax.legend(loc="upper left")
-    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    inside = count_as_predicted(rows)
     title = _("P(alive) was right in {n} of {all} groups").format(n=number(inside), all=number(len(rows)))
     ax.set_title(title)
     parts = [
-        _("P(alive) {low} to {high}: {told} expected, {bought} bought.").format(
-            low=percent(row.lowest), high=percent(row.highest), told=percent(row.predicted), bought=percent(row.bought)
+        _("P(alive) {low} to {high}: {predicted} expected, {bought} bought.").format(
+            low=percent(row.lowest),
+            high=percent(row.highest),
+            predicted=percent(row.predicted),
+            bought=percent(row.bought),
         )
         for row in rows.itertuples()
     ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from smsroi_helpers.locale import _, day, joined, money, number, percent, sentence
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
-from smsroi_helpers.retention.planning import LONGEST_MONTHS, WEEKS_A_MONTH, WinBackPlan
+from smsroi_helpers.retention.planning import LONGEST_MONTHS, WinBackPlan
 
 __all__ = ["plan_words", "rounded"]
 
@@ -89,5 +89,4 @@ def _needed_words(plan: WinBackPlan) -> str:
     else:
         pooled = _("About {n} more become inactive a month, so the test takes about {months} months.")
     months = LONGEST_MONTHS if plan.months > LONGEST_MONTHS else math.ceil(plan.months)
-    monthly = plan.entered * WEEKS_A_MONTH / plan.weeks
-    return joined(words, pooled.format(n=number(rounded(monthly)), months=number(months)))
+    return joined(words, pooled.format(n=number(rounded(plan.entered_per_month)), months=number(months)))

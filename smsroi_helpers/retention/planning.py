@@ -83,6 +83,11 @@ class WinBackPlan:
         return self.difference / _SHARE
 
     @property
+    def entered_per_month(self) -> float:
+        """Customers who become dormant or lost in a month."""
+        return self.entered * WEEKS_A_MONTH / self.weeks
+
+    @property
     def enough(self) -> bool:
         """Whether there are as many as the test needs."""
         return bool(self.customers <= self.inactive)

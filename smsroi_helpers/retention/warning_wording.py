@@ -2,7 +2,7 @@
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, joined, number, percent
-from smsroi_helpers.retention.early_warning import AliveTest
+from smsroi_helpers.retention.early_warning import AliveTest, count_as_predicted
 
 __all__ = [
     "calibration_words",
@@ -60,7 +60,7 @@ def warning_decision(alive: AliveTest) -> Decision:
 def calibration_words(alive: AliveTest) -> str:
     """In how many groups by P(alive) the share who bought was as expected."""
     rows = alive.calibration
-    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    inside = count_as_predicted(rows)
     if inside == len(rows):
         return ""
     return _(

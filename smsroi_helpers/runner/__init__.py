@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from smsroi_helpers.runner.answered import recall_answer
     from smsroi_helpers.runner.execute import Outcome
     from smsroi_helpers.runner.lists import hand_over
+    from smsroi_helpers.runner.options import RunOptions
     from smsroi_helpers.runner.parameters import check_name
     from smsroi_helpers.runner.progress import show_progress
     from smsroi_helpers.runner.publish import age_of_last_good_run, find_run, shown_path, verify_run
-    from smsroi_helpers.runner.run import RunOptions, as_failure, run_report
+    from smsroi_helpers.runner.run import as_failure, run_report
 
 __all__ = [
     "Outcome",
@@ -31,7 +32,7 @@ __all__ = [
 
 _HOMES = {
     "Outcome": "execute",
-    "RunOptions": "run",
+    "RunOptions": "options",
     "age_of_last_good_run": "publish",
     "as_failure": "run",
     "check_name": "parameters",

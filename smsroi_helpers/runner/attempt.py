@@ -4,18 +4,16 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smsroi_helpers import simulation, source
 from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiError, UsageError
 from smsroi_helpers.locale import _
 from smsroi_helpers.runner import answered, execute, kept, publish
 from smsroi_helpers.runner.alerts import count_alerts
+from smsroi_helpers.runner.options import RunOptions
 from smsroi_helpers.runner.parameters import Notebook, RunPlan, stage_module
 from smsroi_helpers.runner.publish import ReportFolder
-
-if TYPE_CHECKING:
-    from smsroi_helpers.runner.run import RunOptions
 
 __all__ = [
     "Attempt",
@@ -25,7 +23,7 @@ __all__ = [
 class Attempt:
     """One run of a plan; the results go into the manifest."""
 
-    def __init__(self, root: Path, plan: RunPlan, options: "RunOptions", folder: ReportFolder) -> None:
+    def __init__(self, root: Path, plan: RunPlan, options: RunOptions, folder: ReportFolder) -> None:
         self._root, self._plan, self._options, self._folder = root, plan, options, folder
         self._data = plan.run_wide("data", "")
         self._latest = folder.latest()

@@ -14,34 +14,15 @@ from smsroi_helpers.runner.alerts import new_alerts
 from smsroi_helpers.runner.attempt import Attempt
 from smsroi_helpers.runner.execute import Progress
 from smsroi_helpers.runner.hooks import call_hook, split_command
+from smsroi_helpers.runner.options import RunOptions
 from smsroi_helpers.runner.parameters import plan_run
 from smsroi_helpers.runner.signals import Signals
 
 __all__ = [
     "Published",
-    "RunOptions",
     "as_failure",
     "run_report",
 ]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of a run; none of them changes a number."""
-
-    only: Sequence[str] = ()
-    start_from: str = ""
-    overrides: Sequence[str] = ()
-    """`name=value` or `stage.name=value`."""
-    jobs: int = 2
-    force: bool = False
-    """Run even if nothing has changed, and read and count everything anew."""
-    deadline_minutes: float | None = None
-    cell_timeout_seconds: int | None = None
-    show_code: bool = True
-    on_failure: str = ""
-    """A command that receives a summary of the run as JSON; run without a shell."""
-    on_success: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.segmentation.by_response import ResponseChoice, choose_by_response, groups_by_response
+from smsroi_helpers.segmentation.by_response import ResponseChoice, choose_by_response
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, attribute_columns, messages_by_customer, profile
 from smsroi_helpers.segmentation.covariates import Covariates, count_subscribers, find_covariates
@@ -34,9 +34,7 @@ from smsroi_helpers.segmentation.membership import (
     find_grouping,
     groups_differ,
     period_of,
-    resolve,
     segment_order,
-    segments,
 )
 from smsroi_helpers.segmentation.migration import count_moves, count_stage_moves
 from smsroi_helpers.segmentation.predictive_value import (
@@ -46,6 +44,7 @@ from smsroi_helpers.segmentation.predictive_value import (
     response_by_recency,
 )
 from smsroi_helpers.segmentation.profiles import draw_portraits, find_themes
+from smsroi_helpers.segmentation.resolution import groups_by_response, resolve, segments
 from smsroi_helpers.segmentation.rfm import known_people, rfm_rows, score_table
 from smsroi_helpers.segmentation.rules import group_of, move_cuts, rule_table
 from smsroi_helpers.segmentation.wording import decide

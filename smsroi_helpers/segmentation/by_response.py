@@ -26,7 +26,7 @@ from scipy.stats import norm
 
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, attribute_columns
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import PAST_CLICKS, Segmentation, check_buyers, find_clusters, resolve
+from smsroi_helpers.segmentation.membership import PAST_CLICKS, check_buyers, find_clusters, resolve_named
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
 from smsroi_helpers.segmentation.response_counts import Labelled, Unit, count_cells, count_singles, label_responses
 from smsroi_helpers.segmentation.response_gain import (
@@ -51,7 +51,7 @@ __all__ = [
     "choose_by_response",
     "choose_on_cells",
     "from_text",
-    "groups_by_response",
+    "shares_of_largest_gain",
     "to_text",
 ]
 
@@ -224,9 +224,14 @@ def from_text(text: str) -> ResponseChoice:
     return ResponseChoice(**read | {"candidates": candidates, "rule": rule, "tests": tuple(read["tests"])})
 
 
-def groups_by_response(shop: Shop) -> Segmentation | None:
-    """The groups chosen, for the column response_group; None where none is shown to separate responses."""
-    return resolve(shop, "response") if choose_by_response(shop).reason == "separates" else None
+def shares_of_largest_gain(choice: ResponseChoice) -> list[float]:
+    """The gain of every candidate as a share of the largest; NaN where none gains.
+
+    Args:
+        choice: of `choose_by_response`, with candidates.
+    """
+    most = max(one.gain.estimate for one in choice.candidates)
+    return [one.gain.estimate / most if most > 0 else float("nan") for one in choice.candidates]
 
 
 def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
@@ -238,7 +243,7 @@ def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
     """
     cuts, past = find_cuts(shop), find_past_clicks(shop) if PAST_CLICKS in names else None
     return tuple(
-        past[0].label if past is not None and name == PAST_CLICKS else resolve(shop, name, cuts=cuts).label
+        past[0].label if past is not None and name == PAST_CLICKS else resolve_named(shop, name, cuts=cuts).label
         for name in names
     )
 

@@ -27,10 +27,10 @@ from smsroi_helpers.segmentation.membership import (
     Grouping,
     Segmentation,
     outcome_column,
-    resolve,
     segment_order,
 )
 from smsroi_helpers.segmentation.predictive_value import Outcomes
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import (
     FEW_EVENTS,

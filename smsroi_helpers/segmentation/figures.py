@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_colours, segment_name, sentence_case
 from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
+from smsroi_helpers.segmentation.migration import share_who_stayed
 from smsroi_helpers.segmentation.wording import (
     cluster_test_sentence,
     range_words,
@@ -339,12 +340,11 @@ def _stack(sizes: pd.Series, names: list[str], space: float) -> dict[str, float]
 
 
 def _moves_title(rows: pd.DataFrame) -> str:
+    stayed = share_who_stayed(rows)
     rows = rows[rows["possible"]]
-    stayed = rows.loc[rows["before"] == rows["now"], "customers"].sum()
-    there = rows.loc[rows["before"] != "new", "customers"].sum()
     noted = int((rows["adjusted_p"] < 0.05).sum())
     if rows["adjusted_p"].isna().all():
-        return _("{share} of customers are where they were").format(share=percent(stayed / max(there, 1)))
+        return _("{share} of customers are where they were").format(share=percent(stayed))
     if not noted:
         return _("Customers moved as they did the period before")
     return _("{n} of {all} movements differ from the period before").format(

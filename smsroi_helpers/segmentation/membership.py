@@ -1,8 +1,8 @@
 """Who is in which segment, on any day: named groups, clusters, stages, recency, or a column of the user's own.
 
-Every stage that groups customers asks `resolve` for a `Segmentation`, so that `segment_by` accepts the same values and
-means the same groups in all of them. Rules on recency, frequency and money are in `rules`, k-means in `clusters`, the
-test whether there are any clusters in `cluster_test`.
+Every stage that groups customers asks `resolution.resolve` for a `Segmentation`, so that `segment_by` accepts the same
+values and means the same groups in all of them. Rules on recency, frequency and money are in `rules`, k-means in
+`clusters`, the test whether there are any clusters in `cluster_test`.
 """
 
 import datetime as dt
@@ -65,9 +65,8 @@ __all__ = [
     "no_clusters",
     "outcome_column",
     "period_of",
-    "resolve",
+    "resolve_named",
     "segment_order",
-    "segments",
 ]
 
 MOST_SEGMENTS = 30
@@ -289,23 +288,14 @@ def column_value(shop: Shop, column: str) -> ir.StringValue:
     return ibis.ifelse(value == "all", "“all”", value)
 
 
-def resolve(
+def resolve_named(
     shop: Shop,
-    segment_by: str = "rfm_group",
+    segment_by: str,
     *,
     cuts: Cuts | None = None,
     clusters: Clusters | None = None,
 ) -> Segmentation:
-    """The segmentation that a value of `segment_by` names, the same in every notebook.
-
-    Args:
-        shop: the company.
-        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, a column of `customers` that groups them
-            (attr_…, region, acquisition_channel), or `response`: what `by_response.choose_by_response` chooses.
-        cuts: the result of `cutoffs.find_cuts`; None finds them.
-        clusters: the result of `find_clusters`; None finds them where they are asked for.
-
-    Without a table orders, groups that are made of purchases are one group: `EVERYBODY`.
+    """`resolution.resolve` for every grouping but `response`.
 
     Raises:
         UsageError: there is no such segmentation.
@@ -313,8 +303,6 @@ def resolve(
     """
     if not groups_differ(shop, segment_by):
         return Segmentation(shop, EVERYBODY)
-    if segment_by == RESPONSE:
-        return _resolve_response(shop, cuts)
     if segment_by not in DATED:
         _check_column(shop, segment_by)
         return Segmentation(shop, segment_by)
@@ -332,35 +320,12 @@ def groups_differ(shop: Shop, segment_by: str) -> bool:
     return shop.has("orders") or segment_by not in (*DATED, RESPONSE)
 
 
-def _resolve_response(shop: Shop, cuts: Cuts | None) -> Segmentation:
-    """The segmentation chosen by response: one of the others, or the groups of a tree over several."""
-    from smsroi_helpers.segmentation.by_response import choose_by_response, labels_of  # which asks for the others here
-
-    choice = choose_by_response(shop)
-    if choice.rule is None:
-        return resolve(shop, choice.chosen, cuts=cuts)
-    parts = labels_of(shop, choice.rule.columns)
-    return Segmentation(shop, RESPONSE, rule=choice.rule, parts=parts)
-
-
-def segments(
-    shop: Shop,
-    segment_by: str = "rfm_group",
-    at: dt.date | None = None,
-    *,
-    cuts: Cuts | None = None,
-    clusters: Clusters | None = None,
-) -> ir.Table:
-    """customer_id and segment of everybody known by a day: `resolve`, then `Segmentation.at`."""
-    return resolve(shop, segment_by, cuts=cuts, clusters=clusters).at(at)
-
-
 def count_members(shop: Shop, rows: ir.Table) -> dict[str, int]:
     """How many customers each segment has.
 
     Args:
         shop: the company.
-        rows: customer_id and segment, of `segments`.
+        rows: customer_id and segment, of `resolution.segments`.
     """
     counted = shop.count(rows.group_by("segment").aggregate(customers=rows.count()).order_by("segment"))
     return {str(row.segment): int(row.customers) for row in counted.itertuples()}

@@ -16,7 +16,8 @@ from statsmodels.stats.proportion import proportion_confint
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.segmentation.cutoffs import Cuts
-from smsroi_helpers.segmentation.membership import Grouping, Segmentation, resolve
+from smsroi_helpers.segmentation.membership import Grouping, Segmentation
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.segmentation.rules import silence_of
 from smsroi_helpers.source import Shop
@@ -25,6 +26,7 @@ from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_ra
 __all__ = [
     "count_moves",
     "count_stage_moves",
+    "share_who_stayed",
 ]
 
 _MOVES = (
@@ -67,6 +69,17 @@ def count_stage_moves(shop: Shop, cuts: Cuts, period_days: int) -> pd.DataFrame:
         period_days: how long a period is.
     """
     return _count(resolve(shop, "lifecycle_stage", cuts=cuts), cuts, period_days)
+
+
+def share_who_stayed(moves: pd.DataFrame) -> float:
+    """Share (0–1) of those who were in a segment at the beginning of the period and are in it now.
+
+    Args:
+        moves: of `count_moves`.
+    """
+    rows = moves[moves["possible"]]
+    there = rows.loc[rows["before"] != "new", "customers"].sum()
+    return float(rows.loc[rows["before"] == rows["now"], "customers"].sum() / max(there, 1))
 
 
 def _count(segmentation: Segmentation, cuts: Cuts, period_days: int) -> pd.DataFrame:

@@ -25,9 +25,9 @@ from smsroi_helpers.segmentation.membership import (
     label_customers,
     no_clusters,
     outcome_column,
-    resolve,
     segment_order,
 )
+from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife, jackknife_rate, jackknife_ratio
@@ -240,7 +240,7 @@ def outcomes_by_segment(shop: Shop, outcomes: Outcomes, segment_by: str) -> pd.D
         bought_low, bought_high (share who bought); per_customer, per_customer_low, per_customer_high (money).
 
     Raises:
-        NotEnoughData: it is by cluster, and no clustering stands.
+        NotEnoughData: it is by cluster, and no clustering is accepted.
     """
     rows = outcomes.later
     if segment_by == "cluster" and segment_by not in rows.columns:

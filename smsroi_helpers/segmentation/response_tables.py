@@ -1,10 +1,16 @@
 """The table of groupings by response, for `01_segmentation`."""
 
+import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import Html, experiment_name, names_of, note, p_words, segment_name, sentence_case, table
-from smsroi_helpers.segmentation.by_response import Candidate, ResponseChoice, choose_by_response
+from smsroi_helpers.segmentation.by_response import (
+    Candidate,
+    ResponseChoice,
+    choose_by_response,
+    shares_of_largest_gain,
+)
 from smsroi_helpers.segmentation.membership import RESPONSE, groups_differ
 from smsroi_helpers.segmentation.response_counts import Unit
 from smsroi_helpers.segmentation.response_gain import gain_interval
@@ -25,16 +31,15 @@ def groupings_table(choice: ResponseChoice, currency: str) -> Html:
     """
     if not choice.candidates:
         return note(_("No valid randomised test can show whether groups react differently."))
-    most = max(one.gain.estimate for one in choice.candidates)
     rows = []
-    for one in choice.candidates:
+    for one, share in zip(choice.candidates, shares_of_largest_gain(choice), strict=True):
         rows.append(
             {
                 _("Grouping"): sentence_case(_name(one)),
                 _("Groups"): number(one.groups),
                 _("Gain per 1,000 customers and week"): _amount(one.gain.estimate, one, choice.unit, currency),
                 _("95% interval"): _interval(one, choice.unit, currency),
-                _("Share of the largest gain"): percent(one.gain.estimate / most) if most > 0 else "–",
+                _("Share of the largest gain"): percent(share) if np.isfinite(share) else "–",
                 _("p (all groups react alike)"): p_words(one.adjusted_p),
                 _("Chosen"): _("yes") if choice.reason == "separates" and one.name == choice.chosen else "",
             }

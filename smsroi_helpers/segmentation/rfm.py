@@ -24,6 +24,7 @@ __all__ = [
     "JACKKNIFE",
     "SCORES",
     "Until",
+    "bought_once",
     "keys_of",
     "known_people",
     "orders_by_day",
@@ -160,3 +161,13 @@ def score_table(shop: Shop) -> pd.DataFrame:
     if table.empty:
         raise NotEnoughData("There are no purchases up to the last day observed, so there are no customers to group.")
     return table
+
+
+def bought_once(scores: pd.DataFrame) -> float:
+    """Share (0–1) of customers who have ordered once; 0 without customers.
+
+    Args:
+        scores: of `score_table`.
+    """
+    often = scores[scores["measure"] == "frequency"]
+    return float(often.loc[often["most"] <= 1, "customers"].sum() / max(often["customers"].sum(), 1))

@@ -181,7 +181,7 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
     """The clusters by name with what marks each, or that there are none.
 
     Args:
-        clusters: of the grouping; None where none stands.
+        clusters: of the grouping; None where none is accepted.
         profiles: the result of `clusters.profile`.
         currency: the source's.
     """

@@ -15,6 +15,7 @@ from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
 from smsroi_helpers.segmentation.decision import Findings, Reactions, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
+from smsroi_helpers.segmentation.rfm import bought_once
 
 __all__ = [
     "actions",
@@ -271,8 +272,7 @@ def cluster_test_sentence(grouping: Grouping) -> str:
 
 def once_sentence(scores: pd.DataFrame) -> str:
     """What the scores can and cannot tell where many bought once; empty where fewer than half did."""
-    often = scores[scores["measure"] == "frequency"]
-    once = float(often.loc[often["most"] <= 1, "customers"].sum() / max(often["customers"].sum(), 1))
+    once = bought_once(scores)
     if once < 0.5:
         return ""
     return _(

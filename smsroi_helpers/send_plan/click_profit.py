@@ -21,11 +21,11 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = ["ClickProfit", "credit_by_class", "credit_by_text", "fit_click_profit"]
 
-_CLASS_SPREAD = 0.2
+_CLASS_SD = 0.2
 """Prior standard deviation of u."""
-_CREDIT_SPREADS = (0.2, 0.35, 0.6, 1.0)
+_CREDIT_SDS = (0.2, 0.35, 0.6, 1.0)
 """Standard deviations of credit by class, as shares of the mean, that are averaged over."""
-_TEXT_SPREADS = (0.1, 0.3)
+_TEXT_SDS = (0.1, 0.3)
 """Least and greatest standard deviation between texts; within these it is estimated."""
 _LEAST = 0.1
 """A class's credit counts as at least this share of the mean."""
@@ -62,23 +62,23 @@ def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_ra
     noise = _noise(credit, clicks, all_credit / np.maximum(all_clicks, 1.0))
     design = share * np.sqrt(all_clicks / noise)[:, None]
     target = (all_credit - mean * all_clicks) / np.sqrt(np.maximum(all_clicks, 1.0) * noise)
-    evidence = np.array([_log_evidence(design, target, spread * mean) for spread in _CREDIT_SPREADS])
+    evidence = np.array([_log_evidence(design, target, sd * mean) for sd in _CREDIT_SDS])
     weights = np.exp(evidence - evidence.max())
-    priors = [np.eye(share.shape[1]) / (spread * mean) ** 2 for spread in _CREDIT_SPREADS]
+    priors = [np.eye(share.shape[1]) / (sd * mean) ** 2 for sd in _CREDIT_SDS]
     away = np.array([np.linalg.solve(design.T @ design + prior, design.T @ target) for prior in priors])
     return np.asarray(np.maximum((mean + weights @ away / weights.sum()) / mean, _LEAST))
 
 
-def _log_evidence(design: Floats, target: Floats, spread: float) -> float:
+def _log_evidence(design: Floats, target: Floats, sd: float) -> float:
     """Of target ~ N(0, I + spread² · design · designᵀ), but for a constant."""
-    covariance = np.eye(len(target)) + spread**2 * design @ design.T
+    covariance = np.eye(len(target)) + sd**2 * design @ design.T
     return -0.5 * float(np.linalg.slogdet(covariance)[1] + target @ np.linalg.solve(covariance, target))
 
 
 def credit_by_text(credit: Floats, clicks: Floats) -> Floats:
     """(texts,): credit per click of each text relative to the mean, drawn towards 1 by its error.
 
-    How much texts differ is estimated (DerSimonian & Laird 1986, Controlled Clinical Trials 7), within `_TEXT_SPREADS`.
+    How much texts differ is estimated (DerSimonian & Laird 1986, Controlled Clinical Trials 7), within `_TEXT_SDS`.
 
     Args:
         credit: (G, texts).
@@ -90,14 +90,14 @@ def credit_by_text(credit: Floats, clicks: Floats) -> Floats:
         return np.ones(len(all_clicks))
     each = all_credit / np.maximum(all_clicks, 1.0)
     variance = _noise(credit, clicks, each) / np.maximum(all_clicks, 1.0) / mean**2
-    between = _spread_between(each / mean, variance, all_clicks > 0) ** 2
+    between = _sd_between(each / mean, variance, all_clicks > 0) ** 2
     kept = np.where(all_clicks > 0, between / (between + variance), 0.0)
     return np.asarray(np.maximum(1 + kept * (each / mean - 1), _LEAST))
 
 
-def _spread_between(relative: Floats, variance: Floats, known: NDArray[np.bool_]) -> float:
+def _sd_between(relative: Floats, variance: Floats, known: NDArray[np.bool_]) -> float:
     """The standard deviation between texts, by the method of moments."""
-    least, most = _TEXT_SPREADS
+    least, most = _TEXT_SDS
     if known.sum() < 2:
         return most
     value, weight = relative[known], 1 / np.maximum(variance[known], 1e-12)
@@ -137,7 +137,7 @@ def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rat
         _noise(profit[..., own], n[..., own], (profit.sum(axis=0) / np.maximum(n.sum(axis=0), 1.0))[:, own])
         for own in (of_test == test for test in of_test)
     ])  # fmt: skip
-    prior = np.concatenate([np.zeros(base.shape[2]), np.full(len(relative), _CLASS_SPREAD**-2.0)])
+    prior = np.concatenate([np.zeros(base.shape[2]), np.full(len(relative), _CLASS_SD**-2.0)])
     left = profit - n * each.sum(axis=2)
     away = _solve(n / noise, left / noise, np.concatenate([base, each], axis=2), prior)[:, -len(relative) :]
     shape = relative * np.maximum(1 + away, _LEAST)

@@ -22,9 +22,9 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = ["ClassRates", "fit_rates", "standard_error"]
 
-SPREADS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
+SDS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 """Values of τ that are averaged over."""
-_BASE_SPREAD, _ARM_SPREAD = 1.5, 1.0
+_BASE_SD, _ARM_SD = 1.5, 1.0
 """Prior standard deviations of b_k around the company's rate, and of α_a."""
 _STEPS, _TOLERANCE = 50, 1e-8
 
@@ -37,7 +37,7 @@ class ClassRates:
     """(K, A)."""
     replicates: Floats
     """(G, K, A): without each group of customers."""
-    spread: float
+    sd: float
     """τ: its mean, weighted by the evidence."""
 
     @property
@@ -69,25 +69,25 @@ class _Design:
     start: float
 
 
-def _design(classes: int, arms: int, start: float, spread: float) -> _Design:
+def _design(classes: int, arms: int, start: float, sd: float) -> _Design:
     rows = np.zeros((classes * arms, classes + arms + classes * arms))
     for k in range(classes):
         for a in range(arms):
             rows[k * arms + a, [k, classes + a, classes + arms + k * arms + a]] = 1.0
     precision = np.concatenate([
-        np.full(classes, _BASE_SPREAD**-2.0), np.full(arms, _ARM_SPREAD**-2.0), np.full(classes * arms, spread**-2.0)
+        np.full(classes, _BASE_SD**-2.0), np.full(arms, _ARM_SD**-2.0), np.full(classes * arms, sd**-2.0)
     ])  # fmt: skip
     return _Design(rows, precision, start)
 
 
-def fit_rates(events: Floats, exposure: Floats, membership: Floats, spreads: Sequence[float] = SPREADS) -> ClassRates:
+def fit_rates(events: Floats, exposure: Floats, membership: Floats, sds: Sequence[float] = SDS) -> ClassRates:
     """The rates of each class in each arm.
 
     Args:
         events: (G, P, A), by group of customers, profile and arm, ≥ 0.
         exposure: (G, P, A): texts, or weeks; ≥ 0.
         membership: (P, K): φ, rows sum to 1.
-        spreads: values of τ that are averaged over, equally likely beforehand.
+        sds: values of τ that are averaged over, equally likely beforehand.
 
     Raises:
         ValueError: there are no events.
@@ -102,8 +102,8 @@ def fit_rates(events: Floats, exposure: Floats, membership: Floats, spreads: Seq
     start = float(np.log(all_events.sum() / all_exposure.sum()))
     shape = (membership.shape[1], events.shape[2])
     reached, rates = [], []
-    for spread in spreads:
-        design = _design(*shape, start, spread)
+    for sd in sds:
+        design = _design(*shape, start, sd)
         theta, hessian = _maximise(all_events, all_exposure, membership, design)
         reached.append(_log_evidence(all_events, all_exposure, membership, design, theta, hessian))
         log_rate = (design.start + design.matrix @ theta).reshape(shape)
@@ -114,7 +114,7 @@ def fit_rates(events: Floats, exposure: Floats, membership: Floats, spreads: Seq
     weights = np.exp(np.array(reached) - max(reached))
     weights /= weights.sum()
     found = np.tensordot(weights, np.array(rates), axes=1)
-    return ClassRates(found[0], found[1:], float(weights @ np.array(spreads)))
+    return ClassRates(found[0], found[1:], float(weights @ np.array(sds)))
 
 
 def _means(log_rate: Floats, membership: Floats) -> tuple[Floats, Floats]:

@@ -18,7 +18,7 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = ["Means", "choose_arms", "shrink_means"]
 
-_SPREADS = np.geomspace(0.05, 500.0, 40)
+_SDS = np.geomspace(0.05, 500.0, 40)
 """Values of τ over which is integrated, in standard errors of a class's mean."""
 _USUAL_MEMBERS = 1_000.0
 """A profile's variance counts as if the test had so many more of its members with the variance of all: a profile in
@@ -33,7 +33,7 @@ class Means:
 
     mean: Floats
     """(classes, arms): θ, averaged over τ."""
-    spread: float
+    sd: float
     """The posterior mean of τ."""
 
 
@@ -88,19 +88,19 @@ def _integrate(data: Floats, pulled: Floats, additive: Floats, shape: tuple[int,
     level += _FLAT * level.diagonal().max() * np.eye(len(level))
     known = data.diagonal()[data.diagonal() > 0]
     noise = float(1 / np.exp(np.log(known).mean()))
-    spreads = np.sqrt(noise) * _SPREADS
-    prior = _SPREADS**2 / (1 + _SPREADS**2) ** 2  # of log τ, where τ² ÷ (τ² + noise) is uniform
+    sds = np.sqrt(noise) * _SDS
+    prior = _SDS**2 / (1 + _SDS**2) ** 2  # of log τ, where τ² ÷ (τ² + noise) is uniform
     precision = np.block([[level, cross], [cross.T, data]])
     own = np.diag(np.arange(len(precision)) >= len(level)).astype(float)  # of δ
-    precision = precision + own / spreads[:, None, None] ** 2
+    precision = precision + own / sds[:, None, None] ** 2
     right = np.concatenate([additive.T @ pulled, pulled])
-    found = np.linalg.solve(precision, np.broadcast_to(right[:, None], (len(spreads), len(right), 1)))[..., 0]
-    evidence = found @ right / 2 - np.linalg.slogdet(precision)[1] / 2 - len(data) * np.log(spreads)
+    found = np.linalg.solve(precision, np.broadcast_to(right[:, None], (len(sds), len(right), 1)))[..., 0]
+    evidence = found @ right / 2 - np.linalg.slogdet(precision)[1] / 2 - len(data) * np.log(sds)
     weight = prior * np.exp(evidence - evidence.max())
     weight /= weight.sum()
     means = found[:, : len(level)] @ additive.T + found[:, len(level) :]
     classes, arms = shape
-    return Means((weight @ means).reshape(arms, classes).T, float(weight @ spreads))
+    return Means((weight @ means).reshape(arms, classes).T, float(weight @ sds))
 
 
 def choose_arms(means: Means, membership: Floats) -> Floats:

@@ -118,7 +118,7 @@ def _action(plan: RecipientPlan) -> str:
     if plan.chosen.name == ALL:
         arm = arm_name(plan.arms[int(plan.chosen.policy[0].argmax())])
         return _("Send “{arm}” to everybody: choosing among customers is not shown to bring more.").format(arm=arm)
-    given = plan.today @ plan.given
+    given = plan.receivers
     sent = float(given[1:].sum())
     named = arm_name(plan.arms[1]) if len(plan.arms) == 2 else ""
     words = _("Send “{arm}” to {n} of {all} customers ({share}), {rule}.") if named else _(

@@ -134,6 +134,11 @@ class RecipientPlan:
         return by_code if self.chosen.name == ALL else np.where(self.untried[:, None], silent, by_code)
 
     @property
+    def receivers(self) -> Floats:
+        """(arms,): today's customers whom the plan gives each arm."""
+        return np.asarray(self.today @ self.given)
+
+    @property
     def worth(self) -> Estimate:
         """Money of messaging today's customers by the rule.
 

@@ -26,7 +26,7 @@ from smsroi_helpers.statistics import FEW_EVENTS, Floats, Ints
 
 __all__ = ["Response", "fit_response"]
 
-_SPREADS = (0.03, 0.1, 0.2, 0.4)
+_SDS = (0.03, 0.1, 0.2, 0.4)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def fit_response(
 
     def logs(rates: Rates) -> Floats:
         """(R, K, A)."""
-        fit = fit_rates(rates.events[groups], rates.exposure[groups], membership, _SPREADS)
+        fit = fit_rates(rates.events[groups], rates.exposure[groups], membership, _SDS)
         return np.concatenate([fit.log_rate[None], fit.replicates])
 
     by_dose = logs(cells.clicks_by_dose)
@@ -165,6 +165,6 @@ def _with_and_without(each: Floats) -> Floats:
 
 def _clicks_per_member(cells: Cells, membership: Floats, groups: Ints) -> Floats:
     """(K, arms): clicks per member of each class."""
-    fit = fit_rates(cells.people_clicks[groups], cells.people[groups], membership, _SPREADS)
+    fit = fit_rates(cells.people_clicks[groups], cells.people[groups], membership, _SDS)
     none = cells.people_clicks[groups].sum(axis=(0, 1)) == 0
     return np.where(none, 0.0, fit.rate)

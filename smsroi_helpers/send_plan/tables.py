@@ -229,16 +229,13 @@ def _group_name(plan: SendPlan, name: str) -> str:
 
 def classes_table(plan: SendPlan, currency: str) -> Html:
     """What the response model says of each group: clicks, opt-outs and profit per click."""
-    response, grouping = plan.chosen.response, plan.chosen.cells.grouping
-    size = plan.chosen.today.customers.sum(axis=1) @ grouping.membership
-    one = int(np.searchsorted(response.doses, 1.0))
+    groups = plan.chosen.response_by_group()
     frame = pd.DataFrame({
-        _("Group"): [_group_name(plan, name) for name in grouping.class_names],
-        _("Customers"): np.round(size),
-        _("Clicks per 100 texts"): 100 * response.clicks[0, :, one] * response.click_level[0],
-        _("Opt-outs a week per 1,000, at one text a week"): 1000 * response.opt_outs[0, :, one]
-        * response.opt_out_level[0],
-        _("Profit per click"): [money(value, currency) for value in response.click_profit[0]],
+        _("Group"): [_group_name(plan, each.group) for each in groups],
+        _("Customers"): [round(each.customers) for each in groups],
+        _("Clicks per 100 texts"): [100 * each.clicks for each in groups],
+        _("Opt-outs a week per 1,000, at one text a week"): [1000 * each.opt_outs for each in groups],
+        _("Profit per click"): [money(each.profit_per_click, currency) for each in groups],
     })  # fmt: skip
     caption = _("Response of each group at one text a week, at today’s level; modelled from randomised tests")
     return table(frame, caption=caption, suppress=_("Customers"), digits={_("Customers"): 0})

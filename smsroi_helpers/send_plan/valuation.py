@@ -24,7 +24,16 @@ from smsroi_helpers.send_plan.response import Response, fit_response
 from smsroi_helpers.send_plan.today import Today
 from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
 
-__all__ = ["Candidate", "Design", "Estimate", "hold_if_worthless", "revalue", "together", "value_candidate"]
+__all__ = [
+    "Candidate",
+    "Design",
+    "Estimate",
+    "GroupResponse",
+    "hold_if_worthless",
+    "revalue",
+    "together",
+    "value_candidate",
+]
 
 FOLDS = 2
 FOLD_OF_GROUP = np.arange(GROUPS) % FOLDS
@@ -56,6 +65,21 @@ class Design:
     text_mix: Floats
     economics: Economics
     masks: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class GroupResponse:
+    """What one text a week does to a group of customers, at today's level."""
+
+    group: str
+    customers: float
+    """In the plan's audience."""
+    clicks: float
+    """Per text (0–1)."""
+    opt_outs: float
+    """That texts cause, per customer and week (0–1)."""
+    profit_per_click: float
+    """Money."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +125,16 @@ class Candidate:
         low, high = np.quantile(by_loss[0] @ self.economics.loss_shares, [0.025, 0.975]) - found.value
         down, up = np.hypot(found.value - found.low, low), np.hypot(found.high - found.value, high)
         return Estimate(found.value, found.value - float(down), found.value + float(up))
+
+    def response_by_group(self) -> tuple[GroupResponse, ...]:
+        """The response of every group of the grouping at one text a week."""
+        response, grouping = self.response, self.cells.grouping
+        customers = self.today.customers.sum(axis=1) @ grouping.membership
+        dose = int(np.searchsorted(response.doses, 1.0))
+        clicks = response.clicks[0, :, dose] * response.click_level[0]
+        opt_outs = response.opt_outs[0, :, dose] * response.opt_out_level[0]
+        rows = zip(grouping.class_names, customers, clicks, opt_outs, response.click_profit[0], strict=True)
+        return tuple(GroupResponse(name, *map(float, numbers)) for name, *numbers in rows)
 
     @property
     def gain(self) -> Estimate:

@@ -8,6 +8,7 @@ from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, experiment_name, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
+from smsroi_helpers.send_plan.in_short import summarise_plan
 from smsroi_helpers.send_plan.learning import Learning
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -154,32 +155,19 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
 
 def _short_words(plan: SendPlan) -> str:
     """How many texts, when and which: the range over the customers who get any; empty where nobody does."""
-    policy, customers, doses = plan.chosen.policy, plan.chosen.today.customers, plan.design.doses
-    sent = [
-        (action, float(customers[p, mask] * share))
-        for (p, mask, _part), action, share in policy.parts()
-        if doses[action.dose] > 0 and customers[p, mask] * share > 0
-    ]
-    if not sent:
+    found = summarise_plan(plan)
+    if found is None:
         return ""
-    weekly = [float(doses[action.dose]) for action, _n in sent]
-    windows = [plan.evidence.windows[action.window] for action, _n in sent]
-    by_text: dict[str, float] = {}
-    for action, n in sent:
-        text = plan.evidence.creatives[action.text]
-        by_text[text] = by_text.get(text, 0.0) + n
-    most = max(by_text, key=lambda text: by_text[text])
-    fewest, greatest = number(min(weekly), 1), number(max(weekly), 1)
-    dose = fewest if fewest == greatest else _("{low} to {high}").format(low=fewest, high=greatest)
-    first, end = min(start for start, _end in windows), max(end for _start, end in windows)
+    fewest, most = number(found.fewest, 1), number(found.most, 1)
+    dose = fewest if fewest == most else _("{low} to {high}").format(low=fewest, high=most)
     words = _("In short: {dose} texts a week, at {first}:00–{end}:00 local time, “{text}” for {share} of those texted.")
     words = words.format(
-        dose=dose, first=first, end=end, text=arm_name(most), share=percent(by_text[most] / sum(by_text.values()), 0)
+        dose=dose, first=found.first, end=found.end, text=arm_name(found.text), share=percent(found.share, 0)
     )
-    return joined(words, _weekday_words(plan, {day for action, _n in sent for day in action.weekdays}))
+    return joined(words, _weekday_words(plan, found.weekdays))
 
 
-def _weekday_words(plan: SendPlan, weekdays: set[int]) -> str:
+def _weekday_words(plan: SendPlan, weekdays: frozenset[int]) -> str:
     """On which weekdays texts go out, and what that rests on."""
     if not np.ptp(plan.chosen.response.weekday[0], axis=1).any():
         return _("Each customer’s weekdays are drawn by chance from the allowed ones: none is shown to be better.")

@@ -37,7 +37,7 @@ class Links:
 
 
 def pairs_of(identities: ir.Table, ids: ir.Table, nobody: Iterable[str | None]) -> ir.Table:
-    """owner, value, told: the pairs of identities in their one spelling, each once.
+    """owner, value, is_contact: the pairs of identities in their one spelling, each once.
 
     Args:
         identities: the raw table.
@@ -48,10 +48,14 @@ def pairs_of(identities: ir.Table, ids: ir.Table, nobody: Iterable[str | None]) 
     owners = ids.filter(ids.place == "identities.customer_id").select(owner_key="key", owner="normal")
     values = ids.filter(ids.place == "identities.value").select(value_key="key", value="normal")
     kind = kind_of(identities.kind) if "kind" in identities.columns else ibis.literal("id")
-    told = kind.isin(["phone", "email"]).fill_null(False)
-    keys = identities.select(owner_key=key_of(identities.customer_id), value_key=key_of(identities.value), told=told)
+    is_contact = kind.isin(["phone", "email"]).fill_null(False)
+    keys = identities.select(
+        owner_key=key_of(identities.customer_id), value_key=key_of(identities.value), is_contact=is_contact
+    )
     pairs = keys.distinct().inner_join(owners, "owner_key").inner_join(values, "value_key")
-    return pairs.filter(pairs.owner != pairs.value).group_by("owner", "value").aggregate(told=pairs.told.any())
+    return (
+        pairs.filter(pairs.owner != pairs.value).group_by("owner", "value").aggregate(is_contact=pairs.is_contact.any())
+    )
 
 
 def find_shared(con: Connection, pairs: ir.Table) -> ir.Table:
@@ -62,18 +66,18 @@ def find_shared(con: Connection, pairs: ir.Table) -> ir.Table:
 
     Args:
         con: the engine.
-        pairs: owner, value, told (identities calls the value a number or an address).
+        pairs: owner, value, is_contact (identities calls the value a number or an address).
     """
     ways = ibis.union(
-        pairs.select(node="owner", other="value", told="told"),
-        pairs.select(node="value", other="owner", told=ibis.literal(False)),
+        pairs.select(node="owner", other="value", is_contact="is_contact"),
+        pairs.select(node="value", other="owner", is_contact=ibis.literal(False)),
     )
     degrees = ways.group_by("node").aggregate(n=ways.other.nunique())
     many = keep_rows(con, "many__", ways.semi_join(degrees.filter(degrees.n > MOST_KEYS), "node"))
-    contacts = pairs.filter(pairs.told).value
+    contacts = pairs.filter(pairs.is_contact).value
     of_contacts = many.filter(_is_contact(many.node) | many.node.isin(contacts))
     kind = ibis.cases(
-        (of_contacts.other.contains("@"), "email"), (of_contacts.told | _is_contact(of_contacts.other), "phone"),
+        (of_contacts.other.contains("@"), "email"), (of_contacts.is_contact | _is_contact(of_contacts.other), "phone"),
         else_="id",
     )  # fmt: skip
     counts = of_contacts.group_by(of_contacts.node, kind=kind).aggregate(n=of_contacts.other.nunique())

@@ -96,8 +96,8 @@ def _reason(query: str, error: QueryError) -> Iterator[str]:
 
 def _alternatives(error: QueryError) -> str:
     """Return the names that the engine proposes."""
-    told = re.search(r"Candidate (?:bindings|tables):[: ]*(.*)", error.message)
-    names = list(error.candidates) or re.findall(r'"((?:[^"]|"")*)"', told[1] if told else "")
+    listed = re.search(r"Candidate (?:bindings|tables):[: ]*(.*)", error.message)
+    names = list(error.candidates) or re.findall(r'"((?:[^"]|"")*)"', listed[1] if listed else "")
     shown = ", ".join(f'"{shown_value(name)}"' for name in names[:_MOST_CANDIDATES])
     return f"; did you mean {shown}?" if shown else ""
 

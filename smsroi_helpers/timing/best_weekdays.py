@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from smsroi_helpers.contract import worked_out
+from smsroi_helpers.contract import evidence_of_model
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, weekday_basis
 from smsroi_helpers.timing.best_hours import Timing, adjust_in_sequence, compare_with_today, practice_of
@@ -239,7 +239,7 @@ def weekday_rows(answers: Sequence[WeekdayAnswer]) -> pd.DataFrame:
     """
     parts = [
         answer.days.assign(
-            segment=answer.segment, evidence=worked_out(answer.evidence),
+            segment=answer.segment, evidence=evidence_of_model(answer.evidence),
             today_share=answer.today[answer.days["weekday"].to_numpy(int)],
         )
         for answer in answers

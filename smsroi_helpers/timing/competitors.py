@@ -1,14 +1,49 @@
 """At which hours competitors send: a description of the competitor messages observed."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import ibis
 import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.source import Shop
+from smsroi_helpers.timing.best_hours import Answer
 
 __all__ = [
+    "Crowding",
     "count_competitors",
+    "measure_crowding",
 ]
+
+
+@dataclass(frozen=True)
+class Crowding:
+    """How many texts of competitors come at the hours that may be the best."""
+
+    messages: int
+    """Of competitors, at any hour."""
+    hours: tuple[int, ...]
+    """The hours (0–23) in the set of the best; empty where no hour is distinguishable from another."""
+    share: float
+    """Share (0–1) of competitors' messages at these hours."""
+    even: float
+    """The share (0–1) if competitors' messages were spread evenly over the day."""
+
+
+def measure_crowding(competitors: pd.DataFrame, answers: Sequence[Answer]) -> Crowding:
+    """Competitors' messages at the hours that may be the best for all customers.
+
+    Args:
+        competitors: of `count_competitors`.
+        answers: of `best_hours.find_best_hours`; the first is that of all customers.
+    """
+    hours: set[int] = set()
+    if answers and not answers[0].chosen.all():
+        windows = answers[0].windows[answers[0].chosen]
+        hours = {hour for row in windows.itertuples() for hour in range(row.hour, row.until)}
+    share = float(competitors.set_index("hour")["share"].reindex(sorted(hours)).sum())
+    return Crowding(int(competitors["messages"].sum()), tuple(sorted(hours)), share, len(hours) / 24)
 
 
 def count_competitors(shop: Shop) -> pd.DataFrame | None:

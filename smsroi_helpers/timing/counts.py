@@ -23,8 +23,10 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.response_curve import Scores
 
 __all__ = [
+    "ClickRates",
     "Sends",
     "TimingTest",
+    "click_rates",
     "collect_sends",
     "count_log",
     "count_log_people",
@@ -68,6 +70,23 @@ class Sends:
     def messages(self) -> int:
         """How many are used."""
         return int(self.exclusions["messages"].iloc[-1])
+
+
+@dataclass(frozen=True)
+class ClickRates:
+    """Clicks per text (0–1), with and without machines' clicks; NaN without such texts."""
+
+    raw: float
+    """All clicks of all texts."""
+    human: float
+    """Clicks by people, of the texts that no machine clicked first."""
+
+
+def click_rates(sends: Sends) -> ClickRates:
+    """The click rate before and after the clicks of machines are removed."""
+    sums = sends.cleaning.set_index("machine")[["clicks", "messages"]]
+    raw, human = sums.sum(), sums.reindex(["none"]).sum()
+    return ClickRates(*(float(rows["clicks"] / rows["messages"]) for rows in (raw, human)))
 
 
 def collect_sends(shop: Shop, window_hours: int = 72, channel: str = "") -> Sends:

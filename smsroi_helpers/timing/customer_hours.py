@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smsroi_helpers.contract import worked_out
+from smsroi_helpers.contract import evidence_of_model
 from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
@@ -75,7 +75,7 @@ def _candidates(
                 rates = shifted_rates[segment][step + MOST_STEPS]
                 best = int(np.where(is_allowed.any(axis=0), rates, -np.inf).argmax())
                 day, days = _weekday_at(is_allowed[:, best], answer)
-                evidence = worked_out(answer.evidence if answer is not None and day is not None else "none")
+                evidence = evidence_of_model(answer.evidence if answer is not None and day is not None else "none")
                 rows.append(
                     (place.timezone, place.region, segment, step, int(hours[best]), day, days, evidence, place.rules)
                 )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.contract import Design, Evidence, worked_out
+from smsroi_helpers.contract import Design, Evidence, evidence_of_model
 from smsroi_helpers.experiments import price_clicks
 from smsroi_helpers.measures import RULES
 from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES, error_of_interval, times_to_settle
@@ -151,7 +151,7 @@ def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDeci
         if reason == "no_gain_possible"
         else "not_enough_evidence",
         reason=reason,
-        evidence="descriptive" if reason == "not_allowed" else worked_out(answer.evidence),
+        evidence="descriptive" if reason == "not_allowed" else evidence_of_model(answer.evidence),
         customers=answer.customers,
         tested=tested,
         **amounts,
@@ -257,7 +257,7 @@ def gains_by_place(timing: Timing, answer: Answer) -> pd.DataFrame:
             "until": place.until, "weekdays": place.weekdays,
             "messages_per_week": place.counted * answer.messages_per_week,
             "clicks": clicks[0] * answer.messages_per_week, "clicks_low": clicks[1] * answer.messages_per_week,
-            "clicks_high": clicks[2] * answer.messages_per_week, "evidence": worked_out(answer.evidence),
+            "clicks_high": clicks[2] * answer.messages_per_week, "evidence": evidence_of_model(answer.evidence),
             "money": money[0], "money_low": money[1], "money_high": money[2],
             "money_evidence": _evidence_of_money(timing, answer.evidence),
         })  # fmt: skip
@@ -277,7 +277,7 @@ def place_rows(timing: Timing, answers: Sequence[Answer]) -> pd.DataFrame:
 
 def _evidence_of_money(timing: Timing, evidence: Design) -> Evidence:
     """Clicks of a test × the value of a click are modelled; the money of observational clicks stays observational."""
-    return worked_out(evidence) if timing.priced else "none"
+    return evidence_of_model(evidence) if timing.priced else "none"
 
 
 def _times_to_settle(answer: Answer) -> float:
@@ -365,7 +365,7 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
         if reason == "no_gain_possible"
         else "not_enough_evidence",
         reason=reason,
-        evidence=worked_out(answer.evidence),
+        evidence=evidence_of_model(answer.evidence),
         customers=answer.customers,
         **({"value": value, "low": low, "high": high} if known else {}),
         unit=("money_per_week" if timing.priced else "count") if known else "",

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from smsroi_helpers.locale import _, enumerated, joined, month, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.competitors import measure_crowding
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.outputs import count_cells
 from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
@@ -349,18 +350,16 @@ def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer])
         return note(_("This source has no table competitor_messages, so nothing is known of competitors’ hours."))
     ax = plt.subplots(figsize=(8.2, 2.7))[1]
     ax.bar(competitors["hour"] + 0.5, 100 * competitors["share"], width=0.9, color=PALETTE["grey"])
-    n = number(int(competitors["messages"].sum()))
+    found = measure_crowding(competitors, answers)
+    n = number(found.messages)
     description = _("{n} texts of competitors were seen.").format(n=n)
-    if answers and not answers[0].chosen.all():
-        windows = answers[0].windows[answers[0].chosen]
-        for row in windows.itertuples():
+    if found.hours:
+        for row in answers[0].windows[answers[0].chosen].itertuples():
             ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
-        hours = sorted({hour for row in windows.itertuples() for hour in range(row.hour, row.until)})
-        share = float(competitors.set_index("hour")["share"].reindex(hours).sum())
         description = _(
             "Of {n} texts of competitors {share} came at the hours that may be the best; spread evenly over the day it"
             " would be {even}."
-        ).format(n=n, share=percent(share), even=percent(len(hours) / 24))
+        ).format(n=n, share=percent(found.share), even=percent(found.even))
     ax.set_xlim(0, 24)
     _frame_hours(ax)
     ax.set_xlabel(_("hour, the recipient’s time"))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from smsroi_helpers.contract import worked_out
+from smsroi_helpers.contract import evidence_of_model
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.response import ALL, HourResponse, t_quantile
@@ -59,7 +59,7 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
                 segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
-                evidence=worked_out(response.evidence), overlap=response.overlap(segment),
+                evidence=evidence_of_model(response.evidence), overlap=response.overlap(segment),
             ))  # fmt: skip
     columns = [
         "segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence", "overlap",

@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
-
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, joined, number, percent
 from smsroi_helpers.pages import segment_name
 from smsroi_helpers.timing.best_hours import Answer
 from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.todays_hours import rule_unknown
 
-__all__ = ["forbidden_sentence", "number_words", "reconcile", "rule_unknown", "todays_hours"]
-
-_MOSTLY = 0.5
-"""Share (0–1) of today's texts from which the unknown rule is what there is to say."""
-_USUAL = 0.8
-"""Share (0–1) of today's texts that go out at what are called today's hours."""
-_LONGEST = 4
-"""More hours than these are not named: today's texts are spread over the day."""
+__all__ = ["forbidden_sentence", "number_words", "reconcile"]
 
 
 def number_words(unit: str, outcome: str) -> str:
@@ -36,13 +27,6 @@ def number_words(unit: str, outcome: str) -> str:
     return _("orders a week from all texts together, compared with today")
 
 
-def rule_unknown(answer: Answer) -> bool:
-    """Whether for most of today's texts it is not known which rule applies: none is known, or one of several may."""
-    rules = answer.places["rules"].astype(str)
-    unknown = rules.str.contains(" ") | (rules == "careful")
-    return bool(answer.places.loc[unknown, "share"].sum() > _MOSTLY)
-
-
 def forbidden_sentence(answer: Answer) -> str:
     """The share of today's texts at hours that are not allowed, or may not be where the rule is not known."""
     share = percent(answer.forbidden_share, 1)
@@ -53,26 +37,6 @@ def forbidden_sentence(answer: Answer) -> str:
         " live, so the strictest hours are assumed. If they live in one country or state, set `jurisdiction` in"
         " source.yml, such as CN or US-TX; else fill customers.timezone and customers.region."
     ).format(share=share)
-
-
-def todays_hours(practice: pd.DataFrame) -> tuple[int, int, float] | None:
-    """The fewest hours in a row with most of today's texts, and their share (0–1); None where texts are spread more.
-
-    Args:
-        practice: of `counts.count_practice`.
-
-    >>> todays_hours(pd.DataFrame({"hour": [9, 18, 18, 19], "messages": [2, 4, 4, 3]}))
-    (18, 20, 0.8461538461538461)
-    """
-    sent = np.bincount(practice["hour"].astype(int), practice["messages"], minlength=24)
-    if not sent.sum() > 0:
-        return None
-    for many in range(1, _LONGEST + 1):
-        share = np.convolve(sent, np.ones(many), "valid") / sent.sum()
-        if share.max() >= _USUAL:
-            first = int(share.argmax())
-            return first, first + many, float(share[first])
-    return None
 
 
 def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[Decision]:

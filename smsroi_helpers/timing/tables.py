@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.contract import worked_out
+from smsroi_helpers.contract import evidence_of_model
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -22,6 +22,7 @@ from smsroi_helpers.pages import (
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
+from smsroi_helpers.timing.counts import click_rates
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
@@ -88,13 +89,12 @@ def cleaning_table(timing: Timing) -> Html:
         "everything": _("By recipients who click nearly every text"),
     }
     rows = timing.sends.cleaning.set_index("machine").reindex(list(words)).fillna(0)
-    clicks, messages = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)
-    everything = messages.sum()
-    frame = pd.DataFrame({_("Clicks"): list(words.values()), _("Number"): clicks})
+    rates = click_rates(timing.sends)
+    frame = pd.DataFrame({_("Clicks"): list(words.values()), _("Number"): rows["clicks"].to_numpy(float)})
     caption = _(
         "Whose clicks they are. With all of them {all} of the texts were clicked; without the machines’, and without"
         " the texts that a machine clicked first, {people}"
-    ).format(all=percent(clicks.sum() / everything, 2), people=percent(clicks[0] / messages[0], 2))
+    ).format(all=percent(rates.raw, 2), people=percent(rates.human, 2))
     return table(frame, caption=caption, digits=0)
 
 
@@ -203,7 +203,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
             _("More responses per 1,000 texts than on today’s weekdays"): clicks_words(*answer.gain())
             if np.isfinite(answer.gain()).all()
             else _("unknown"),
-            _("Evidence"): evidence_label(worked_out(answer.evidence)),
+            _("Evidence"): evidence_label(evidence_of_model(answer.evidence)),
         })  # fmt: skip
     caption = _(
         "Weekdays that are not distinguishable from the best (95% confidence), compared within campaigns. Weekdays were"
@@ -304,9 +304,10 @@ def gap_table(timing: Timing) -> Html:
         else _("No gap is more than chance (Holm): it is not shown whether observational data mislead.")
     )
     caption = _(
-        "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test. {told}"
+        "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test."
+        " {conclusion}"
     )
-    return table(frame, caption=caption.format(told=conclusion))
+    return table(frame, caption=caption.format(conclusion=conclusion))
 
 
 def days_table(days: SpecialDays) -> Html:
@@ -368,8 +369,8 @@ def personal_table(personal: PersonalHours) -> Html:
     })  # fmt: skip
     caption = _(
         "How much likelier a customer’s own day makes a later visit, order or click at its hour than the segment’s day"
-        " does. {told}"
-    ).format(told=_own_hours_words(personal))
+        " does. {conclusion}"
+    ).format(conclusion=_own_hours_words(personal))
     return table(frame, caption=caption, digits=0)
 
 

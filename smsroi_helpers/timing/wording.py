@@ -20,9 +20,8 @@ from smsroi_helpers.timing.shared_wording import (
     forbidden_sentence,
     number_words,
     reconcile,
-    rule_unknown,
-    todays_hours,
 )
+from smsroi_helpers.timing.todays_hours import rule_unknown, todays_hours
 
 __all__ = [
     "best_days_words",

@@ -234,3 +234,15 @@ class TestOnCdnow:
         assert (totals["high"] > model["high"]).all()
         sums = add_up(forecast)
         assert totals["high"].iloc[2] == pytest.approx(level.limits(sums.value, sums.error)[1][0])
+
+    def test_sources_of_error_are_those_of_the_total(self, found):
+        comparison, tested, forecast = found
+        level = estimate_level_error(tested, comparison, forecast)
+        sources, total = level_error.sources_of_error(forecast, level), level_error.totals(forecast, level).iloc[-1]
+        assert (1 + sources.low, 1 + sources.high) == pytest.approx(
+            (total["low"] / total["value"], total["high"] / total["value"])
+        )
+        model = forecast.totals.iloc[-1]
+        assert sources.sampling == pytest.approx((model["high"] - model["low"]) / 2 / model["value"])
+        season, drift = np.log1p([sources.season, sources.drift]) / 1.959964
+        assert np.hypot(season, drift) == pytest.approx(level.sd, rel=1e-6)  # the parts are all of the level's error

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from smsroi_helpers.runner.run import RunOptions, run_report
+from smsroi_helpers.runner.options import RunOptions
+from smsroi_helpers.runner.run import run_report
 from tests.faults.runs import MISBEHAVE, Quiet
 from tests.faults.tiny import make_project
 

@@ -10,7 +10,8 @@ import pytest
 
 from smsroi_helpers.runner import publish
 from smsroi_helpers.runner.answered import recall_answer
-from smsroi_helpers.runner.run import RunOptions, run_report
+from smsroi_helpers.runner.options import RunOptions
+from smsroi_helpers.runner.run import run_report
 from tests.faults.runs import Quiet
 from tests.faults.tiny import command, make_project, snapshot
 

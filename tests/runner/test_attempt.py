@@ -21,7 +21,8 @@ from smsroi_helpers.errors import (
 )
 from smsroi_helpers.runner import attempt, publish
 from smsroi_helpers.runner.execute import Job, Outcome
-from smsroi_helpers.runner.run import RunOptions, run_report
+from smsroi_helpers.runner.options import RunOptions
+from smsroi_helpers.runner.run import run_report
 from tests.faults.runs import Quiet, latest_manifest
 from tests.faults.tiny import ORDERS, PACKAGE_HOME, PARAMETERS, make_project, report_files, write_notebook
 

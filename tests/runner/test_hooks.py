@@ -10,7 +10,8 @@ from smsroi_helpers.errors import (
     UsageError,
 )
 from smsroi_helpers.runner import hooks
-from smsroi_helpers.runner.run import RunOptions, run_report
+from smsroi_helpers.runner.options import RunOptions
+from smsroi_helpers.runner.run import run_report
 from tests.faults.runs import Quiet, latest_manifest
 
 pytestmark = pytest.mark.slow

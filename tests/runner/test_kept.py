@@ -9,7 +9,8 @@ import pytest
 
 from smsroi_helpers.errors import SmsroiError
 from smsroi_helpers.runner import kept
-from smsroi_helpers.runner.run import RunOptions, run_report
+from smsroi_helpers.runner.options import RunOptions
+from smsroi_helpers.runner.run import run_report
 from tests.faults.runs import MISBEHAVE, Quiet, latest_manifest, one_server
 from tests.faults.tiny import make_project
 

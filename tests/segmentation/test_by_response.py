@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from smsroi_helpers.segmentation import by_response, membership, response_tables
+from smsroi_helpers.segmentation import by_response, membership, resolution, response_tables
 from smsroi_helpers.segmentation.past_clicks import NEVER_TEXTED, find_past_clicks
 from smsroi_helpers.segmentation.response_gain import ResponseCells
 from smsroi_helpers.segmentation.response_rule import ResponseRule
@@ -56,11 +56,11 @@ class TestChoice:
         choice = by_response.choose_by_response(shop)
         assert (choice.chosen, choice.reason) == ("rfm_group", "no_test")
         assert by_response.choose_by_response(shop) is choice
-        assert membership.resolve(shop, "response").name == "rfm_group"
+        assert resolution.resolve(shop, "response").name == "rfm_group"
         assert "RFM groups are used" in str(response_tables.response_note(choice).markup)
         assert "RFM groups are used" in str(response_tables.groups_note(shop, "response").markup)
         assert response_tables.groups_note(shop, "rfm_group") is None
-        table = membership.customer_segments(shop, membership.find_grouping(shop), by_response.groups_by_response(shop))
+        table = membership.customer_segments(shop, membership.find_grouping(shop), resolution.groups_by_response(shop))
         assert table.execute()["response_group"].isna().all()
 
 

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
-from smsroi_helpers.segmentation import clusters, membership, rfm, rules, wording
+from smsroi_helpers.segmentation import clusters, membership, resolution, rfm, rules, wording
 from smsroi_helpers.simulation import write
 from smsroi_helpers.simulation.ground_truth import draw_world
 from smsroi_helpers.source.read import load
@@ -74,7 +74,7 @@ def test_clusters_of_a_simulated_company_are_most_of_what_can_be_known(company):
     shop, found, source = company
     assert found.tested.accepted
     truth = likeliest_segments(source)
-    assigned = membership.segments(shop, "cluster", cuts=found.cuts, clusters=found.clusters).execute()
+    assigned = resolution.segments(shop, "cluster", cuts=found.cuts, clusters=found.clusters).execute()
     groups = rfm.rfm_rows(shop)
     scores = groups.select(
         "customer_id", "recency_days", "frequency", "monetary", name=rules.group_of(groups, found.cuts)

@@ -7,7 +7,7 @@ from statsmodels.stats.power import NormalIndPower
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test.evaluate import differ_by_segment
-from smsroi_helpers.segmentation import criteria, cutoffs, membership, rules
+from smsroi_helpers.segmentation import criteria, cutoffs, membership, resolution, rules
 from tests.segmentation.samples import HEAD
 
 
@@ -32,7 +32,7 @@ class TestPrinciples:
             for i, (c, at) in enumerate([("a", "2024-05-02"), ("b", "2024-05-03"), ("c", "2024-05-04"), ("d", "")])
         )
         shop = open_source(make_source(orders=orders, customers=customers, messages=sent))
-        chosen = membership.segments(shop, "rfm_group", cuts=cutoffs.Cuts(90, 180))
+        chosen = resolution.segments(shop, "rfm_group", cuts=cutoffs.Cuts(90, 180))
         found = criteria.reachable(shop, chosen, "rfm_group", 30)
         assert found.value == pytest.approx(1 / 5)  # a alone: b left, c never agreed, d was not reached, e not texted
 

@@ -8,7 +8,16 @@ import pytest
 
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.pages import answer as answer_box
-from smsroi_helpers.segmentation import by_response, criteria, decision, membership, predictive_value, rules, wording
+from smsroi_helpers.segmentation import (
+    by_response,
+    criteria,
+    decision,
+    membership,
+    predictive_value,
+    resolution,
+    rules,
+    wording,
+)
 from smsroi_helpers.segmentation.response_gain import Gain
 from tests.segmentation.samples import HEAD, decide_all
 
@@ -76,7 +85,7 @@ class TestDecision:
     def test_the_spend_is_of_those_then_in_a_segment_and_the_action_for_those_in_it_today(self, cdnow_shop):
         shop = cdnow_shop("")
         found = membership.find_grouping(shop)
-        today = membership.count_members(shop, membership.segments(shop, "rfm_group", shop.as_of, cuts=found.cuts))
+        today = membership.count_members(shop, resolution.segments(shop, "rfm_group", shop.as_of, cuts=found.cuts))
         rows = decide_all(shop, found=found, today=today)
         assert any(row.customers != row.evidence_customers for row in rows[1:])
         for row in rows[1:]:

@@ -9,7 +9,7 @@ import pytest
 
 from smsroi_helpers.cltv.implications import count_segments
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.segmentation import clusters, cutoffs, membership, predictive_value, rfm, rules
+from smsroi_helpers.segmentation import clusters, cutoffs, membership, predictive_value, resolution, rfm, rules
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 from tests.segmentation.samples import CUSTOMERS, HEAD
@@ -28,7 +28,7 @@ class TestGroups:
         assert set(table["lifecycle_stage"]) <= set(rules.STAGES)
         for column in ("rfm_group", "cluster", "lifecycle_stage"):
             asked = (
-                membership.segments(shop, column, cuts=found.cuts, clusters=found.clusters)
+                resolution.segments(shop, column, cuts=found.cuts, clusters=found.clusters)
                 .order_by("customer_id")
                 .execute()
             )
@@ -86,7 +86,7 @@ class TestGroups:
 class TestAsking:
     def test_a_column_of_customers_groups_too(self, company):
         shop, _found, _source = company
-        labelled = membership.segments(shop, "attr_member_level").execute()
+        labelled = resolution.segments(shop, "attr_member_level").execute()
         truth = shop.customers.select("customer_id", "attr_member_level").execute()
         both = labelled.merge(truth, on="customer_id")
         assert (both["segment"] == both["attr_member_level"]).all()
@@ -94,11 +94,11 @@ class TestAsking:
     @pytest.mark.parametrize("name", ["attr_nothing", "customer_id", "joined_at", "referred_by", ""])
     def test_what_names_no_groups_is_refused(self, company, name):
         with pytest.raises(UsageError, match="names no groups"):
-            membership.segments(company[0], name)
+            resolution.segments(company[0], name)
 
     def test_clusters_that_do_not_stand_group_nobody(self, small_shop):
         with pytest.raises(NotEnoughData, match="do not support clusters"):
-            membership.segments(small_shop, "cluster")
+            resolution.segments(small_shop, "cluster")
         found = membership.find_grouping(small_shop)
         later = predictive_value.collect_outcomes(small_shop, found, 91)
         with pytest.raises(NotEnoughData, match="do not support clusters"):
@@ -121,12 +121,12 @@ class TestSegmentation:
     def test_the_same_customers_are_in_the_same_group_wherever_it_is_asked(self, company, segment_by):
         """At a day, of an experiment's customers, in the next period's outcomes, in value by segment."""
         shop, found, _source = company
-        one = membership.resolve(shop, segment_by, cuts=found.cuts, clusters=found.clusters)
+        one = resolution.resolve(shop, segment_by, cuts=found.cuts, clusters=found.clusters)
         day = shop.as_of - dt.timedelta(days=91)
         then, now = groups_of(one.at(day)), groups_of(one.at())
         assert len(now) == CUSTOMERS
         assert one.order(now.unique()) == membership.segment_order(segment_by, list(now.unique()))
-        asked = membership.segments(shop, segment_by, day, cuts=found.cuts, clusters=found.clusters)
+        asked = resolution.segments(shop, segment_by, day, cuts=found.cuts, clusters=found.clusters)
         assert groups_of(asked).equals(then)
         assigned = groups_of(one.label(shop.assignments.select("customer_id").distinct(), day))
         both = assigned.index.intersection(then.index)
@@ -143,17 +143,17 @@ class TestSegmentation:
     def test_value_is_added_up_over_the_same_groups(self, company, segment_by):
         shop, _found, _source = company
         buyers = rfm.rfm_rows(shop)
-        one = membership.resolve(shop, segment_by)
+        one = resolution.resolve(shop, segment_by)
         sizes = groups_of(one.label(buyers)).value_counts().to_dict()
         assert count_segments(shop, segment_by).groupby("group")["customers"].sum().to_dict() == sizes
 
     def test_clusters_found_by_another_notebook_are_the_same(self, company):
         shop, found, _source = company
-        alone = membership.resolve(shop, "cluster").clusters
+        alone = resolution.resolve(shop, "cluster").clusters
         assert (alone.centroids == found.clusters.centroids).all()
         assert alone.names == found.clusters.names
 
-    @pytest.mark.parametrize("ask", [membership.resolve, membership.segments, count_segments])
+    @pytest.mark.parametrize("ask", [resolution.resolve, resolution.segments, count_segments])
     @pytest.mark.parametrize("name", ["shoe_size", "attr_none", "customer_id", "joined_at"])
     def test_anything_else_is_the_same_error_everywhere(self, company, ask, name):
         with pytest.raises(UsageError, match=f"segment_by: '{name}' names no groups here; use one of rfm_group,"):
@@ -164,7 +164,7 @@ class TestSegmentation:
         with pytest.raises(
             UsageError, match="use one of rfm_group, cluster, lifecycle_stage, recency, response, region$"
         ):
-            membership.resolve(open_source(folder), "acquisition_channel")
+            resolution.resolve(open_source(folder), "acquisition_channel")
 
     def test_an_outcome_groups_nobody(self, make_source, open_source):
         customers = "customer_id,attr_answered,attr_level\na,yes,1\nb,no,2\n"
@@ -172,9 +172,9 @@ class TestSegmentation:
             orders=HEAD + "1,a,2024-01-05,5\n", customers=customers, source="segments:\n  response: attr_answered\n"
         )
         with pytest.raises(UsageError, match="'attr_answered' is the response"):
-            membership.resolve(open_source(folder), "attr_answered")
+            resolution.resolve(open_source(folder), "attr_answered")
         with pytest.raises(UsageError, match="recency, response, attr_level$"):
-            membership.resolve(open_source(folder), "attr_none")
+            resolution.resolve(open_source(folder), "attr_none")
 
     def test_a_column_counts_for_who_is_not_known_yet_and_behaviour_does_not(self, make_source, open_source):
         customers = "customer_id,joined_at,region\na,2024-01-01,north\nb,2024-03-01,all\nc,2024-01-01,\n"
@@ -182,7 +182,7 @@ class TestSegmentation:
         shop = open_source(make_source(orders=orders, customers=customers))
         day = dt.date(2024, 2, 1)
         everybody = shop.customers.select("customer_id")
-        by_region, by_recency = (membership.resolve(shop, name) for name in ("region", "recency"))
+        by_region, by_recency = (resolution.resolve(shop, name) for name in ("region", "recency"))
         assert groups_of(by_region.at(day)).to_dict() == {"a": "north", "c": "unknown"}
         assert groups_of(by_region.label(everybody, day)).to_dict() == {"a": "north", "b": "“all”", "c": "unknown"}
         assert groups_of(by_recency.label(everybody, day)).to_dict() == {"a": "0-30", "b": "never", "c": "never"}

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from smsroi_helpers.segmentation import cutoffs, figures, membership, migration, tables
+from smsroi_helpers.segmentation import cutoffs, figures, membership, migration, resolution, tables
 from tests.segmentation.samples import CUSTOMERS, HEAD
 
 
@@ -32,7 +32,7 @@ class TestMoves:
         table = migration.count_moves(shop, found, "rfm_group", 91)
         assert table["customers"].sum() == CUSTOMERS
         assert table.groupby("before")["share"].sum().to_numpy() == pytest.approx(1)
-        columns = membership.segments(shop, "attr_favourite")
+        columns = resolution.segments(shop, "attr_favourite")
         assert columns.count().execute() == CUSTOMERS
         assert migration.count_moves(shop, found, "attr_favourite", 91).empty
 

@@ -8,7 +8,16 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.errors import UsageError
-from smsroi_helpers.segmentation import cluster_test, clusters, cutoffs, membership, predictive_value, rules, wording
+from smsroi_helpers.segmentation import (
+    cluster_test,
+    clusters,
+    cutoffs,
+    membership,
+    predictive_value,
+    resolution,
+    rules,
+    wording,
+)
 from smsroi_helpers.segmentation import figures as segmentation_figures
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.settings import SegmentSettings
@@ -53,7 +62,7 @@ class TestExplained:
     def test_segments_know_nothing_of_the_period_they_are_held_against(self, company, outcomes):
         shop, found, _source = company
         split = shop.as_of - dt.timedelta(days=91)
-        labelled = membership.segments(shop, "rfm_group", split, cuts=found.cuts)
+        labelled = resolution.segments(shop, "rfm_group", split, cuts=found.cuts)
         both = outcomes.later.select("customer_id", "rfm_group").join(labelled, "customer_id").execute()
         assert (both["rfm_group"] == both["segment"]).all()
         assert outcomes.later.spend.sum().execute() == pytest.approx(

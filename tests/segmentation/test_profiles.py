@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.segmentation import cutoffs, membership, profile_figures, profile_tables
+from smsroi_helpers.segmentation import cutoffs, profile_figures, profile_tables, resolution
 from smsroi_helpers.segmentation import profiles as segmentation_profiles
 from tests.segmentation.samples import HEAD
 
@@ -22,7 +22,7 @@ class TestPortraits:
                 orders=HEAD + "\n".join(orders) + "\n", customers="customer_id,attr_colour\n" + "\n".join(people) + "\n"
             )
         )
-        chosen = membership.segments(shop, "rfm_group", cuts=cutoffs.Cuts(60, 300))
+        chosen = resolution.segments(shop, "rfm_group", cuts=cutoffs.Cuts(60, 300))
         portraits = segmentation_profiles.draw_portraits(shop, chosen).set_index(["segment", "value"])
         row = portraits.loc[("growth", "blue")]
         assert row["low"] < 0.5 / 0.35 < row["high"]

@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 
 from smsroi_helpers import experiments
-from smsroi_helpers.segmentation import cutoffs, membership
+from smsroi_helpers.segmentation import cutoffs, membership, resolution
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
 from smsroi_helpers.segmentation.response_labels import Groupings, label_together
 from smsroi_helpers.segmentation.response_rule import ResponseRule
@@ -28,7 +28,7 @@ def test_each_level_is_that_of_its_grouping_alone_as_of_the_day_before(company):
         "rfm_group", "lifecycle_stage", "recency", *clustered, "attr_member_level", "past_clicks"
     )  # fmt: skip
     labels = {
-        name: membership.resolve(shop, name, cuts=found.cuts, clusters=found.clusters).label
+        name: resolution.resolve(shop, name, cuts=found.cuts, clusters=found.clusters).label
         for name in ("lifecycle_stage", *clustered)
     } | {"past_clicks": clicks[0].label}
     for name, label in labels.items():
@@ -44,14 +44,14 @@ def test_labels_of_several_days_are_those_of_each_day_alone(company):
     rule = ResponseRule(("past_clicks", "lifecycle_stage"), (Split(0, 0, frozenset({0, 1})),), (
         ("no texts yet", "rarely", "sometimes", "often"), membership.STAGES,
     ))  # fmt: skip
-    stage = membership.resolve(shop, "lifecycle_stage", cuts=found.cuts)
+    stage = resolution.resolve(shop, "lifecycle_stage", cuts=found.cuts)
     parts = (find_past_clicks(shop)[0].label, stage.label)
     ways = [stage, membership.Segmentation(shop, "response", rule=rule, parts=parts), *(
-        membership.resolve(shop, name, cuts=found.cuts)
+        resolution.resolve(shop, name, cuts=found.cuts)
         for name in ("rfm_group", "recency", "region", "attr_member_level")
     ), membership.Segmentation(shop, membership.EVERYBODY)]  # fmt: skip
     if found.clusters is not None:
-        ways.append(membership.resolve(shop, "cluster", clusters=found.clusters))
+        ways.append(resolution.resolve(shop, "cluster", clusters=found.clusters))
     for way in ways:
         together = way.label(dated, shop.keep(dated.select("label_day").distinct())).execute()
         several = {pd.Timestamp(day).date(): rows for day, rows in together.groupby("label_day")}

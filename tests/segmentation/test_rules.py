@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsroi_helpers.segmentation import cutoffs, membership, rules
+from smsroi_helpers.segmentation import cutoffs, resolution, rules
 from tests.segmentation.samples import HEAD
 
 
@@ -46,7 +46,7 @@ class TestGroups:
         feedback = "customer_id,responded_at,score\nb,2024-04-01,10\nb,2024-05-01,3\nc,2024-04-01,2\nc,2024-05-01,9\n"
         shop = open_source(make_source(orders=orders, customers=customers, feedback=feedback))
         labelled = (
-            membership.segments(shop, "lifecycle_stage", cuts=cutoffs.Cuts(90, 180, 6, 6))
+            resolution.segments(shop, "lifecycle_stage", cuts=cutoffs.Cuts(90, 180, 6, 6))
             .order_by("customer_id")
             .execute()
         )
@@ -65,6 +65,6 @@ def test_recency_groups_divide_after_a_month_and_a_quarter(make_source, open_sou
     days = {"a": "2024-05-31", "b": "2024-05-02", "c": "2024-05-01", "d": "2024-03-03", "e": "2024-03-02"}
     lines = "".join(f"{who},{who},{day},5\n" for who, day in days.items())
     shop = open_source(make_source(orders=HEAD + lines, customers="customer_id\na\nf\n"), as_of="2024-05-31")
-    labelled = membership.segments(shop, "recency").order_by("customer_id").execute()
+    labelled = resolution.segments(shop, "recency").order_by("customer_id").execute()
     # Counted to 1 June: 1, 30, 31, 90 and 91 days.
     assert labelled["segment"].tolist() == ["0-30", "0-30", "30-90", "30-90", "90+", "never"]

@@ -6,7 +6,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
-from smsroi_helpers.send_plan.mixture_rates import SPREADS, fit_rates, standard_error
+from smsroi_helpers.send_plan.mixture_rates import SDS, fit_rates, standard_error
 from smsroi_helpers.statistics import GROUPS, t_quantile
 
 TRUTH = np.log([[0.02, 0.03, 0.05], [0.08, 0.10, 0.06]])
@@ -37,7 +37,7 @@ def regress(formula, table, **how):
 
 def test_with_classes_seen_and_a_wide_prior_rates_are_those_of_poisson_regression(seen):
     events, exposure, table = seen
-    found = fit_rates(events, exposure, np.eye(2), spreads=(30.0,))
+    found = fit_rates(events, exposure, np.eye(2), sds=(30.0,))
     cells = table.groupby(["k", "a"], as_index=False)[["events", "size"]].sum()
     reference = regress("events ~ C(k) * C(a)", table)
     assert np.allclose(found.rate.ravel(), reference.predict(cells, exposure=np.ones(6)), rtol=2e-4)
@@ -47,7 +47,7 @@ def test_with_classes_seen_and_a_wide_prior_rates_are_those_of_poisson_regressio
 def test_its_errors_are_those_clustered_by_group(seen):
     """Errors of the log rates of each cell; the one-step jackknife is the sandwich times (G − 1)/G."""
     events, exposure, table = seen
-    found = fit_rates(events, exposure, np.eye(2), spreads=(30.0,))
+    found = fit_rates(events, exposure, np.eye(2), sds=(30.0,))
     reference = regress(
         "events ~ C(k):C(a) - 1", table, cov_type="cluster", cov_kwds={"groups": table["g"], "use_correction": False}
     )
@@ -60,7 +60,7 @@ def test_its_errors_are_those_clustered_by_group(seen):
 
 def test_with_a_narrow_prior_classes_and_arms_multiply(seen):
     events, exposure, table = seen
-    found = fit_rates(events, exposure, np.eye(2), spreads=(1e-4,))
+    found = fit_rates(events, exposure, np.eye(2), sds=(1e-4,))
     cells = table.groupby(["k", "a"], as_index=False)[["events", "size"]].sum()
     reference = regress("events ~ C(k) + C(a)", table).predict(cells, exposure=np.ones(6))
     assert np.allclose(found.rate.ravel(), reference, rtol=2e-3)
@@ -70,7 +70,7 @@ def test_rates_of_unseen_classes_are_recovered_where_weighting_would_pull_them_t
     found, weighted = [], []
     for seed in range(30):
         events, exposure = draw(np.random.default_rng(seed), MIXED, TRUTH)
-        found.append(fit_rates(events, exposure, MIXED, spreads=(3.0,)).log_rate)
+        found.append(fit_rates(events, exposure, MIXED, sds=(3.0,)).log_rate)
         parts = [np.einsum("gpa,pk->ka", each, MIXED) for each in (events, exposure)]
         weighted.append(np.log(parts[0] / parts[1]))
     error = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
@@ -93,7 +93,7 @@ def test_intervals_cover_by_the_rule_of_calibration():
     covered = np.zeros((sets, *TRUTH.shape), bool)
     for seed in range(sets):
         events, exposure = draw(np.random.default_rng(5_000 + seed), MIXED, TRUTH)
-        found = fit_rates(events, exposure, MIXED, spreads=(3.0,))
+        found = fit_rates(events, exposure, MIXED, sds=(3.0,))
         half = quantile * np.sqrt(np.diag(found.covariance)).reshape(TRUTH.shape)
         covered[seed] = abs(found.log_rate - TRUTH) <= half
     assert (abs(covered.mean(axis=0) - 0.95) <= 0.01 + 2.5 * np.sqrt(0.0475 / sets)).all()
@@ -103,7 +103,7 @@ def test_the_spread_is_small_where_arms_differ_alike_and_larger_where_they_do_no
     alike = np.log([[0.02, 0.03, 0.04], [0.06, 0.09, 0.12]])
     apart = alike + np.array([[0.5, 0.0, -0.5], [-0.5, 0.0, 0.5]])
     spreads = [
-        [fit_rates(*draw(np.random.default_rng(seed), np.eye(2), truth, 300.0), np.eye(2)).spread for seed in range(8)]
+        [fit_rates(*draw(np.random.default_rng(seed), np.eye(2), truth, 300.0), np.eye(2)).sd for seed in range(8)]
         for truth in (alike, apart)
     ]
     assert np.median(spreads[0]) <= 0.05
@@ -118,8 +118,8 @@ def test_with_few_events_the_average_is_near_the_better_spread_whether_classes_d
         errors = np.zeros(3)
         for seed in range(40):
             events, exposure = draw(np.random.default_rng(seed), np.eye(2), truth, 12.0)
-            for i, spreads in enumerate(((0.02,), (0.6,), SPREADS)):
-                errors[i] += np.square(fit_rates(events, exposure, np.eye(2), spreads=spreads).log_rate - truth).mean()
+            for i, sds in enumerate(((0.02,), (0.6,), SDS)):
+                errors[i] += np.square(fit_rates(events, exposure, np.eye(2), sds=sds).log_rate - truth).mean()
         assert errors[2] < 4 / 3 * errors[:2].min()
         assert errors[2] < 0.75 * errors[:2].max()
 
@@ -127,7 +127,7 @@ def test_with_few_events_the_average_is_near_the_better_spread_whether_classes_d
 def test_a_class_of_which_nothing_is_seen_has_the_rate_of_the_company():
     """Drawn to the whole: its arms differ as those of the other class."""
     events, exposure = draw(np.random.default_rng(5), np.array([[1.0, 0.0]]), TRUTH, 500.0)
-    found = fit_rates(events, exposure, np.array([[1.0, 0.0]]), spreads=(0.02,))
+    found = fit_rates(events, exposure, np.array([[1.0, 0.0]]), sds=(0.02,))
     assert np.allclose(np.diff(found.log_rate[1]), np.diff(found.log_rate[0]), atol=0.02)
 
 

@@ -85,7 +85,7 @@ def shared_of(tmp_path):
     con = connect(tmp_path)
 
     def find(rows: list[tuple[str, str, bool]]) -> set[str]:
-        pairs = con.create_table("given", ibis.memtable(rows, columns=["owner", "value", "told"]), overwrite=True)
+        pairs = con.create_table("given", ibis.memtable(rows, columns=["owner", "value", "is_contact"]), overwrite=True)
         return set(find_shared(con, pairs).node.execute())
 
     return find

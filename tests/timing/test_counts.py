@@ -73,6 +73,9 @@ def test_machine_clicks_are_classified_by_speed_bursts_and_click_share(make_sour
     sends = timing_counts.collect_sends(open_source(make_source(orders=ORDERS, messages=text)))
     found = sends.cleaning.set_index("machine")
     assert found["clicks"].to_dict() == {"none": 8 + 1 + 19, "fast": 1, "burst": 20, "everything": 10}
+    rates = timing_counts.click_rates(sends)
+    assert rates.raw == pytest.approx(59 / len(rows))
+    assert rates.human == pytest.approx(28 / (len(rows) - 31))
     judged = sends.rows.execute()
     # Where a machine clicked first it is unknown whether a human clicked too.
     assert judged["known"].sum() == len(rows) - 31

@@ -9,13 +9,8 @@ import pytest
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.timing.decision import HourDecision, mark_followers
-from smsroi_helpers.timing.shared_wording import (
-    forbidden_sentence,
-    number_words,
-    reconcile,
-    rule_unknown,
-    todays_hours,
-)
+from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile
+from smsroi_helpers.timing.todays_hours import rule_unknown
 
 
 def answer(**shares: float) -> Any:
@@ -94,17 +89,3 @@ def test_elsewhere_nothing_is_changed(reasons):
     found = decided(*reasons)
     words = in_words(found)
     assert reconcile(found, words) == words
-
-
-@pytest.mark.parametrize(
-    ("messages", "named"),
-    [
-        ({18: 84, 12: 16}, (18, 19, 0.84)),
-        ({18: 50, 19: 35, 9: 15}, (18, 20, 0.85)),
-        (dict.fromkeys(range(9, 19), 10), None),
-        ({}, None),
-    ],
-)
-def test_todays_hours_are_named_where_most_texts_share_them(messages, named):
-    practice = pd.DataFrame({"hour": list(messages), "messages": list(messages.values())}, dtype="float64")
-    assert todays_hours(practice) == (named and pytest.approx(named))

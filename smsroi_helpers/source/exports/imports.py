@@ -409,8 +409,8 @@ class _Importer:
             if "price_unit" in entry.found and (units := self._counts(entry, "price_unit")):
                 unit = units.most_common(1)[0][0].upper()
                 if unit != currency:
-                    told = f"prices are in {shown_value(unit, 10)}, not {currency}"
-                    note = f"{entry.layout.title}: {told}; set message_cost in source.yml"
+                    words = f"prices are in {shown_value(unit, 10)}, not {currency}"
+                    note = f"{entry.layout.title}: {words}; set message_cost in source.yml"
                     self._notes += [note] if note not in self._notes else []
                     return frozenset(["cost"])
         return frozenset()

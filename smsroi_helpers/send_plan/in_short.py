@@ -1,0 +1,50 @@
+"""The chosen plan in short: how many texts, when and which, over the customers who get any."""
+
+from dataclasses import dataclass
+
+from smsroi_helpers.send_plan.plan import SendPlan
+
+__all__ = ["InShort", "summarise_plan"]
+
+
+@dataclass(frozen=True)
+class InShort:
+    """Ranges over the customers who get texts."""
+
+    fewest: float
+    """Texts a week."""
+    most: float
+    """Texts a week."""
+    first: int
+    """The hour (0–23, local time) from which texts go out."""
+    end: int
+    """The hour (1–24, local time) until which they do."""
+    text: str
+    """The creative that most of these customers get."""
+    share: float
+    """Share (0–1) of these customers who get it."""
+    weekdays: frozenset[int]
+    """0: Monday."""
+
+
+def summarise_plan(plan: SendPlan) -> InShort | None:
+    """The range of frequencies, hours and weekdays, and the most common text; None where nobody gets any."""
+    policy, customers, doses = plan.chosen.policy, plan.chosen.today.customers, plan.design.doses
+    sent = [
+        (action, float(customers[p, mask] * share))
+        for (p, mask, _part), action, share in policy.parts()
+        if doses[action.dose] > 0 and customers[p, mask] * share > 0
+    ]
+    if not sent:
+        return None
+    weekly = [float(doses[action.dose]) for action, _n in sent]
+    windows = [plan.evidence.windows[action.window] for action, _n in sent]
+    by_text: dict[str, float] = {}
+    for action, n in sent:
+        text = plan.evidence.creatives[action.text]
+        by_text[text] = by_text.get(text, 0.0) + n
+    text = max(by_text, key=lambda name: by_text[name])
+    return InShort(
+        min(weekly), max(weekly), min(start for start, _end in windows), max(end for _start, end in windows), text,
+        by_text[text] / sum(by_text.values()), frozenset(day for action, _n in sent for day in action.weekdays),
+    )  # fmt: skip
