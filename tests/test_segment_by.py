@@ -29,7 +29,7 @@ from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.retention.survival import analyse_survival
 from smsroi_helpers.retention.texting import find_holdouts
 from smsroi_helpers.retention.win_back import measure_win_back
-from smsroi_helpers.segmentation import covariates, membership
+from smsroi_helpers.segmentation import covariates, membership, resolution
 from smsroi_helpers.segmentation.clusters import fit_clusters, take_sample
 from smsroi_helpers.segmentation.criteria import reachable
 from smsroi_helpers.segmentation.cutoffs import find_cuts
@@ -66,7 +66,7 @@ class Company:
             own = {row["customer_id"]: row[segment_by] for row in self.rows["customers"]}
             return {customer: own.get(customer, "unknown") for customer in people}
         known = self.shop.assignments.select("customer_id").distinct()
-        found = membership.resolve(self.shop, segment_by).label(known, day).execute()
+        found = resolution.resolve(self.shop, segment_by).label(known, day).execute()
         return dict(zip(found["customer_id"], found["segment"], strict=True))
 
     def groups(self, segment_by: str, people: Iterable[str], day: dt.date) -> Counter[str]:
@@ -106,7 +106,7 @@ def of_segmentation(company: Company, by: str) -> Found:
         outcomes = outcomes_by_segment(shop, collect_outcomes(shop, company.grouping, 60, by), by)
         buyers = facts.purchase_days_by_hand(rows, split)
         yield "outcomes", summed(outcomes, "customers"), company.groups(by, buyers, split)
-    detail = reachable(shop, membership.resolve(shop, by).at(), by, 400).detail
+    detail = reachable(shop, resolution.resolve(shop, by).at(), by, 400).detail
     texted = {row["customer_id"] for row in rows["messages"]}
     subscribers = facts.subscribers_by_hand(rows, END)
     yield "reachable", summed(detail, "reachable"), company.groups(by, subscribers & texted, LAST)

@@ -40,7 +40,7 @@ def draw_portraits(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
 
     Args:
         shop: the company.
-        chosen: customer_id and segment, of `membership.segments`.
+        chosen: customer_id and segment, of `resolution.segments`.
 
     Returns:
         segment, kind (`attribute`, `region`, `channel`, `hour` of orders, `creative` clicked), column, value; people
