@@ -4,12 +4,13 @@
     python -m benchmarks.capture --world own --groupings rfm_group,attr_member_level
 
 Read are `decisions`, `customer_send_hour`, `frequency_policy`, `content_tests` and `creative_response` of a run, and
-which segment a customer is in. Two readers:
+which segment a customer is in. Three readers:
 
 - *letter*: changes hours, doses and texts only where the tables say so (`do`, `change`, `ship`), and leaves the rest as
   it is today;
 - *estimates*: takes the hour of `customer_send_hour`, the segment's dose in `frequency_policy`, decided or not (today's
-  where it has none), and the segment's most profitable text in `creative_response`.
+  where it has none), and the segment's most profitable text in `creative_response`;
+- *careful*: the same hours and texts, which cost little if they are wrong, and doses only where they are decided.
 
 The best policy knows each latent class, its best window where it is allowed, dose and text of the log; `ceiling` is
 what somebody would get who knew the same of every segment of the grouping. Values are long-run (V), summed over the
@@ -23,7 +24,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,9 @@ __all__ = ["Policy", "best_policy", "long_run_value", "main", "read_policy"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ALL = "all"
-GROUPINGS = {"own": "rfm_group,attr_member_level", "second": "rfm_group,attr_level"}
+Reader = Literal["letter", "estimates", "careful"]
+READERS: tuple[Reader, ...] = get_args(Reader)
+GROUPINGS = {"own": "rfm_group,response,attr_member_level", "second": "rfm_group,response,attr_level"}
 
 
 @dataclass(frozen=True)
@@ -102,26 +105,27 @@ def best_policy(truths: Truths, groups: NDArray[np.str_], legal: NDArray[np.bool
 # --- reading the tables ----------------------------------------------------------------------------------------------
 
 
-def read_policy(tables: Path, truths: Truths, labels: NDArray[np.str_], letter: bool) -> Policy:
+def read_policy(tables: Path, truths: Truths, labels: NDArray[np.str_], reader: Reader) -> Policy:
     """The policy that the published tables amount to.
 
     Args:
         tables: folder of the run's tables.
         truths: of which only the customers, the windows' and the creatives' names are used.
         labels: the segment of each customer.
-        letter: whether only what is decided is changed; else every estimate is taken for the truth.
+        reader: which of the readers above.
     """
     decided = pd.read_parquet(tables / "decisions")
     hours = pd.read_parquet(tables / "customer_send_hour.parquet").set_index("customer_id")["hour"]
     starts = [first for first, _end in truths.windows]
     window = np.array([starts.index(int(h)) if h in starts else -1 for h in hours.reindex(truths.ids).fillna(-1)])
-    if letter:
+    if reader == "letter":
         of_segment = decided[decided["stage"] == "timing"].drop_duplicates("segment").set_index("segment")["outcome"]
         window = np.where(_by_segment(of_segment, labels) == "do", window, -1)
     doses = pd.read_parquet(tables / "frequency_policy.parquet").set_index("segment")
-    changed = doses["outcome"] == "change"
-    dose = _by_segment(doses["messages_per_week"].where(changed | (not letter)), labels).astype(float)
-    text = _decided_text(tables, truths.creatives) if letter else _most_profitable_texts(tables, truths.creatives)
+    followed = (doses["outcome"] == "change") | (reader == "estimates")
+    dose = _by_segment(doses["messages_per_week"].where(followed), labels).astype(float)
+    texts = _decided_text if reader == "letter" else _most_profitable_texts
+    text = texts(tables, truths.creatives)
     return Policy(window, dose, _by_segment(text, labels).astype(int))
 
 
@@ -182,11 +186,9 @@ def _shares(
     today = total(Policy(np.full(n, -1), np.full(n, np.nan), np.full(n, -1)))
     best = total(best_policy(truths, truths.classes, legal, places))
     found = []
-    for reader in ("ceiling", "letter", "estimates"):
-        if reader == "ceiling":
-            policy = best_policy(truths, labels, legal, places)
-        else:
-            policy = read_policy(tables, truths, labels, reader == "letter")
+    policies = {"ceiling": best_policy(truths, labels, legal, places)}
+    policies |= {reader: read_policy(tables, truths, labels, reader) for reader in READERS}
+    for reader, policy in policies.items():
         row: dict[str, object] = {"reader": reader, "captured": (total(policy) - today) / (best - today)}
         for part in ("window", "dose", "creative"):
             row[part] = (total(policy.only(part)) - today) / (best - today)

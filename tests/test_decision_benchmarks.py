@@ -89,7 +89,7 @@ def tables(tmp_path):
 
 
 def test_to_the_letter_only_what_is_decided_changes(truths, tables):
-    found = read_policy(tables, truths, GROUPS, letter=True)
+    found = read_policy(tables, truths, GROUPS, reader="letter")
     x = GROUPS == "x"
     assert (found.window[x & (np.arange(N) < 38)] == 1).all()
     assert (found.window[~x] == -1).all()
@@ -100,16 +100,23 @@ def test_to_the_letter_only_what_is_decided_changes(truths, tables):
 
 
 def test_by_estimates_everything_changes(truths, tables):
-    found = read_policy(tables, truths, GROUPS, letter=False)
+    found = read_policy(tables, truths, GROUPS, reader="estimates")
     x = GROUPS == "x"
     assert (found.window[:38] == 1).all()
     assert (found.dose == np.where(x, 4, 2)).all(), "decided or not"
     assert (found.creative == np.where(x, 0, 1)).all(), "the segment's best text, and that of all where it has no row"
-    unknown = read_policy(tables, truths, np.where(x, "x", "unknown"), letter=False)
+    unknown = read_policy(tables, truths, np.where(x, "x", "unknown"), reader="estimates")
     assert (unknown.dose == np.where(x, 4, 1)).all(), "a segment without a row gets the dose of all customers"
+    careful = read_policy(tables, truths, GROUPS, reader="careful")
+    assert (careful.window == found.window).all()
+    assert (careful.creative == found.creative).all()
+    assert (careful.dose[x] == 4).all()
+    assert np.isnan(careful.dose[~x]).all(), "a dose that is not decided is left as it is today"
     shipped = pd.read_parquet(tables / "content_tests.parquet").assign(decision="ship")
     shipped.to_parquet(tables / "content_tests.parquet")
-    assert (read_policy(tables, truths, GROUPS, letter=True).creative == 1).all(), "the control's own row is no change"
+    assert (read_policy(tables, truths, GROUPS, reader="letter").creative == 1).all(), (
+        "the control's own row is no change"
+    )
 
 
 def test_the_own_simulators_truth_by_customer_averages_to_that_of_its_segments(tmp_path):
