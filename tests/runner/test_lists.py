@@ -67,7 +67,7 @@ def test_the_list_of_the_latest_run_is_written_and_what_is_left_out_adds_up(proj
     file = to / "customer-list-plan-20240305.csv"
     assert (code, Path(stdout.strip()).name) == (0, file.name)
     assert lines == [
-        "plan-20240305: 4 rows in the plan, 1 texts in the list (customers: 1)",
+        "plan-20240305: 4 rows in the plan, 1 text in the list (customers: 1)",
         "left out: 1 (customers: 1), held out, to measure the plan",
         "left out: 1 (customers: 1), opted out",
         "left out: 1 (customers: 1), no longer in the source",
@@ -85,7 +85,7 @@ def test_a_plan_that_the_run_does_not_advise_lists_only_what_explores(project: P
         pd.DataFrame({"outcome": [outcome]}).to_parquet(decided)
         write_manifest(run)
         code, _stdout, lines = invoke(project, "tiny", "--to", str(project / "lists"))
-        assert (code, lines[0].split(", ")[1][:7]) == (0, f"{texts} texts")
+        assert (code, lines[0].split(", ")[1][:6]) == (0, f"{texts} text")
     pd.DataFrame({"outcome": ["dont"]}).to_parquet(decided)
     write_manifest(run)
     code, _stdout, lines = invoke(project, "tiny", "--to", str(project / "lists"), "--all")
