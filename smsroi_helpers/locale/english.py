@@ -12,14 +12,14 @@ _SINGULAR = {
     **{f"{noun}s": noun for noun in (
         "arm", "buyer", "campaign", "character", "click", "cluster", "cohort", "comparison", "creative", "customer",
         "day", "experiment", "feature", "group", "hour", "household", "message", "model", "month", "notebook", "order",
-        "page", "plan", "point", "purchase", "row", "rule", "segment", "subscriber", "test", "text", "week", "window",
+        "page", "plan", "point", "purchase", "refund", "row", "rule", "segment", "subscriber", "test", "text", "week", "window",
     )},
 }  # fmt: skip
 _VERBS = {"are": "is", "were": "was", "have": "has", "do": "does"}
 _COUNTED = re.compile(
     r"(?<!to )(?<!or )(?<![–-])"  # a range is of several: “0 to 1 texts”
     r"\{(?P<number>\w+)\} (?P<kind>(?:(?:more|newest|last|further) )?)"
-    rf"(?P<noun>{'|'.join(_SINGULAR)})\b(?!’)(?: (?P<verb>are|were|have|do)\b)?"
+    rf"(?P<noun>{'|'.join(_SINGULAR)})\b(?!’)(?:(?P<of>(?: (?:with|without|of|in) [a-z]+)?) (?P<verb>are|were|have|do)\b)?"
 )
 
 
@@ -43,7 +43,7 @@ class EnglishMessage(str):
         def agreed(found: re.Match[str]) -> str:
             if str(values.get(found["number"])) != "1":
                 return found[0]
-            verb = f" {_VERBS[found['verb']]}" if found["verb"] else ""
+            verb = f"{found['of']} {_VERBS[found['verb']]}" if found["verb"] else ""
             return f"{{{found['number']}}} {found['kind']}{_SINGULAR[found['noun']]}{verb}"
 
         return str.format(_COUNTED.sub(agreed, self), *args, **values)

@@ -9,8 +9,8 @@ def test_the_answer_counts(shop):
     )
     assert decision.outcome == "do"
     assert "3 orders of 3 customers" in decision.text
-    assert "1 rows (12.50%)" in decision.text
-    assert "1 customers with orders are missing" in decision.caveat
+    assert "1 row (12.50%)" in decision.text
+    assert "1 customer with orders is missing" in decision.caveat
 
 
 def test_missing_tables_and_what_they_would_add(shop, wide_shop):

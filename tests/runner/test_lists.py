@@ -89,7 +89,7 @@ def test_a_plan_that_the_run_does_not_advise_lists_only_what_explores(project: P
     pd.DataFrame({"outcome": ["dont"]}).to_parquet(decided)
     write_manifest(run)
     code, _stdout, lines = invoke(project, "tiny", "--to", str(project / "lists"), "--all")
-    assert (code, lines[0].split(", ")[1][:7]) == (0, "1 texts")
+    assert (code, lines[0].split(", ")[1][:6]) == (0, "1 text")
 
 
 def test_an_opt_out_after_the_run_is_applied(project: Path) -> None:
