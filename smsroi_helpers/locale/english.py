@@ -12,14 +12,16 @@ _SINGULAR = {
     **{f"{noun}s": noun for noun in (
         "arm", "buyer", "campaign", "character", "click", "cluster", "cohort", "comparison", "creative", "customer",
         "day", "experiment", "feature", "group", "hour", "household", "message", "model", "month", "notebook", "order",
-        "page", "plan", "point", "purchase", "refund", "row", "rule", "segment", "subscriber", "test", "text", "week", "window",
+        "page", "plan", "point", "purchase", "refund", "row", "rule", "segment", "subscriber", "test", "text", "week",
+        "window",
     )},
 }  # fmt: skip
 _VERBS = {"are": "is", "were": "was", "have": "has", "do": "does"}
 _COUNTED = re.compile(
     r"(?<!to )(?<!or )(?<![–-])"  # a range is of several: “0 to 1 texts”
     r"\{(?P<number>\w+)\} (?P<kind>(?:(?:more|newest|last|further) )?)"
-    rf"(?P<noun>{'|'.join(_SINGULAR)})\b(?!’)(?:(?P<of>(?: (?:with|without|of|in) [a-z]+)?) (?P<verb>are|were|have|do)\b)?"
+    rf"(?P<noun>{'|'.join(_SINGULAR)})\b(?!’)"
+    r"(?:(?P<of>(?: (?:with|without|of|in) [a-z]+)?) (?P<verb>are|were|have|do)\b)?"
 )
 
 
