@@ -19,7 +19,18 @@ from smsroi_helpers.content.wording import (
     shortening_words,
 )
 from smsroi_helpers.errors import redact
-from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent, sentence
+from smsroi_helpers.locale import (
+    _,
+    enumerated,
+    interval,
+    joined,
+    language_name,
+    listed,
+    money,
+    number,
+    percent,
+    sentence,
+)
 from smsroi_helpers.pages import (
     Html,
     arm_name,
@@ -88,7 +99,7 @@ def billing_table(content: Content, currency: str) -> Html:
         saved = one.saved_per_campaign
         rows.append({
             _("Creative"): _("{text} ({language})").format(
-                text=arm_name(one.text.creative), language=one.text.features.language
+                text=arm_name(one.text.creative), language=language_name(one.text.features.language)
             ),
             _("Alphabet"): billed.encoding, _("Units"): billed.units, _("Billing segments"): billed.segments,
             _("Sent"): one.sent, _("Campaigns"): one.campaigns,
@@ -108,7 +119,7 @@ def shorter_table(content: Content) -> Html:
     rows = [
         {
             _("Creative"): _("{text} ({language})").format(
-                text=arm_name(one.text.creative), language=one.text.features.language
+                text=arm_name(one.text.creative), language=language_name(one.text.features.language)
             ),
             _("Text, as sent"): redact(one.text.sent), _("Change"): shortening_words(one.version),
         }

@@ -16,7 +16,7 @@ from smsroi_helpers.content.decision import (
 from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, enumerated, interval, joined, listed, money, number, percent
+from smsroi_helpers.locale import _, enumerated, interval, joined, language_name, listed, money, number, percent
 from smsroi_helpers.pages import arm_name, not_compared_words, segment_name
 
 __all__ = [
@@ -255,7 +255,9 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
         )  # fmt: skip
     named = listed(
         _("“{creative}” ({language}): {change}").format(
-            creative=excerpt(one.text.text), language=one.text.features.language, change=shortening_words(one.version)
+            creative=excerpt(one.text.text),
+            language=language_name(one.text.features.language),
+            change=shortening_words(one.version),
         )
         for one in found.texts[:_SHORTENED]
     )

@@ -35,6 +35,7 @@ __all__ = [
     "interval",
     "joined",
     "language",
+    "language_name",
     "listed",
     "money",
     "money_digits",
@@ -188,6 +189,19 @@ def country(code: str) -> str:
     ('China', 'European Union', 'all places')
     """
     return _locale().territories.get(code) or code
+
+
+_WRITTEN = {("zh", "en"): "英文"}
+"""Written languages that a reader calls otherwise than the spoken ones, of which Babel has the names."""
+
+
+def language_name(code: str) -> str:
+    """Return the name of the language of a text, given its code (ISO 639); another text stays as it is.
+
+    >>> language_name("en"), language_name("zh"), language_name("any")
+    ('English', 'Chinese', 'any')
+    """
+    return _WRITTEN.get((_current, code)) or _locale().languages.get(code) or code
 
 
 def _locale() -> Locale:

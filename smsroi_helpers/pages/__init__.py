@@ -14,7 +14,7 @@ from smsroi_helpers.pages.answer_box import (
     outcome_label,
     question_anchor,
 )
-from smsroi_helpers.pages.markup import NO_MATHS, Html, note, stacked
+from smsroi_helpers.pages.markup import NO_MATHS, Html, as_words, note, stacked
 from smsroi_helpers.pages.names import (
     arm_name,
     attribute_words,
@@ -65,6 +65,7 @@ __all__ = [
     "amount",
     "answer",
     "arm_name",
+    "as_words",
     "attribute_words",
     "campaign_name",
     "carried_words",

@@ -12,7 +12,7 @@ import pandas as pd
 from smsroi_helpers import locale
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
+from smsroi_helpers.pages.markup import EMPTY, Html, as_text, as_words, is_missing
 from smsroi_helpers.pages.names import segment_name
 from smsroi_helpers.pages.table import table
 from smsroi_helpers.pages.vocabulary import evidence_label, evidence_meaning, money_kind_words
@@ -224,12 +224,12 @@ def answer(
     if cash := cash_words(main, currency, min_customers=min_customers):
         parts.append(f'<p class="cash">{as_text(cash)}</p>')
     if not is_missing(main.get("text")) and main.get("text"):
-        parts.append(f"<p>{as_text(main['text'])}</p>")
+        parts.append(f"<p>{as_words(main['text'])}</p>")
     evidence = _token(str(main.get("evidence") or "none"))
     parts.append(f'<p class="evidence {evidence}"><b>{as_text(label)}</b> {as_text(meaning)}</p>')
     if not is_missing(main.get("caveat")) and main.get("caveat"):
         mind = as_text(_("Caveat:"))
-        parts.append(f'<p class="caveat"><b>{mind}</b> {as_text(main["caveat"])}</p>')
+        parts.append(f'<p class="caveat"><b>{mind}</b> {as_words(main["caveat"])}</p>')
     same = [row for row in others if row.get("question") == main.get("question")]
     if same:
         parts.append(_segments(same, currency, min_customers).markup)

@@ -13,10 +13,12 @@ from typing import Any, ClassVar
 
 import jinja2
 import nh3
+from markupsafe import Markup
 
 from smsroi_helpers import locale
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
+from smsroi_helpers.pages import as_words
 
 __all__ = [
     "RUN_NAME",
@@ -119,6 +121,7 @@ def _environment(folder: Path) -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.globals["_"] = _
+    environment.filters["words"] = lambda text: Markup(as_words(str(text)))  # noqa: S704 - escaped by as_words
     return environment
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import pandas as pd
 from markupsafe import Markup
@@ -98,6 +99,8 @@ def index_page(
         next_tests=list_next_tests(rows),
         record=read_track_record(run_dir, currency),
         alerts=_banner(run_dir, pages),
+        # Alerts are new since the last run of an earlier day: the last run is one only if its day is earlier.
+        new_since=bool(earlier_runs) and str(earlier_runs[0].get("as_of")) < str(manifest["as_of"]),
         changed=changed,
         changed_page=pages.get("effectiveness", ""),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
@@ -237,6 +240,7 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
                 for step in MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
                 if low <= step <= high
             ]
+            _drop_labels(ticks)
             for row in group:
                 if row["numbers"]:
                     row["mark"] = _mark(row, low, scale)
@@ -271,14 +275,23 @@ def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str, *, wo
         label = locale.number(step, digits)
     if step > 1e-9 and zero != "0":
         label = f"+{label}"
-    anchor = "start" if x < 40 else "end" if x > _WIDTH - 40 else "middle"
-    return {
-        "x": f"{x:.1f}",
-        "label_x": f"{x + {'start': -12, 'middle': 0, 'end': 12}[anchor]:.1f}",
-        "anchor": anchor,
-        "label": label,
-        "zero": abs(step) < 1e-9,
-    }
+    return {"x": f"{x:.1f}", "label": label, "zero": abs(step) < 1e-9}
+
+
+_LETTER = 16.0
+"""Size of the labels in print, the largest; a figure or a Latin letter is about 0.58 as wide as high."""
+
+
+def _drop_labels(ticks: Sequence[dict[str, Any]]) -> None:
+    """Leave out labels that would touch a neighbour, never that of zero; their lines stay."""
+    kept: list[tuple[float, float]] = []
+    for tick in sorted(ticks, key=lambda tick: (not tick["zero"], float(tick["x"]))):
+        width = _LETTER * sum(1.0 if east_asian_width(letter) in "WF" else 0.58 for letter in tick["label"])
+        left, right = float(tick["x"]) - width / 2, float(tick["x"]) + width / 2
+        if any(left < end + _LETTER / 2 and begin < right + _LETTER / 2 for begin, end in kept):
+            tick["label"] = ""
+        else:
+            kept.append((left, right))
 
 
 def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]:

@@ -32,6 +32,10 @@ def _recommended(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["outcome"] == "do" and row["numbers"]]
 
 
+def _quoted(rows: Sequence[Mapping[str, Any]]) -> str:
+    return locale.listed(_("“{question}”").format(question=row["question"]) for row in _recommended(rows))
+
+
 def together(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say whether the amounts of the recommended changes add up; empty where no amount is recommended."""
     found = judge_sum(rows)
@@ -45,7 +49,7 @@ def together(rows: Sequence[Mapping[str, Any]]) -> str:
             "Do not add these amounts ({questions}): the changes act on the same texts, and each amount is computed"
             " with everything else as it is today. What all of them bring together is not estimated; measure it by"
             " making them together in a randomised test."
-        ).format(questions=locale.listed(str(row["question"]) for row in _recommended(rows)))
+        ).format(questions=_quoted(rows))
     ]
     if found == "kinds":
         parts.append(_("Cash and long-run value are different money: the long run includes cash already."))

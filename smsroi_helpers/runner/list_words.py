@@ -37,7 +37,7 @@ __all__ = [
 
 def _value(currency: str, said: str) -> str:
     """The sentence on the column value, with its unit."""
-    return _("Column value ({currency}): {said}").format(currency=currency or _("the source’s currency"), said=said)
+    return _("Column `value` ({currency}): {said}").format(currency=currency or _("the source’s currency"), said=said)
 
 
 def _weeks(weeks: Any) -> str:
@@ -50,20 +50,20 @@ def _weeks(weeks: Any) -> str:
 def expected_value(currency: str, weeks: Any, *, known: bool) -> str:
     """Of a list of customers with what each is expected to bring."""
     if not known:
-        return _("Column value is empty: what a purchase brings is not known.")
+        return _("Column `value` is empty: what a purchase brings is not known.")
     said = _("expected profit in the next {n} weeks, before the cost of messages (forecast).")
     return _value(currency, said.format(n=_weeks(weeks)))
 
 
 def no_customer_value() -> str:
     """Of a list in a run that has not estimated what customers are worth."""
-    return _("Column value is empty: the page on customer value, which estimates it, is not part of this run.")
+    return _("Column `value` is empty: the page on customer value, which estimates it, is not part of this run.")
 
 
 def hours_value(currency: str, weeks: Any, *, known: bool) -> str:
     """Of the list of hours."""
     if not known:
-        return _("Column value is empty: what a click brings in money is not known.")
+        return _("Column `value` is empty: what a click brings in money is not known.")
     said = _(
         "profit in the next {n} weeks compared with today’s hours, on average of the customers decided together, all"
         " at the same hours; empty for those who keep their hours."
@@ -74,7 +74,7 @@ def hours_value(currency: str, weeks: Any, *, known: bool) -> str:
 def frequency_value(currency: str, *, known: bool) -> str:
     """Of the list of texts per week."""
     if not known:
-        return _("Column value is empty: what the change brings in money is not known.")
+        return _("Column `value` is empty: what the change brings in money is not known.")
     said = _("profit a week in the long run compared with today’s frequency, on average per subscriber.")
     return _value(currency, said)
 
@@ -82,20 +82,20 @@ def frequency_value(currency: str, *, known: bool) -> str:
 def measured_value(currency: str, weeks: Any, *, known: bool) -> str:
     """Of a list whose test measured what a customer brings."""
     if not known:
-        return _("Column value is empty: what texts bring in money is not known.")
+        return _("Column `value` is empty: what texts bring in money is not known.")
     said = _("what texting brought per customer in the {n} weeks of the test, on average, after the cost of texts.")
     return _value(currency, said.format(n=_weeks(weeks)))
 
 
 def value_to_be_tested() -> str:
     """Of the list of a test."""
-    return _("Column value is empty: the test is to show what a text brings.")
+    return _("Column `value` is empty: the test is to show what a text brings.")
 
 
 def value_at_risk(currency: str, weeks: Any, *, known: bool) -> str:
     """Of the list of warnings."""
     if not known:
-        return _("Column value is empty: what a purchase brings is not known.")
+        return _("Column `value` is empty: what a purchase brings is not known.")
     said = _(
         "profit at risk: what the customer would bring in the next {n} weeks if still one, times the probability of"
         " having left (forecast)."
@@ -136,7 +136,7 @@ def sum_words(name: str, currency: str, total: float, answer: tuple[float, float
 def mailing_value(currency: str, *, known: bool) -> str:
     """Of the list of one mailing."""
     if not known:
-        return _("Column value is empty: what a message brings in money is not known.")
+        return _("Column `value` is empty: what a message brings in money is not known.")
     return _value(currency, _("what the mailing brings per customer who gets it, on average."))
 
 
@@ -256,8 +256,8 @@ def service_words(without: int | None) -> str:
     if not without:
         return joined(what, _("All of them may be texted."))
     on_none = _(
-        "{n} of them are on no list of texts (column may_be_texted): they have not subscribed, no text reaches them, a"
-        " running experiment decides about their texts, or the send plan leaves them without."
+        "{n} of them are on no list of texts (column `may_be_texted`): they have not subscribed, no text reaches them,"
+        " a running experiment decides about their texts, or the send plan leaves them without."
     ).format(n=_few(without))
     return joined(what, on_none)
 
@@ -321,5 +321,5 @@ def together_words(lists: Sequence[str], *, advised: bool, winning_back: bool) -
         parts.append(_("A text to win back goes out at the hour that the list of hours has for the customer."))
     if "segmentation" in there:
         parts.append(_("The list by segment adds no text: it says what a text or an offer should be for."))
-    parts.append(_("Column follow of each list says which one decides about a customer’s texts."))
+    parts.append(_("Column `follow` of each list says which one decides about a customer’s texts."))
     return joined(*parts)

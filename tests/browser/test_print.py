@@ -119,7 +119,7 @@ def test_a_range_of_a_printed_table_stays_on_one_line(browser: Browser, tmp_path
 
 
 def test_a_word_of_the_glossary_keeps_its_meaning_below_it(browser: Browser, tmp_path: Path) -> None:
-    """In two columns on paper, even if there is one word."""
+    """On paper; a single word has the whole width, as two columns would part it from its meaning."""
     page = browser.new_page(viewport={"width": 680, "height": 900})
     page.emulate_media(media="print")
     page.goto(write_index(tmp_path, "en", KINDS, 2).as_uri())
@@ -129,6 +129,7 @@ def test_a_word_of_the_glossary_keeps_its_meaning_below_it(browser: Browser, tmp
         for of in ("dt", "dd")
     )
     assert abs(word - meaning) < 30
+    assert page.evaluate("document.querySelector('.words dd').getBoundingClientRect().width") > 400
     page.close()
 
 

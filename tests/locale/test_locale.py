@@ -52,6 +52,11 @@ def test_an_interval_reads_as_a_sentence():
     assert locale.interval(0.9241, 0.88, 0.97, "USD") == "$0.924 (95% interval $0.880 to $0.970)"
 
 
+def test_texts_name_their_language_in_the_reader_s():
+    locale.use_language("zh")
+    assert [locale.language_name(code) for code in ("en", "zh", "ja")] == ["英文", "中文", "日语"]
+
+
 def test_a_language_without_a_catalogue_is_refused():
     with pytest.raises(UsageError, match="unknown language 'fr'; choose one of en"):
         locale.use_language("fr")

@@ -93,21 +93,21 @@ def test_each_segment_has_its_action_and_each_customer_the_expected_profit(tmp_p
         ("b", "Look, after them", "gold", "", "this list"),
         ("c", "Look, after them", "gold", "12.35", "this list"),
     ]
-    assert "Column value (USD): expected profit in the next 26 weeks, before the cost of messages" in found.note
+    assert "Column `value` (USD): expected profit in the next 26 weeks, before the cost of messages" in found.note
 
 
 def test_without_the_page_on_customer_value_the_list_says_why_value_is_empty(tmp_path):
     save(tmp_path, "customer_segments", customer_id=["c"], rfm_group=["gold"])
     found = lists_of(tmp_path, decided("segmentation"), decided("segmentation", "gold")).written["segmentation"]
     assert [row["value"] for row in read(found)] == [""]
-    assert "Column value is empty: the page on customer value" in found.note
+    assert "Column `value` is empty: the page on customer value" in found.note
 
 
 def test_without_a_value_those_with_most_orders_to_come_are_listed(tmp_path):
     save(tmp_path, "customer_value", customer_id=["a", "b"], cltv=[float("nan")] * 2, expected_orders=[1.0, 2.0])
     found = lists_of(tmp_path, decided("cltv")).written["cltv"]
     assert [row["customer_id"] for row in read(found)] == ["b"]
-    assert found.note.endswith("Column value is empty: what a purchase brings is not known.")
+    assert found.note.endswith("Column `value` is empty: what a purchase brings is not known.")
 
 
 def test_the_most_valuable_tenth_rounded_up(tmp_path):
@@ -138,7 +138,7 @@ def test_who_is_silent_what_is_at_risk_and_how_often_a_list_as_long_is_right(tmp
         " nothing in the next 26 weeks." in found.note
     )
     assert (
-        "Column value (USD): profit at risk: what the customer would bring in the next 26 weeks if still one"
+        "Column `value` (USD): profit at risk: what the customer would bring in the next 26 weeks if still one"
         in found.note
     )
 
@@ -169,7 +169,7 @@ def test_the_hour_of_each_customer_and_who_keeps_theirs(tmp_path):
         ("c", "Text at 9:00, local time, only on Monday to Friday", "The best hours of all customers", "0.5"),
         ("d", "Keep, and test", "lost", ""),
     ]  # fmt: skip
-    assert "Column value (USD): profit in the next 12 weeks compared with today’s hours" in found.note
+    assert "Column `value` (USD): profit in the next 12 weeks compared with today’s hours" in found.note
     row = decided("timing")
     assert link(lists, tmp_path, row)["href"] == "tables/customer-list-timing.csv"
     assert link(lists, tmp_path, row | {"question": "On which weekday should a text go out?"}) is None
@@ -213,7 +213,7 @@ def test_how_many_move_and_how_many_keep_their_hours_is_said(tmp_path):
     found = lists_of(tmp_path, decided("timing")).written["timing"]
     assert found.note.startswith("28 are to be texted at the hour listed, 12 keep today’s hours")
     assert "Of those, 15 have hours of their own, at which customers clicked more in the test." in found.note
-    assert "Column value is empty: what a click brings in money is not known." in found.note
+    assert "Column `value` is empty: what a click brings in money is not known." in found.note
 
 
 def test_a_weekday_is_no_reason_for_a_list_of_hours(tmp_path):
@@ -259,7 +259,7 @@ def test_the_most_valuable_are_listed_with_or_without_texts_and_the_list_says_wh
     assert {row["action"] for row in rows} == {"Give better service first; texts as column follow says"}
     shown = link(lists, tmp_path, decided("cltv"))
     assert shown["note"].startswith("For better service; a high value does not show that more texts pay.")
-    assert "<10 of them are on no list of texts (column may_be_texted)" in shown["note"]
+    assert "<10 of them are on no list of texts (column `may_be_texted`)" in shown["note"]
     assert shown["shared"]
 
 
@@ -326,7 +326,7 @@ def test_whom_to_win_back_or_to_leave_alone_and_what_texting_one_brought(tmp_pat
     ]  # fmt: skip
     found = link(lists, tmp_path, row)
     assert found["href"] == "tables/customer-list-win_back.csv"
-    assert "Column value (USD): what texting brought per customer in the 17 weeks of the test" in found["note"]
+    assert "Column `value` (USD): what texting brought per customer in the 17 weeks of the test" in found["note"]
 
 
 def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
@@ -345,7 +345,7 @@ def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):
         "tables/customer-list-win_back.csv",
         "Customer list of the test (CSV; customers: 2)",
     )
-    assert "Column value is empty: the test is to show what a text brings." in found["note"]
+    assert "Column `value` is empty: the test is to show what a text brings." in found["note"]
 
 
 def test_segments_with_another_frequency_are_listed_with_its_value(tmp_path):
@@ -362,7 +362,7 @@ def test_segments_with_another_frequency_are_listed_with_its_value(tmp_path):
     row = decided("frequency", outcome="not_enough_evidence")
     found = link(lists, tmp_path, row | {"only_segments": True})
     assert found["href"] == "tables/customer-list-frequency.csv"
-    assert "Column value (USD): profit a week in the long run compared with today’s frequency" in found["note"]
+    assert "Column `value` (USD): profit a week in the long run compared with today’s frequency" in found["note"]
     assert link(lists, tmp_path, row | {"only_segments": False}) is None
 
 
@@ -416,7 +416,7 @@ def test_the_plan_has_a_row_for_each_customer_with_text_times_and_value(tmp_path
     assert shown["label"] == "Customer list (CSV; customers: 2; texts: 3)"
     assert shown["command"] == "smsroi list shop/run --to FOLDER"
     assert "opt-outs as of Jun 28, 2026. Exploring share: 1 of these customers, whose" in shown["note"]
-    assert "Column value (USD): expected profit of the customer’s texts in the weeks of the plan" in shown["note"]
+    assert "Column `value` (USD): expected profit of the customer’s texts in the weeks of the plan" in shown["note"]
 
 
 @pytest.mark.parametrize("outcome", ["not_enough_evidence", "dont"])

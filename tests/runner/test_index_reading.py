@@ -168,6 +168,26 @@ def test_alerts_of_days_after_a_plan_say_so(tmp_path: Path) -> None:
         assert ("After a plan began." in before) is shown
 
 
+def test_alerts_are_new_since_the_last_run_only_if_that_was_of_an_earlier_day(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    alert = {"at": pd.Timestamp("2025-06-20"), "metric": "click_rate", "kind": "channel", "scope": "sms", "new": True}
+    pd.DataFrame([alert | {"text": "Clicks up.", "remark": ""}]).to_parquet(tmp_path / "tables" / "alerts.parquet")
+    last = {"run": "20250622-021200-1a2b3c", "started": "2025-06-22T02:12:00Z"}
+    for day, new in (("2025-06-21", True), ("2025-06-28", False)):
+        page = _run(tmp_path, earlier_runs=[last | {"as_of": day}])["index.html"]
+        assert ("Outside the expected range since the last run: Clicks up." in _section(page, "Before you act")) is new
+        assert ("Outside the expected range: Clicks up." in _section(page, "Before you act")) is not new
+        assert ("New alerts: see" in page) is new
+
+
+def test_names_in_sentences_are_shown_as_code(tmp_path: Path) -> None:
+    given = _decision(text="Set `segment_by: response` <b>.", caveat="See `send_at`.")
+    pages_of = _run(tmp_path, decisions=[given], cells=[*_cells(), _code("", _shown(pages.answer([given])))])
+    for page in pages_of.values():
+        assert "Set <code>segment_by: response</code> &lt;b&gt;." in page
+        assert "See <code>send_at</code>." in page
+
+
 def test_the_reader_finds_how_earlier_advice_fared(page: str) -> None:
     said = _section(page, "How earlier advice fared")
     assert "plan-20250401 Apr 1, 2025 $1.90 $1.13 $0.61 to $1.65 promised too much" in said

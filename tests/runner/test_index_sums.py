@@ -16,7 +16,7 @@ TEXT = HOURS | {"stage": "ab_test", "question": "Which text?"}
         ([], "none", ""),
         ([HOURS | {"outcome": "dont"}, OFTEN | {"numbers": None}], "none", ""),
         ([HOURS, OFTEN | {"outcome": "not_enough_evidence"}], "one", "nothing to add"),
-        ([HOURS, TEXT], "overlap", "Do not add these amounts (When?; Which text?)"),
+        ([HOURS, TEXT], "overlap", "Do not add these amounts (“When?”; “Which text?”)"),
         ([HOURS, OFTEN, TEXT], "kinds", "different money"),
     ],
 )
@@ -35,3 +35,18 @@ def test_cash_and_long_run_never_share_an_axis():
     groups = _scales(rows, "USD", "today")
     assert [[row["money"] for row in group["rows"]] for group in groups] == [["cash", "cash"], ["long_run"]]
     assert [group["unit"].split(":")[0] for group in groups] == ["Cash", "In the long run"]
+
+
+def test_labels_of_an_axis_stand_on_their_lines_and_do_not_touch():
+    given = {"action": "a", "kind": "gain", "customers": 900, "unit": "money_per_week", "evidence": "modelled"}
+
+    def ticks(low: float, high: float, currency: str) -> list[dict]:
+        row = HOURS | given | {"value": high, "low": low, "high": high}
+        return _scales([_row([row], currency, {})], currency, "today")[0]["ticks"]
+
+    assert [tick["label"] for tick in ticks(0.0, 600.0, "USD")] == ["today", "+$200", "+$400", "+$600"]
+    # Long labels: some are left out, of which the lines stay; never that of today.
+    long = ticks(-4e8, 6e8, "KES")
+    shown = [tick["label"] for tick in long if tick["label"]]
+    assert "today" in shown
+    assert 1 < len(shown) < len(long)
