@@ -34,7 +34,9 @@ def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
         return note(
             _("Too short a log, or nobody to text, to plan on: `smsroi plan-test` plans from numbers of your own.")
         )
-    wanted = _("Customers for {gain} each a week").format(gain=money(plan["wanted_gain"].iloc[0], currency))
+    wanted = _("Customers to detect a gain of {gain} each a week").format(
+        gain=money(plan["wanted_gain"].iloc[0], currency)
+    )
     base = found.windows.set_index("weeks")
     rows = [
         {
@@ -44,7 +46,7 @@ def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
             _("Smallest gain seen, per customer and week"): money(row.smallest_gain, currency),
             _("… of what one brings"): percent(row.smallest_share) if np.isfinite(row.smallest_share) else "–",
             _("… of the whole list, a week"): money(row.smallest_money, currency, 0),
-            _("Rise in who order, points (order rate)"): _("{points} ({rate})").format(
+            _("Rise in the share who order, points (now)"): _("{points} ({rate})").format(
                 points=number(100 * row.smallest_rate, 1), rate=percent(base.loc[row.weeks, "base_rate"], 1)
             ),
             _("Rise in orders per customer (now)"): _("{orders} ({now})").format(
@@ -97,6 +99,12 @@ def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
                 " `opt_out_margin` allows"
             ).format(n=number(FEW_EVENTS))
         )
-    parts.append(_("The last column is of a gain of a tenth of what one brings, above the smallest gain worth having"))
+    parts.append(
+        _(
+            "The last column is of a gain of a tenth of what one brings, above the smallest gain worth having: one of"
+            " all these customers, in the longest of these windows. The planned gain of a test that has begun is a"
+            " tenth of what its own control group brings, so the two differ"
+        )
+    )
     parts.append(_("A control smaller than the arms, or daily reading, takes several times the customers"))
     return joined(*(sentence(part) for part in parts))

@@ -50,12 +50,12 @@ def pre_period_table(evaluated: Sequence[Evaluated]) -> Html:
             "The variance of the difference that is left when it is adjusted for customers’ own past and the day of"
             " assignment, as a share of the unadjusted variance: at 50% half as many customers show the same. Tests"
             " that are decided by clicks or replies per message are not adjusted. No further columns are named in"
-            " pre_period_columns"
+            " `pre_period_columns`"
         )
         return table(pd.DataFrame(rows), caption=caption)
     caption = _(
         "The variance of the difference as a share of the unadjusted one: adjusted for the customers’ own past, and for"
-        " the columns named in pre_period_columns too. Customers of whom a column is not known stay in, with an"
+        " the columns named in `pre_period_columns` too. Customers of whom a column is not known stay in, with an"
         " indicator. That the columns were known before the assignment is the analyst’s statement, and is not checked:"
         " a column that the texts can change takes a part of their effect away, and a small p points to one"
     )

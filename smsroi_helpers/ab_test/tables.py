@@ -339,7 +339,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
                 _("Loss on average, if taken"): _mean(row.metric, row.expected_loss, currency),
             })  # fmt: skip
     if not rows:
-        return note(_("No sound test that this page decides has more than one arm beside its control."))
+        return note(_("No valid test that is decided on this page has more than one arm besides its control."))
     caption = _(
         "For who must choose an arm now: the likeliest ones, and what is lost on average per customer if another is"
         " better. A model’s reading (flat prior, normal errors), no proof"
@@ -421,7 +421,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
     for row in totals.itertuples():
         caption = joined(
             sentence(caption),
-            _("All of {test} together, adjusted by the time before: {earned} earned, {lost} lost").format(
+            _("All months together ({test}), adjusted by the time before: {earned} earned, {lost} lost").format(
                 test=experiment_name(row.experiment_id),
                 earned=compact_words(row.earned, row.earned_low, row.earned_high, currency),
                 lost=compact_words(row.lost, row.lost_low, row.lost_high, currency),

@@ -74,10 +74,10 @@ def _tracking_finding(tested: Holdout) -> str:
     if not tested.missed:
         return _("The forecast held: what happened lies within its interval")
     if not tested.actual:
-        return _("The forecast was too high: nothing happened")
+        return _("The forecast was too high: nothing happened in the test weeks")
     if tested.bias < 0:
-        return _("The forecast was {share} too low").format(share=percent(abs(tested.bias)))
-    return _("The forecast was {share} too high").format(share=percent(tested.bias))
+        return _("The forecast was {share} too low in the test weeks").format(share=percent(abs(tested.bias)))
+    return _("The forecast was {share} too high in the test weeks").format(share=percent(tested.bias))
 
 
 def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:

@@ -326,7 +326,7 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
         }
     )  # fmt: skip
     caption = _(
-        "Customers whose probability of being one still, under {model}, is below {limit}: the table churn_warnings"
+        "Customers whose probability of being one still, under {model}, is below {limit}: the table `churn_warnings`"
         " lists them, the most at risk first. Profit at risk: what they would bring over {weeks} weeks if still"
         " customers, times the probability that they are not (95% intervals: parameters; without season and drift)"
     ).format(model=MODELS[forecast.purchases.model], limit=percent(alive_below), weeks=number(forecast.horizon_weeks))

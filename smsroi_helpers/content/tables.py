@@ -212,6 +212,11 @@ def segments_table(content: Content, currency: str) -> Html:
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"
         " share"
     )
+    if any(one.chosen.sum() > 1 for one in found.segments):
+        caption = joined(sentence(caption), _(
+            "“May be as good” compares all texts at once, so a text can be listed although its own interval does not"
+            " overlap that of the best."
+        ))  # fmt: skip
     if found.left_out:
         caption = joined(sentence(caption), not_compared_words(found.left_out))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers today"))

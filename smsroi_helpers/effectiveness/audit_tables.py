@@ -39,7 +39,7 @@ def checks_table(audit: Audit | None) -> Html:
         "no_times": _("not checked: texts have dates without times"),
         "no_opt_outs": _("not checked: the source records no opt-outs"),
         "no_opt_ins": _("unknown: the source records no consent"),
-        "no_cap": _("not checked: no cap is given (weekly_cap)"),
+        "no_cap": _("not checked: no frequency cap is set"),
     }
     counted = audit.checks.set_index("check")
     rows = []

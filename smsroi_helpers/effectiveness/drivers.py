@@ -4,6 +4,7 @@ Nothing here is randomised: differences between campaigns have many causes, and 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import ibis
@@ -29,6 +30,11 @@ FEWEST_CAMPAIGNS = 20
 """With fewer clusters, clustered errors are too small (Cameron & Miller 2015, Journal of Human Resources 50(2))."""
 CORRELATED = ("messages", "delivered_rate", "click_rate", "conversion_rate", "opt_out_rate", "revenue_per_message")
 _DAYPARTS = (11, 14, 18)
+_PART_NAMES = (
+    f"before {_DAYPARTS[0]}:00",
+    *(f"from {start}:00 to {end}:00" for start, end in pairwise(_DAYPARTS)),
+    f"from {_DAYPARTS[-1]}:00",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def count_drivers(shop: Shop, sends: Sends) -> pd.DataFrame:
     rows = sends.rows.filter(sends.rows.delivered == 1)
     rows = rows.mutate(
         part=ibis.cases(
-            *((rows.hour < hour, f"before {hour}:00") for hour in _DAYPARTS), else_=f"from {_DAYPARTS[-1]}:00"
+            *((rows.hour < hour, name) for hour, name in zip(_DAYPARTS, _PART_NAMES, strict=False)),
+            else_=_PART_NAMES[-1],
         )
     )
     by = ("campaign_id", "channel", "segment", "weekday", "part")

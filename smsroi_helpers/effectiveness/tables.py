@@ -115,6 +115,16 @@ def kpis_table(found: Effectiveness, dimension: str, currency: str) -> Html | No
     return _table_of(found, dimension, tuple(KPIS), currency) if found.known.messages else None
 
 
+def _parts(found: Effectiveness, dimension: str) -> list[tuple[str, ...]]:
+    """The KPIs of each table of a dimension: those of messages come first, then those of customers."""
+    own = set(found.kpis.loc[found.kpis["dimension"] == dimension, "kpi"])
+    parts = []
+    for kpis in (KPIS if found.known.messages else (), ACTIVITY_KPIS):
+        shown = [kpi for kpi in kpis if kpi in own]
+        parts += [tuple(each.tolist()) for each in np.array_split(shown, -(-len(shown) // _MOST_KPIS))] if shown else []
+    return parts
+
+
 def customer_kpis_table(found: Effectiveness, dimension: str, currency: str) -> Html | None:
     """The KPIs of customers by segment or month; None where nobody was active.
 
@@ -128,7 +138,9 @@ def customer_kpis_table(found: Effectiveness, dimension: str, currency: str) -> 
 
 def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], currency: str) -> Html | None:
     own = found.kpis[(found.kpis["dimension"] == dimension) & found.kpis["kpi"].isin(kpis)]
-    shown = [kpi for kpi in kpis if (own["kpi"] == kpi).any()]
+    parts = _parts(found, dimension)
+    mine = [place for place, part in enumerate(parts) if set(part) <= set(kpis)]
+    shown = [kpi for place in mine for kpi in parts[place]]
     rows = []
     groups = dict(list(own.groupby("value", sort=True)))
     for value in in_reading_order(map(str, groups)) if dimension == "segment" else groups:
@@ -152,24 +164,20 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
             " segment passed through, and the rows add up to more customers than there are"
         ))  # fmt: skip
     in_figure = True if dimension == "month" else None  # the figure below shows the months
-    frame, leading = pd.DataFrame(rows), 2
-    widths = np.array_split(np.arange(len(shown)), -(-len(shown) // _MOST_KPIS))
-    parts = [frame.iloc[:, [*range(leading), *(leading + places)]] for places in widths]
-    captions = [caption]
-    if len(parts) > 1:
-        numbered = _("{caption}. Part {part} of {parts}: {kpis}")
-        captions = [
-            numbered.format(
-                caption=caption, part=i, parts=len(parts), kpis=enumerated(kpi_words(shown[place]) for place in places)
-            )
-            for i, places in enumerate(widths, start=1)
-        ]
+    frame = pd.DataFrame(rows)
+    numbered = _("{caption}. Part {part} of {parts}: {kpis}") if len(parts) > 1 else "{caption}"
     return stacked(
         *(
-            table(part, caption=words, suppress=_("Customers"), fold=in_figure)
-            for part, words in zip(parts, captions, strict=True)
+            table(
+                frame[[dimension_words(dimension), _("Customers"), *map(kpi_words, parts[place])]],
+                caption=numbered.format(
+                    caption=caption, part=place + 1, parts=len(parts), kpis=enumerated(map(kpi_words, parts[place]))
+                ),
+                suppress=_("Customers"), fold=in_figure,
+            )
+            for place in mine
         )
-    )
+    )  # fmt: skip
 
 
 def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
@@ -201,7 +209,7 @@ def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
     caption = joined(
         _("Campaigns, with 95% intervals over customers. Attributed revenue is correlation; incremental profit is"
           " randomised or modelled, as marked."),
-        _("The {n} campaigns with most messages of {all}; the table campaign_results has them all.").format(
+        _("The {n} campaigns with most messages of {all}; the table `campaign_results` has them all.").format(
             n=number(len(shown)), all=number(len(found.campaigns))
         ) if len(found.campaigns) > len(shown) else "",
     )  # fmt: skip
@@ -272,7 +280,7 @@ def external_table(changes: pd.DataFrame | None) -> Html:
         changes: of `satisfaction.external_changes`.
     """
     if changes is None or not len(changes):
-        return note(_("The source has no metrics from elsewhere (table external_metrics)."))
+        return note(_("The source has no metrics from elsewhere (table `external_metrics`)."))
     frame = pd.DataFrame([
         {
             _("Metric"): known_text(str(row.metric)).replace("_", " "), _("Day"): day(str(row.last)[:10]),
@@ -296,7 +304,10 @@ def goals_table(progress: Sequence[Progress], currency: str) -> Html:
     """
     if not progress:
         return note(
-            _("No goals are set. Name them in the parameter targets: metric, segment, start, target, deadline.")
+            _(
+                "No goals are set. Name them in the parameter `targets`, each with `metric`, `segment`, `start`,"
+                " `target` and `deadline`."
+            )
         )
     frame = pd.DataFrame([
         {

@@ -177,7 +177,9 @@ def level_words(factor: str, level: str) -> str:
             int(level)
         ]
     if factor == "part":
-        kind, hour = level.split()
+        kind, hour, *until = level.split()
+        if until:
+            return _("{start}–{end}").format(start=hour, end=until[-1])
         return (_("before {hour}") if kind == "before" else _("from {hour}")).format(hour=hour)
     return channel_name(level) if factor == "channel" else level
 

@@ -55,6 +55,7 @@ def plan_result_words(status: str, gap: float, low: float, high: float) -> str:
             return _("the promise is within the interval")
         return _("promised too much") if gap > 0 else _("promised too little")
     return {
+        "not_begun": _("its weeks have not begun"),
         "running": _("its weeks are not over"),
         "no_start": _("first day not known"),
         "before_log": _("before the log of orders"),

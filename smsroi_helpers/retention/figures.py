@@ -112,9 +112,8 @@ def triangle_figure(triangle: Triangle) -> Html:
         alt=sentence(sentence_case(said)),
         caption=joined(
             caption,
-            _("Blank: not over yet, or fewer than {n} customers. Intervals are in the table.").format(
-                n=number(_FEWEST_SHOWN)
-            ),
+            _("Blank: not over yet, or fewer than {n} customers.").format(n=number(_FEWEST_SHOWN)),
+            _("Shares with intervals are in the table under Checks."),
         ),
     )
 

@@ -106,9 +106,10 @@ def portraits_figure(things: pd.DataFrame, segment_outcomes: pd.DataFrame) -> Ht
         )
         for row in clear.head(8).itertuples()
     ]
-    caption = _(
-        "How many times as common something is in a segment as among all, shrunken for the many comparisons; of texts,"
-        " how much the segment clicks them beyond its clicking anyway. Blue: more. Orange: less. Grey numbers are not"
-        " beyond chance. It describes, and says nothing of why."
+    texts = any(own["kind"].iloc[0] == "creative" for own in _rows(things))
+    caption = joined(
+        _("How many times as common something is in a segment as among all, shrunken for the many comparisons."),
+        _("Of texts: how much more the segment clicks them than it clicks texts anyway.") if texts else "",
+        _("Blue: more. Orange: less. Grey numbers are not beyond chance. It describes, and says nothing of why."),
     )
     return figure(portraits(things, segments), alt=joined(sentence(_title(things)), *parts), caption=caption)

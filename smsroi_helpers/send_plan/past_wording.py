@@ -56,6 +56,10 @@ def score_words(score: PlanScore, currency: str) -> str:
     if score.status == "scored" and main is not None:
         return _scored_words(score, main, currency)
     return {
+        "not_begun": _(
+            "The weeks of {plan} have not begun. Its promise is for {weeks} weeks, so it is compared when they are"
+            " over."
+        ),
         "running": _(
             "The weeks of {plan} end in {n} days. Its promise is for {weeks} weeks, so it is compared then, not before."
         ),
@@ -151,7 +155,7 @@ def describe_factor(found: PreviousPlans) -> str:
     if why == "not_ours":
         return _(
             "The coming plan’s promises are not corrected by this: the earlier promise was not made by this workbook"
-            " (no promise_factor is recorded with it), and errs in its own way."
+            " (no `promise_factor` is recorded with it), and errs in its own way."
         )
     if why == "few_buyers":
         return _("Promises are not corrected: the last plan has too few buyers among those held out to judge it by.")

@@ -50,6 +50,7 @@ BINS = 10
 _NAN = float("nan")
 Status = Literal[
     "scored",
+    "not_begun",
     "running",
     "no_start",
     "before_log",
@@ -59,11 +60,11 @@ Status = Literal[
     "not_followed",
     "few_buyers",
 ]
-"""Why a plan has no score. `running`: its weeks are not over; `no_start`: neither its name nor a text says when it
-began; `before_log`: it began before the log of orders; `no_profit`: the source has no orders or no messages;
-`no_holdout`: fewer than two customers held out, or planned for; `broken_split`: the roles do not have the shares that
-their probabilities say; `not_followed`: none of its texts were sent, or held-out customers got as many; `few_buyers`:
-too few customers ordered for an interval."""
+"""Why a plan has no score. `not_begun`: its weeks begin after the last day observed; `running`: they are not over;
+`no_start`: neither its name nor a text says when it began; `before_log`: it began before the log of orders;
+`no_profit`: the source has no orders or no messages; `no_holdout`: fewer than two customers held out, or planned for;
+`broken_split`: the roles do not have the shares that their probabilities say; `not_followed`: none of its texts were
+sent, or held-out customers got as many; `few_buyers`: too few customers ordered for an interval."""
 
 Uncorrected = Literal["", "none", "not_ours", "few_buyers", "kept"]
 """Why promises are not corrected. `none`: no earlier plan that promised a gain has a score; `not_ours`: the last one
@@ -172,7 +173,7 @@ def _score(shop: Shop, plan: EarlierPlan, segment_by: str) -> PlanScore:
         return PlanScore(plan, "no_start")
     after = shop.as_of + dt.timedelta(days=1)
     if (left := (plan.first + dt.timedelta(days=plan.horizon_days) - after).days) > 0:
-        return PlanScore(plan, "running", left)
+        return PlanScore(plan, "running" if plan.first < after else "not_begun", left)
     if not measures.knows_profit(shop):
         return PlanScore(plan, "no_profit")
     if (log := shop.loaded.tables["orders"].first) is None or plan.first < dt.date.fromisoformat(log):

@@ -176,8 +176,8 @@ def _weekday_words(plan: SendPlan, weekdays: frozenset[int]) -> str:
         drawn = _("weekdays were drawn by chance only for texts with which earlier plans explored")
     return joined(
         _(
-            "They go out on {weekdays}: among the texts of the tests, others had fewer clicks. The page on hours judges"
-            " by the company’s own texts, and need not see that."
+            "They go out on {weekdays}: in the tests, texts on other days had fewer clicks. The page on hours looks at"
+            " the company’s own texts instead, so it may not show this."
         ).format(weekdays=weekdays_words(weekdays)),
         _("Which weekdays are better is observational, and the amounts rest on it too: {drawn}.").format(drawn=drawn),
         _("The exploring share draws them by chance.") if plan.roles.probability("explore") > 0 else "",

@@ -140,8 +140,8 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
             source,
             _("Line: the smooth curve, with its 95% interval at each hour. The interval holds what is not known of the"
               " level that all hours share, so hours can differ although their bands overlap. Points: as counted."
-              " Green: not distinguishable from the best. Grey: not allowed; the stronger, the more customers live"
-              " where it is not."),
+              " Green: not distinguishable from the best. Grey: texts are not allowed; the darker, the more"
+              " customers this applies to."),
             _why_a_gap(answer),
         ),
     )  # fmt: skip
@@ -347,7 +347,7 @@ def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer])
         answers: of `best_hours.find_best_hours`.
     """
     if competitors is None:
-        return note(_("This source has no table competitor_messages, so nothing is known of competitors’ hours."))
+        return note(_("This source has no table `competitor_messages`, so nothing is known of competitors’ hours."))
     ax = plt.subplots(figsize=(8.2, 2.7))[1]
     ax.bar(competitors["hour"] + 0.5, 100 * competitors["share"], width=0.9, color=PALETTE["grey"])
     found = measure_crowding(competitors, answers)

@@ -64,7 +64,7 @@ def _kept_sentence(whole: HourDecision, own: Sequence[HourDecision]) -> str:
     kept = [one for one in own if one.outcome != "do" and not one.follows_all]
     if not kept:
         return ""
-    names = enumerated(segment_name(one.segment) for one in kept)
+    names = enumerated(_("“{segment}”").format(segment=segment_name(one.segment)) for one in kept)
     if whole.answer is None or not whole.answer.messages_per_week > 0:
         return _("Today’s hours stay for {segments}.").format(segments=names)
     theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)

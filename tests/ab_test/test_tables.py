@@ -34,7 +34,7 @@ def test_all_figures_can_be_drawn(company, evaluated):
 def test_arms_are_ranked_only_where_this_page_decides(evaluated):
     """Tests of hours, of texts a week and of texts have one answer, on their own pages."""
     page = tables.best_table(evaluated, "USD").markup
-    assert "No sound test that this page decides" in page
+    assert "No valid test that is decided on this page" in page
     assert "<table" not in page
     own = [dataclasses.replace(each, decided_in="ab_test") for each in evaluated]
     assert "4 texts a week" in tables.best_table(own, "USD").markup

@@ -122,6 +122,11 @@ class TestHoldout:
         assert by_group["customers"] @ by_group["actual"] == pytest.approx(cdnow.HOLDOUT_REPEATS)
         assert by_group["customers"] @ by_group["predicted"] == pytest.approx(tested.predicted)
 
+    def test_the_error_in_the_title_is_of_the_test_weeks(self, tested):
+        """The picture counts from the first week on, so its own totals differ by less."""
+        title = figures.tracking(tested).get_title()
+        assert title == f"The forecast was {round(100 * abs(tested.bias))}% too low in the test weeks"
+
     def test_weeks_add_up(self, tested):
         last = tested.by_week.iloc[-1]
         assert last["actual"] == cdnow.CALIBRATION["repeats"] + cdnow.HOLDOUT_REPEATS

@@ -126,6 +126,14 @@ def test_the_table_has_the_numbers_of_the_answer():
     assert "as above" not in tables.segments_table(content(opt_outs_saved()), "USD").markup  # one segment is all
 
 
+def test_texts_that_may_be_as_good_are_explained_where_there_are_any():
+    """Without a common interval a text can stay in: the difference has a wider one, for all texts at once."""
+    several = dataclasses.replace(opt_outs_saved(), chosen=np.array([True, True]))
+    for one, explained in ((several, True), (opt_outs_saved(), False)):
+        page = tables.segments_table(content(one), "USD").markup
+        assert ("does not overlap that of the best" in page) is explained
+
+
 def test_texts_to_shorten_are_shown_whole(found):
     several = [one for one in found.savings if one.kind != "none"]
     assert several

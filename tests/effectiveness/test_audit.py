@@ -59,7 +59,7 @@ def test_consent_that_is_not_recorded_is_unknown_and_not_a_breach(make_source, o
     assert found.unknown_consent == len(TEXTS)
     page = audit_tables.checks_table(found).markup
     assert "unknown: the source records no consent" in page
-    assert "not checked: no cap is given" in page
+    assert "not checked: no frequency cap is set" in page
 
 
 def test_the_cap_depends_on_the_parameter(make_source, open_source):

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from smsroi_helpers.effectiveness.drivers import FEWEST_CAMPAIGNS, correlate, regress
+from smsroi_helpers.effectiveness import counts
+from smsroi_helpers.effectiveness.drivers import FEWEST_CAMPAIGNS, correlate, count_drivers, regress
+from smsroi_helpers.effectiveness.wording import level_words
 
 
 def cells(campaigns=25):
@@ -50,3 +52,10 @@ def test_correlations_are_of_ranks():
     assert found.loc["messages", "click_rate"] == pytest.approx(1)
     assert "opt_out_rate" not in found  # constant
     assert correlate(frame.head(n - 1)) is None
+
+
+def test_the_parts_of_the_day_are_hours_that_do_not_overlap(company):
+    parts = count_drivers(company, counts.collect_sends(company))["part"].unique()
+    words = {level_words("part", part) for part in parts}
+    assert words <= {"before 11:00", "11:00–14:00", "14:00–18:00", "from 18:00"}
+    assert len(words) > 2

@@ -1,5 +1,7 @@
 """The KPIs of messages."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,13 @@ def test_money_has_its_currency(two_channels):
     by_segment = effectiveness.tables.kpis_table(two_channels, "segment", "EUR")
     assert "on the day before it" in by_segment.text
     assert "on the day before it" not in effectiveness.tables.kpis_table(two_channels, "channel", "EUR").text
+
+
+@pytest.mark.parametrize("dimension", ["segment", "month"])
+def test_parts_are_numbered_over_the_tables_of_messages_and_of_customers(found, dimension):
+    tables = effectiveness.tables
+    shown = [tables.kpis_table(found, dimension, "USD"), tables.customer_kpis_table(found, dimension, "USD")]
+    captions = [caption for each in shown for caption in re.findall(r"<caption[^>]*>(.*?)</caption>", each.markup)]
+    numbers = [re.search(r"Part (\d) of (\d)", caption).groups() for caption in captions]
+    assert len(captions) > 2
+    assert numbers == [(str(part), str(len(captions))) for part in range(1, len(captions) + 1)]

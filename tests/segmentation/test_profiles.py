@@ -49,4 +49,8 @@ class TestPortraits:
         assert "<svg" not in profile_figures.portraits_figure(things, outcomes).markup
         few = things.assign(low=1.1, people=9)
         assert "<svg" not in profile_figures.portraits_figure(few, outcomes).markup
-        assert "<svg" in profile_figures.portraits_figure(things.assign(low=1.01), outcomes).markup
+        drawn = profile_figures.portraits_figure(things.assign(low=1.01), outcomes)
+        assert "<svg" in drawn.markup
+        assert "Of texts" not in drawn.markup
+        texts = things.assign(low=1.01, kind="creative", column="creative")
+        assert "Of texts" in profile_figures.portraits_figure(texts, outcomes).markup

@@ -11,7 +11,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from smsroi_helpers.send_plan import past_figures, past_tables, score_plans, track_rows
 from smsroi_helpers.send_plan.past_counts import EarlierPlan
-from smsroi_helpers.send_plan.past_wording import describe_factor, describe_latest, score_words
+from smsroi_helpers.send_plan.past_wording import describe_factor, describe_latest, score_words, status_words
 from smsroi_helpers.send_plan.previous_plans import (
     SMALLEST_FACTOR,
     PreviousPlans,
@@ -113,6 +113,7 @@ MESSAGES = "message_id,customer_id,campaign_id,sent_at\nm,a,k,2024-02-02 10:00\n
 HALF_HELD_OUT = ("plan", "plan", "holdout", "holdout")
 WITHOUT_SCORE = {
     "plan-20240304": (HALF_HELD_OUT, "running", "end in 11 days"),
+    "plan-20240321": (HALF_HELD_OUT, "not_begun", "have not begun"),
     "spring": (HALF_HELD_OUT, "no_start", "not known when spring began"),
     "plan-20231204": (HALF_HELD_OUT, "before_log", "begins after the plan of Dec 4, 2023"),
     "plan-20240202": (("plan", "plan", "plan", "explore"), "no_holdout", "Nobody was held out"),
@@ -364,8 +365,10 @@ def test_plans_of_the_source_and_of_earlier_runs_are_in_one_record(small, tmp_pa
     pd.DataFrame(rows).to_parquet(run / "tables" / "send_plan.parquet")
     found = score_plans(small, str(run))
     assert [each.plan.plan_id for each in found.plans] == [
-        "plan-20231204", "plan-20240201", "plan-20240202", "plan-20240304", "plan-20240318", "spring",
+        "plan-20231204", "plan-20240201", "plan-20240202", "plan-20240304", "plan-20240318",
+        "plan-20240321", "spring",
     ]  # fmt: skip
-    last = found.plans[-2]
+    last = found.plans[-3]
     assert (last.plan.origin, last.status, last.days_left) == ("run", "running", 11)
-    assert [each.plan.promised_here for each in found.plans] == [False] * 4 + [True, False]
+    assert [each.plan.promised_here for each in found.plans] == [False] * 4 + [True, False, False]
+    assert status_words(found.plans[-2]) == "its weeks have not begun"  # the words of the index

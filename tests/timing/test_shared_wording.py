@@ -79,7 +79,7 @@ def test_segments_that_keep_their_hours_are_named_and_their_share_of_the_amount(
     ]
     whole, _one, kept, _three = reconcile(with_texts, in_words(with_texts))
     assert "2 of the 3 segments alone do not. In 1 of them" in whole.text  # s3 alone decides
-    assert "Today’s hours stay for s2" in whole.text
+    assert "Today’s hours stay for “s2”, as" in whole.text
     assert "20% of which are theirs" in whole.text
     assert kept.action == "act on s2"
 
