@@ -20,6 +20,7 @@ from smsroi_helpers.pages import (
     lift_words,
     note,
     p_words,
+    rows_in_reading_order,
     table,
 )
 
@@ -182,7 +183,7 @@ def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
         pooled: of `ab_test.pool_tests`.
         currency: the source's.
     """
-    segments = pooled.segments.set_index("segment", drop=False).loc[in_reading_order(pooled.segments["segment"])]
+    segments = rows_in_reading_order(pooled.segments, "segment")
     rows = [
         {
             _("Segment"): segment_words(row.segment), _("Tests"): row.tests, _("Customers"): row.customers,

@@ -20,7 +20,7 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import Html, in_reading_order, note, segment_name, table
+from smsroi_helpers.pages import Html, note, rows_in_reading_order, segment_name, table
 
 __all__ = [
     "assumptions_table",
@@ -255,7 +255,7 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
             value=money(value, currency, 0), low=money(low, currency, 0), high=money(high, currency, 0)
         )
 
-    gains = gains.set_index("group", drop=False).loc[in_reading_order(gains["group"])]
+    gains = rows_in_reading_order(gains, "group")
     shown = pd.DataFrame(
         {
             _("Segment"): gains["group"].map(segment_name),

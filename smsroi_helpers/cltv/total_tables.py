@@ -16,7 +16,7 @@ from smsroi_helpers.locale import (
     percent,
     sentence,
 )
-from smsroi_helpers.pages import Html, in_reading_order, names_of, note, segment_name, table
+from smsroi_helpers.pages import Html, names_of, note, rows_in_reading_order, segment_name, table
 
 __all__ = [
     "level_error_table",
@@ -138,7 +138,7 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
             _("The table customers has no column {column}, so nothing is shown by segment.").format(column=segment_by)
         )
     if segment_by != "acquisition_channel":  # channels by value
-        segments = segments.set_index("group", drop=False).loc[in_reading_order(segments["group"])]
+        segments = rows_in_reading_order(segments, "group")
     if segments["cltv"].isna().all():
         return _orders_by_segment(segments, segment_by)
     shown = pd.DataFrame(

@@ -4,6 +4,8 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
+import pandas as pd
+
 from smsroi_helpers.contract import groups_customers
 from smsroi_helpers.locale import _, country, day, language
 from smsroi_helpers.pages.style import PALETTE
@@ -21,6 +23,7 @@ __all__ = [
     "known_text",
     "level_name",
     "names_of",
+    "rows_in_reading_order",
     "rule_place",
     "segment_colours",
     "segment_name",
@@ -263,6 +266,14 @@ def in_reading_order(names: Iterable[str]) -> list[str]:
     places = {} if of_column else {name: place for place, name in enumerate(_SEGMENT_COLOURS)}
     last = {"unknown": 1, "all others": 2, "all": 3}
     return sorted(dict.fromkeys(names), key=lambda name: (last.get(name, 0), places.get(name, len(places)), name))
+
+
+def rows_in_reading_order(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Rows by the segments in a column, in the order of every page; no rows stay no rows, whatever their columns."""
+    if rows.empty:
+        return rows
+    place = {name: at for at, name in enumerate(in_reading_order(rows[column]))}
+    return rows.sort_values(column, key=lambda names: names.map(place), kind="stable")
 
 
 def segment_name(name: str, segment_by: str = "") -> str:

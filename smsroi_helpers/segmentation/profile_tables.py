@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from smsroi_helpers.locale import _, joined, listed, number, percent
-from smsroi_helpers.pages import Html, arm_name, attribute_words, in_reading_order, note, segment_name, table
+from smsroi_helpers.pages import Html, arm_name, attribute_words, note, rows_in_reading_order, segment_name, table
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.wording import spend_words
 
@@ -131,7 +131,7 @@ def themes_table(themes: pd.DataFrame) -> Html:
         return note(_("There is no feedback in words, or too little of it to compare segments by."))
     if beyond.empty:
         return note(_("What segments write in their feedback does not differ beyond chance."))
-    beyond = beyond.set_index("segment", drop=False).loc[in_reading_order(beyond["segment"])]
+    beyond = rows_in_reading_order(beyond, "segment")
     shown = pd.DataFrame(
         {
             _("Segment"): [segment_name(str(name)) for name in beyond["segment"]],

@@ -411,7 +411,7 @@ class TestSmallAndOddData:
 
     def test_one_customer(self, make_source, open_source):
         shop = open_source(make_source(orders=orders_of([[(0, 5.0), (30, 7.0), (200, 6.0)]])))
-        with pytest.raises(NotEnoughData, match="Only 1 customers have bought on a second day"):
+        with pytest.raises(NotEnoughData, match="Only 1 customer has bought on a second day"):
             counts.count_cells(shop)
 
     def test_free_orders_have_purchases_to_come_and_no_value(self, make_source, open_source):

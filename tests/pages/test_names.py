@@ -1,5 +1,6 @@
 """Names on pages: whose they are, and two vocabularies with one key."""
 
+import pandas as pd
 import pytest
 
 from smsroi_helpers import locale, segmentation
@@ -8,6 +9,7 @@ from smsroi_helpers.pages import (
     in_reading_order,
     known_text,
     level_name,
+    rows_in_reading_order,
     rule_place,
     segment_name,
     use_names,
@@ -75,3 +77,9 @@ def test_campaigns_and_rules_name_countries_in_chinese():
     assert campaign_name("sms-20260112-us") == "2026年1月12日当周短信（美国）"
     assert campaign_name("Week of 2026-01-12, CN newsletter") == "2026年1月12日当周邮件简报（中国）"
     assert [rule_place(rule) for rule in ("CN", "EU", "US-FL", "careful")] == ["中国", "欧盟", "美国-FL", "careful"]
+
+
+def test_rows_are_in_the_order_of_their_segments_and_no_rows_need_no_column():
+    rows = pd.DataFrame({"segment": ["all", "dormant", "gold", "dormant"], "n": [1, 2, 3, 4]})
+    assert rows_in_reading_order(rows, "segment")["n"].tolist() == [3, 2, 4, 1]
+    assert rows_in_reading_order(pd.DataFrame(), "segment").empty
