@@ -169,7 +169,7 @@ def _reactions_sentences(found: Reactions, currency: str) -> str:
         ).format(
             grouping=candidate_name(found.segment_by, found.columns), gain=show(value), low=show(low), high=show(high)
         ),
-        _("To plan hours, frequency and texts by it, set segment_by: response in the run file."),
+        _("To plan hours, frequency and texts by it, set `segment_by: response` in the run file."),
     )
 
 
