@@ -98,7 +98,7 @@ def test_a_figure_shows_in_a_notebook_that_is_not_trusted(opened: Page) -> None:
     assert seen[3] == "Orders fall, then rise"
     assert "Orders by week" in first.inner_text()
     # The same notebook shows that it is not trusted: there the page's own markup loses its drawing.
-    assert "Orders by week." in second.inner_text()
+    assert "Orders by week" in second.inner_text()
     assert second.locator(".jp-OutputArea-output svg").count() == 0
 
 
