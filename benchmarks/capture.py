@@ -14,7 +14,7 @@ which segment a customer is in. Three readers:
 
 The best policy knows each latent class, its best window where it is allowed, dose and text of the log; `ceiling` is
 what somebody would get who knew the same of every segment of the grouping. Values are long-run (V), summed over the
-customers who are subscribed when the log ends and not held out. Seeds from 301 on were not used in development.
+customers who are subscribed when the log ends and not held out. Seeds from 314 on were not used in development.
 """
 
 import argparse
