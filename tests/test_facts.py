@@ -6,6 +6,7 @@ What `retention` and `send_plan` count is in test_facts_later.py, other grouping
 
 import datetime as dt
 from collections import Counter
+from types import SimpleNamespace
 
 import ibis
 import pandas as pd
@@ -28,6 +29,7 @@ from smsroi_helpers.effectiveness.counts import collect_sends as effectiveness_s
 from smsroi_helpers.effectiveness.counts import count_sends
 from smsroi_helpers.effectiveness.monitoring_counts import count_days
 from smsroi_helpers.experiments.registry import count_outcomes, list_experiments
+from smsroi_helpers.frequency import early_warning
 from smsroi_helpers.frequency.counts import count_arms, count_audience, count_log_weeks, find_log_weeks, texts_of
 from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.quality import checks
@@ -115,6 +117,34 @@ def test_clicks_of_a_test_are_those_of_its_weeks(world):
     loss = count_clicks(shop, "sms")
     assert loss["texts"].sum() == sum(row["customer_id"] in buyers for row in theirs)
     assert loss["clicks"].sum() == sum(row["customer_id"] in buyers for row in clicks)
+
+
+def test_texts_and_clicks_of_the_early_warning_are_the_same(world, monkeypatch):
+    """Subscribers by their group eight weeks ago, and their texts and clicks before and since. No model is fitted."""
+    rows, shop = world
+    monkeypatch.setattr(early_warning, "fit_drop_out", lambda _shop: [])
+    found, why = early_warning.warn_early(shop, SimpleNamespace(segment_by="recency", channel="sms"))
+    people, weeks = facts.subscribers_by_hand(rows, END), dt.timedelta(weeks=early_warning.RECENT_WEEKS)
+    clicked, known = facts.human_clicks_by_hand(rows["messages"]), facts.known_by_hand(rows["messages"])
+    texts, clicks = [], []
+    for start in (END - 2 * weeks, END - weeks):
+        sent = facts.sent_within(rows, start, start + weeks)
+        texts.append(Counter(row["customer_id"] for row in sent if row["message_id"] in known))
+        clicks.append(Counter(row["customer_id"] for row in sent if row["message_id"] in clicked))
+    expected = Counter()
+    for customer, group in facts.recency_by_hand(rows, people, LAST - weeks).items():
+        expected[group, "subscribers"] += 1
+        if min(texts[0][customer], texts[1][customer]) >= 2:
+            before, since = clicks[0][customer] > 0, clicks[1][customer] > 0
+            expected[group, "clickers" if before else "silent"] += 1
+            expected[group, "gone_quiet"] += before and not since
+            expected[group, "woken"] += since and not before
+    shown = found[found["segment"] != "all"].set_index("segment")
+    columns = ["subscribers", "clickers", "gone_quiet", "silent", "woken"]
+    assert why == "few_buyers"
+    assert shown[columns].to_dict() == {c: {group: expected[group, c] for group in shown.index} for c in columns}
+    assert shown["subscribers"].sum() == len(people)
+    assert shown["gone_quiet"].sum() > 0
 
 
 def test_clicks_of_today_are_those_of_subscribers_at_its_start(world):
