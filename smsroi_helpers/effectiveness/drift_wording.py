@@ -24,7 +24,7 @@ __all__ = [
 def model_words(model: Model) -> str:
     """The name of a model, with the page that it is on."""
     return {
-        "forecast": _("Forecast of purchases by BG/NBD (page 02 says by which model its own forecast is)"),
+        "forecast": _("Forecast of purchases by BG/NBD (page 02 names the model of its own forecast)"),
         "hours": _("Clicks by hour (page 03)"),
         "frequency": _("Clicks by texts a week (page 04)"),
         "holdout": _("What texts bring (page 05)"),

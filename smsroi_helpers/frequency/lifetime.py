@@ -34,8 +34,8 @@ def summarise_draws(values: Floats) -> tuple[float, float, float]:
 
 def summarise_curve(draws: Floats) -> tuple[Floats, Floats, Floats]:
     """Mean and 95 % limits of draws (frequencies × draws) at every frequency."""
-    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
-    return draws.mean(axis=1), low, high
+    mean, low, high = np.array([summarise_draws(own) for own in draws]).T
+    return mean, low, high
 
 
 @dataclass(frozen=True)

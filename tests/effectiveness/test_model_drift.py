@@ -279,4 +279,4 @@ def test_the_forecast_that_was_tested_is_named():
     """It is one model in every run, whichever the page on customer value chose."""
     check = ModelCheck("forecast", "", "forecast", change=-0.22, low=-0.44, high=0.1, adjusted_p=0.01)
     words = put_drift_in_words([check], "USD")[0].text
-    assert "Forecast of purchases by BG/NBD (page 02 says by which model its own forecast is): purchases −22%" in words
+    assert "Forecast of purchases by BG/NBD (page 02 names the model of its own forecast): purchases −22%" in words
