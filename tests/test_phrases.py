@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from smsroi_helpers.runner.collect_messages import collect_messages
+
 ROOT = Path(__file__).parents[1]
 HERE = "tests/test_phrases.py"
 
@@ -57,6 +59,8 @@ PHRASES = {
     "told_of": "summarise_draws",
     "perhaps_best": "best_set",
 }
+# Not on pages; in docstrings it is a plain word.
+PAGE_PHRASES = {"worked out": "modelled; calculated"}
 # Binary files, versions of other packages, and the catalogues: their English is that of the source, once collected.
 UNREAD = {".png", ".ttf", ".woff2", ".gz", ".xlsx", ".zip", ".parquet", ".lock", ".po"}
 
@@ -102,6 +106,17 @@ def test_no_tracked_file_has_a_phrase_that_readers_stumbled_over() -> None:
             continue
         found += [f"{name}:{line}: {phrase!r}; write: {PHRASES[phrase]}" for line, phrase in _find(text)]
     assert not found, "\n" + "\n".join(found)
+
+
+def test_no_phrase_of_a_page_has_words_that_readers_stumbled_over() -> None:
+    found = [
+        f"{place}: {phrase!r}; write: {instead}"
+        for message, places in collect_messages(ROOT / "notebooks").items()
+        for phrase, instead in PAGE_PHRASES.items()
+        if _pattern(phrase).search(message)
+        for place in places
+    ]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def clusters_table(evaluated: Sequence[Evaluated]) -> Html:
         "Tests that assigned households or stores. Their customers are alike, so errors are those between households or"
         " stores; the design effect is how many times the variance of the deciding difference is that of as many"
         " customers assigned one by one. An arm needs {n} of them, counted as if of equal size. Not computed for these"
-        " tests, since customers would count as independent: profit worked out from clicks, profit by week and by"
+        " tests, since customers would count as independent: profit modelled from clicks, profit by week and by"
         " month, whether segments differ, targeting rules, and the pages on timing and frequency"
     ).format(n=number(FEWEST_CLUSTERS))
     return table(pd.DataFrame(rows), caption=caption)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from smsroi_helpers.ab_test.effects import is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
-from smsroi_helpers.locale import _, interval, number
+from smsroi_helpers.locale import _, interval, joined, number
 from smsroi_helpers.pages import segment_name
 
 __all__ = [
     "difference_in_words",
+    "effect_rows_words",
     "gain_words",
     "points",
     "rule_words",
@@ -63,6 +64,19 @@ def running_p_words(evaluated: Sequence[Evaluated]) -> str:
         "The p of a running test holds at any look. So it can be large although the interval of the difference, which"
         " is of a single reading, is clear of zero."
     )
+
+
+def effect_rows_words(*, clicks: bool) -> str:
+    """Of the table of effects: its p-values, its rows and, where it has clicks per message, of which messages."""
+    rows = _(
+        "p is Holm’s over the arms. Opting out is shown where it moved, and so, of tests with many arms, are metrics"
+        " that do not decide."
+    )
+    of_all = _(
+        "Clicks per message are of all messages sent, undelivered ones and other channels included. The page on hours"
+        " counts delivered texts only."
+    )
+    return joined(rows, of_all if clicks else "")
 
 
 def rule_words(rule: str) -> str:

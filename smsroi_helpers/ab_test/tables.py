@@ -7,7 +7,7 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
-from smsroi_helpers.ab_test.shared_wording import running_p_words
+from smsroi_helpers.ab_test.shared_wording import effect_rows_words, running_p_words
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -278,10 +278,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         _("At any look: for tests that run and are read every day.") if looks else "",
         _("Adjusted for what the same customers did before.") if adjusted else "",
         running_p_words(evaluated),
-        _(
-            "p is Holm’s over the arms. Opting out is shown where it moved, and so, of tests with many"
-            " arms, are metrics that do not decide"
-        ),
+        effect_rows_words(clicks=any(row[_("What")] == metric_words("click_rate") for row in shown)),
     )
     return table(pd.DataFrame(shown), caption=caption, suppress=_("Customers"))
 

@@ -87,7 +87,7 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
 
     rows = [
         (_("Parameters and chance"), either_way(found.sampling)),
-        (_("Error of the test, carried on"), signed_percent(found.bias, 1)),
+        (_("Error of the test that remains"), signed_percent(found.bias, 1)),
         (_("Season"), either_way(found.season)),
         (_("Drift"), either_way(found.drift)),
         (
@@ -105,8 +105,11 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
             " the {tested} test weeks leave possible for the {horizon} weeks ahead"
         )
     caption = words.format(tested=number(level.tested_weeks), horizon=number(level.horizon_weeks))
-    if extrapolated := describe_extrapolation(level):
-        caption = joined(sentence(caption), extrapolated)
+    remains = _(
+        "The model in the test was fitted to the weeks before it. The forecast’s model is fitted to all weeks, so it"
+        " has learned from that error. The row shows how far the forecast is expected to be off still."
+    )
+    caption = joined(sentence(caption), remains, describe_extrapolation(level))
     return table(pd.DataFrame(rows, columns=[_("Source"), _("Off by")]), caption=caption)
 
 

@@ -14,7 +14,7 @@ from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.implications import NoValue
 from smsroi_helpers.cltv.level_error import LevelError
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, rounded_digits
+from smsroi_helpers.locale import _, enumerated, interval, joined, money, number, percent, rounded_digits
 
 __all__ = [
     "MODELS",
@@ -52,7 +52,7 @@ def decide(
         level: the result of `estimate_level_error`.
         tenths: the result of `value_by_tenth`.
         currency: the source's.
-        failing: the names of the assumptions that fail, as on the page.
+        failing: of `list_failing`.
     """
     found = decision.decide(forecast, tested, level, tenths)
     caveat = joined(
@@ -163,7 +163,7 @@ def describe_extrapolation(level: LevelError) -> str:
 
 def _describe_failing(failing: Sequence[str]) -> str:
     return (
-        _("The forecast’s assumptions fail here (see the checks): {names}.").format(names=listed(failing))
+        _("The forecast fails the check of {names} (see the checks).").format(names=enumerated(failing))
         if failing
         else ""
     )
@@ -218,7 +218,7 @@ def describe_drop_out(fit: Fit) -> str:
 def check_name(check: str) -> str:
     """The name of an assumption, as on the page."""
     return {
-        "one_time_buyers": _("Those who bought once"),
+        "one_time_buyers": _("One-time buyers are judged right"),
         "frequency_and_value": _("Value does not hang on frequency"),
         "refunds": _("Refunds go on as before"),
         "several_a_day": _("One order a day"),
@@ -229,12 +229,21 @@ def check_name(check: str) -> str:
 
 
 def list_failing(checks: pd.DataFrame) -> list[str]:
-    """The names of the assumptions that fail, as on the page.
+    """What the assumptions that fail are about, as nouns for a sentence.
 
     Args:
         checks: the result of `describe_assumptions`.
     """
-    return [check_name(check) for check in checks.loc[checks["status"] == "fail", "check"]]
+    about = {
+        "one_time_buyers": _("customers who bought once"),
+        "frequency_and_value": _("value by frequency"),
+        "refunds": _("refunds"),
+        "several_a_day": _("orders on the same day"),
+        "older_than_log": _("customers older than the log"),
+        "cohort_drift": _("early and late customers"),
+        "season": _("season"),
+    }
+    return [about[check] for check in checks.loc[checks["status"] == "fail", "check"]]
 
 
 def describe_assumptions(found: Sequence[Assumption]) -> pd.DataFrame:

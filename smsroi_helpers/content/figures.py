@@ -1,5 +1,6 @@
 """Figures of `06_content`; its tables are in `tables`."""
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -106,19 +107,30 @@ def segments_figure(content: Content, currency: str) -> Html:
         if found.priced
         else _("clicks per 1,000 texts above today")
     )
-    canvas.supxlabel(label)
+    canvas.supxlabel(label, fontsize=mpl.rcParams["axes.labelsize"], color=mpl.rcParams["axes.labelcolor"])
+    title = _best_title({arm_name(one.creatives[one.best]) for one in shown})
+    canvas.suptitle(
+        title, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], fontweight=mpl.rcParams["axes.titleweight"]
+    )
     canvas.tight_layout()
     best = listed(
         _("{segment}: {text}").format(segment=segment_name(one.segment), text=arm_name(one.creatives[one.best]))
         for one in shown
     )
     return figure(
-        canvas, alt=_("Best text by segment: {best}").format(best=best),
+        canvas, alt=joined(sentence(title), sentence(_("Best text by segment: {best}").format(best=best))),
         caption=joined(
             sentence(_("Every text by segment, compared with today’s mixture; 95% intervals, shrunken. 0 is today")),
             not_compared_words(found.left_out),
         ),
     )  # fmt: skip
+
+
+def _best_title(best: set[str]) -> str:
+    """What the estimates show, given the texts that are best in a segment."""
+    if len(best) == 1:
+        return _("“{text}” has the highest estimate in every segment").format(text=best.pop())
+    return _("The text with the highest estimate differs between segments")
 
 
 def wear_out_figure(content: Content) -> Html:

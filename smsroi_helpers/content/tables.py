@@ -35,6 +35,7 @@ from smsroi_helpers.pages import (
     Html,
     arm_name,
     experiment_name,
+    experiment_words,
     in_reading_order,
     metric_words,
     not_compared_words,
@@ -127,9 +128,7 @@ def shorter_table(content: Content) -> Html:
     ]  # fmt: skip
     if not rows:
         return note(_("No small change would make a text cost fewer segments."))
-    caption = _(
-        "The texts that a change would make cheaper, whole. Which characters to cut is for the writer to choose"
-    )
+    caption = _("The whole texts that a change would make cheaper. Which characters to cut is for the writer to choose")
     return table(pd.DataFrame(rows), caption=caption)
 
 
@@ -158,7 +157,14 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
         "Randomised tests of texts: each arm against its control, with 95% intervals; p-values of the deciding metric"
         " are adjusted by Holm"
     )
-    caption = joined(sentence(caption), ab_test.running_p_words(evaluated))
+    controls = [
+        _("The control of {test} is “{arm}”.").format(
+            test=experiment_words(each.experiment.name), arm=arm_name(each.experiment.control)
+        )
+        for each in evaluated
+        if not each.validity.broken
+    ]
+    caption = joined(sentence(caption), *controls, ab_test.running_p_words(evaluated))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 

@@ -188,7 +188,8 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
             action=advice_words(off[0]),
             text=joined(*found, *(advice_words(check) for check in off[1:])),
             caveat=_(
-                "Where nothing has changed, one run in twenty says so of one of the {n} models that could be tested."
+                "Where nothing has changed, one run in twenty reports a change in one of the {n} models that could be"
+                " tested."
             ).format(n=number(tested))
             if moved
             else "",

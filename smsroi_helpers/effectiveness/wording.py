@@ -125,8 +125,8 @@ def _unrecorded_words(found: Effectiveness) -> list[str]:
         "replies": _("No reply is recorded for channel {channels}: its reply rate is not known."),
         "opt_outs": _("No opt-out is recorded for channel {channels}: its opt-out rate is not known."),
         "cost": _(
-            "No cost above zero is recorded for channel {channels}: it has no ROI, and its profit is not in that of"
-            " all."
+            "No cost above zero is recorded for channel {channels}: it has no ROI, and the profit of all channels"
+            " together leaves it out."
         ),
     }
     unrecorded = found.sends.unrecorded if found.sends else {}

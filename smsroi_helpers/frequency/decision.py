@@ -80,7 +80,7 @@ class OptOuts:
 
 @dataclass(frozen=True)
 class Horizons:
-    """The frequency that earns most this week and the one that earns most in the long run, as `(short, long)`."""
+    """The frequencies that earn most in a week of the test, and in the long run, as `(short, long)`."""
 
     texts_per_week: tuple[float, float]
     profit: tuple[float, float]
@@ -159,7 +159,7 @@ class FrequencyDecision:
     differs_by_segment: bool = False
     """Only for all customers: whether other frequencies are recommended for some segments."""
     horizons: Horizons | None = None
-    """The comparison of this week with the long run."""
+    """The comparison of a week of the test with the long run."""
     effect_p: float = float("nan")
     """The p-value for no effect of texts on profit."""
     times: float = float("nan")

@@ -71,7 +71,7 @@ def _best_words(row: pd.Series, column: str) -> str:
 
 
 def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
-    """This week's profit and the long-run value by texts per week, for all customers.
+    """The profit of a week of the test and the long-run value by texts per week, for all customers.
 
     Args:
         study: with a fit.
@@ -105,7 +105,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
         _money_ticks(ax.yaxis, currency)
     left.set_ylabel(_("profit per subscriber and week"))
     right.set_ylabel(_("worth of a subscriber"))
-    left.set_title(_("This week: {dose}").format(dose=_best_words(row, "short_run")))
+    left.set_title(_("In a test week: {dose}").format(dose=_best_words(row, "short_run")))
     right.set_title(_("In the long run: {dose}").format(dose=_best_words(row, "messages_per_week")))
     return drawn
 
@@ -118,9 +118,9 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     descriptions = []
     for dose in fit.frequencies[fit.frequencies > 0]:
         m, v = fit.profit()[0, fit.grid_index(dose)], fit.value()[0, fit.grid_index(dose)]
-        words = _("{dose}: this week {m}, in the long run {v}.")
+        words = _("{dose}: in a week of the test {m}, in the long run {v}.")
         if not study.opt_outs_known:
-            words = _("{dose}: this week {m}, in the long run not known.")
+            words = _("{dose}: in a week of the test {m}, in the long run not known.")
         descriptions.append(
             words.format(
                 dose=frequency_words(dose),
@@ -132,11 +132,11 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         response(study, policy, currency),
         alt=joined(*descriptions),
         caption=_(
-            "What a frequency brings against none, randomised: left in a week, right over all weeks to come,"
-            " after those who opt out. Bands are 95% intervals of the pooled curve, points the arms as"
+            "What a frequency brings against none, randomised: left in a week of the test, right over all weeks to"
+            " come, after those who opt out. Bands are 95% intervals of the pooled curve, points the arms as"
             " they are, the orange stripe is today’s mean frequency ({today}); circles mark the frequency tested"
-            " that is best this week, and the one recommended for the long run. At a profit of zero, texts pay for"
-            " themselves and no more."
+            " that is best in a week of the test, and the one recommended for the long run. At a profit of zero,"
+            " texts pay for themselves and no more."
         ).format(today=today_words(row["today"])),
     )
 

@@ -252,9 +252,9 @@ def policy_table(
             _("Test’s customers used"): row.customers,
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
-            _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
+            _("Best in a test week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
             _("Recommended"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
-            _("As good, perhaps"): "–" if row.reason in NOT_KNOWN
+            _("May be as good"): "–" if row.reason in NOT_KNOWN
             else _(", ").join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency
@@ -282,9 +282,9 @@ def _policy_caption(policy: pd.DataFrame) -> str:
     """What the columns of `policy_table` are, of those it has."""
     return joined(
         _(
-            "The frequency of each segment: today’s, the tested one that is best this week, and the one recommended for"
-            " the long run by the rule below. The rule prefers fewer texts in a tie, so another may have a higher"
-            " estimate. Cash of the next weeks and the long run are different money and are never added."
+            "The frequency of each segment: today’s, the tested one that is best in a week of the test, and the one"
+            " recommended for the long run by the rule below. The rule prefers fewer texts in a tie, so another may"
+            " have a higher estimate. Cash of the next weeks and the long run are different money and are never added."
         ),
         _(
             "Segments’ changes add up, since no customer is in two; they replace the row of all customers."
@@ -294,7 +294,7 @@ def _policy_caption(policy: pd.DataFrame) -> str:
             " recommended."
         ) if np.isfinite(policy["leave"]).any() else "",
         _(
-            "“As good, perhaps” compares all frequencies at once, with wider intervals than a comparison of one"
+            "“May be as good” compares all frequencies at once, with wider intervals than a comparison of one"
             " frequency with no texts alone."
         ),
     )  # fmt: skip

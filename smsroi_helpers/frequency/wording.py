@@ -273,19 +273,19 @@ def _settling_sentence(found: FrequencyDecision) -> str:
 
 
 def _horizons_sentence(found: Horizons | None, currency: str) -> str:
-    """Why the best frequency in the long run differs from the one that earns most this week."""
+    """Why the best frequency in the long run differs from the one that earns most in a week of the test."""
     if found is None:
         return ""
     if found.same:
-        return _("It is the best of the frequencies tested, this week as in the long run.")
+        return _("It is the best of the frequencies tested, in a week of the test as in the long run.")
     short, long = (frequency_words(dose) for dose in found.texts_per_week)
     m_short, m_long = (money(x, currency) for x in found.profit)
     h_short, h_long = (percent(x, 1) for x in found.opt_outs)
     v_short, v_long = (money(x, currency) for x in found.value)
     return _(
-        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make {h_short}"
-        " of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any"
-        " more: a subscriber is worth {v_short} at {short}, {v_long} at {long}."
+        "In a week of the test {short} brought more per subscriber ({m_short} against {m_long}), but texts then make"
+        " {h_short} of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by"
+        " text any more: a subscriber is worth {v_short} at {short}, {v_long} at {long}."
     ).format(
         short=short, long=long, m_short=m_short, m_long=m_long, h_short=h_short, h_long=h_long, v_short=v_short,
         v_long=v_long,

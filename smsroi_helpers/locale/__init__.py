@@ -147,10 +147,11 @@ def sentence(text: str) -> str:
 def ended(text: str) -> str:
     """Return the text of a caption or heading: a full stop after each of several sentences, none after a single one.
 
-    >>> ended("Clicks by hour."), ended("Clicks by hour. Descriptive")
-    ('Clicks by hour', 'Clicks by hour. Descriptive.')
+    >>> ended("Clicks by hour."), ended("Clicks by hour. Descriptive"), ended("Shorten “Sale! Book now. Bye”.")
+    ('Clicks by hour', 'Clicks by hour. Descriptive.', 'Shorten “Sale! Book now. Bye”')
     """
-    if re.search(r"[.!?] +[^\s(]|[。！？]\s*[^\s（”]", text):
+    unquoted = re.sub(r"“[^”]*”", "“”", text)  # sentences of a text that is quoted are not the caption's
+    if re.search(r"[.!?] +[^\s(]|[。！？]\s*[^\s（”]", unquoted):
         return text if re.search(r"[.!?。！？…]\s*$", text) else _("{sentence}.").format(sentence=text)
     return re.sub(r"(?<!\.)[.。]\s*$", "", text)
 

@@ -316,6 +316,6 @@ def _hidden_rows(people: np.ndarray, total: int | None, k: int) -> dict[int, str
 def _suppression_words(k: int, marks: Sequence[str]) -> str:
     words = _("Groups of fewer than {k} people are shown as <{k}, without their other values.").format(k=k)
     if EMPTY in marks:
-        more = _("A further group is left out so that none can be worked out by subtraction.")
+        more = _("A further group is left out so that none can be calculated by subtraction.")
         return locale.joined(words, more)
     return words

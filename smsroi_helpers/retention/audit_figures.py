@@ -8,9 +8,9 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, money, month, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, note
-from smsroi_helpers.retention.base_audit import shown_moves
+from smsroi_helpers.retention.base_audit import largest_move, shown_moves
 from smsroi_helpers.retention.study import Study
-from smsroi_helpers.retention.wording import left_out_words, move_words, share_words
+from smsroi_helpers.retention.wording import largest_move_words, left_out_words, move_words, share_words
 
 __all__ = [
     "ages_figure",
@@ -93,7 +93,8 @@ def periods_figure(study: Study, currency: str) -> Html:
     ax.axvline(0, color=PALETTE["ink"], linewidth=0.8)
     ax.grid(axis="x")
     ax.set_xlabel(_("profit moved, {currency}").format(currency=currency) if currency else _("profit moved"))
-    title = _("{share} of the earlier period’s buyers bought again").format(share=percent(found.kept[0]))
+    move, amount = largest_move(shown)
+    title = largest_move_words(move, money(amount, currency, 0))
     ax.set_title(title)
     parts = [
         _("{move}: {n} customers, {amount}.").format(

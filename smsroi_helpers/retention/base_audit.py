@@ -41,6 +41,7 @@ __all__ = [
     "compare_periods",
     "follow_cohort",
     "hide_moves",
+    "largest_move",
     "monthly_trend",
     "period_length",
     "rank_profit",
@@ -292,6 +293,16 @@ def shown_moves(found: TwoPeriods) -> tuple[pd.DataFrame, dict[str, bool]]:
     rows = pd.concat([rows, pair]).set_index("move")
     order = [f"back_{beside[0]}" if move == beside[0] else move for move in MOVES]
     return rows.loc[[move for move in order if move in rows.index]].reset_index(), {}
+
+
+def largest_move(shown: pd.DataFrame) -> tuple[str, float]:
+    """The move that changed profit most, up or down, and by how much (money).
+
+    Args:
+        shown: rows of `shown_moves`.
+    """
+    row = shown.loc[shown["moved"].abs().idxmax()]
+    return str(row["move"]), float(row["moved"])
 
 
 # --- cohorts ---------------------------------------------------------------------------------------------------------

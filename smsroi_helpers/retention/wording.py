@@ -1,13 +1,13 @@
 """The decisions of `07_retention` in words, and wording that its figures and tables share."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, interval, joined, number, percent, sentence
-from smsroi_helpers.pages import campaign_name, experiment_words, segment_name
+from smsroi_helpers.locale import _, enumerated, interval, joined, number, percent, sentence
+from smsroi_helpers.pages import campaign_name, experiment_name, experiment_words, segment_name
 from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
@@ -24,6 +24,7 @@ __all__ = [
     "gone_words",
     "group_words",
     "grouping_words",
+    "largest_move_words",
     "left_out_words",
     "missing_words",
     "move_words",
@@ -71,6 +72,8 @@ def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
         evidence_customers=float(sum(row.customers)) if row is not None else float("nan"),
         value=total[0], low=total[1], high=total[2],
         unit="money" if money_known else "",
+        number_words=_("in the {n} weeks of the test").format(n=number(row.days / 7))
+        if row is not None and money_known else "",
         period=f"{row.days / 7:.3g} weeks" if row is not None and money_known else "",
         kind="worth" if money_known else "fact",
         money="cash" if money_known else "",
@@ -177,7 +180,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             treated=number(row.customers[0]), control=number(row.customers[1]),
             difference=points_words(*row.difference),
         )  # fmt: skip
-        text = joined(text, _limits_words(row))
+        text = joined(text, _limits_words(row, [one.experiment for one in study.retained if one.what == row.what]))
     value = row.difference if row is not None else (float("nan"),) * 3
     return Decision(
         stage="retention",
@@ -195,14 +198,21 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
     )  # fmt: skip
 
 
-def _limits_words(row: Retained) -> str:
-    """What the interval of an effect on retention is valid for, where it is more than one reading of one test."""
+def _limits_words(row: Retained, tests: Sequence[str]) -> str:
+    """What the interval of an effect on retention is valid for, where it is more than one reading of one test.
+
+    Args:
+        row: of `texting.measure_retention`.
+        tests: the experiments whose limits are at once.
+    """
     parts = []
     if row.always_valid:
         parts.append(_("The test still runs: the interval is valid at any number of readings."))
     if row.comparisons > 1:
-        words = _("It covers both tests at once.") if row.comparisons == 2 else _("It covers all {n} tests at once.")
-        parts.append(words.format(n=number(row.comparisons)))
+        names = enumerated(experiment_name(test) for test in tests)
+        parts.append(
+            _("It is wider because {n} tests are read at once: {names}.").format(n=number(len(tests)), names=names)
+        )
     return joined(*parts)
 
 
@@ -345,6 +355,20 @@ def move_words(move: str) -> str:
     }[move]
 
 
+def largest_move_words(move: str, amount: str) -> str:
+    """Who moved profit most between two periods, as a title; `amount` is money in words."""
+    who = {
+        "new": _("New customers"),
+        "back": _("Customers who came back"),
+        "more": _("Customers who brought more"),
+        "less": _("Customers who brought less"),
+        "left": _("Customers who left"),
+        "back_more": _("Customers who stayed or came back, and brought more,"),
+        "back_less": _("Customers who stayed and brought less, or came back,"),
+    }[move]
+    return _("{who} moved profit most: {amount}").format(who=who, amount=amount)
+
+
 def left_out_words(shown: Iterable[str], hidden: Mapping[str, bool]) -> str:
     """Which moves are not shown, or not alone, and why; empty where all are."""
     if any(move.startswith("back_") for move in shown):
@@ -357,7 +381,7 @@ def left_out_words(shown: Iterable[str], hidden: Mapping[str, bool]) -> str:
     beside = [move_words(name) for name, few in hidden.items() if not few]
     if not beside:
         return words
-    more = _("“{move}” is left out so that none can be worked out by subtraction.").format(move=beside[0])
+    more = _("“{move}” is left out so that none can be calculated by subtraction.").format(move=beside[0])
     return joined(words, more)
 
 

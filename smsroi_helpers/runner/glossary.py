@@ -47,7 +47,7 @@ def _words() -> list[tuple[str, str]]:
             _("observational"),
             _("From the log as it is: who got what was not drawn by chance, so differences can have other causes."),
         ),
-        (_("modelled"), _("Worked out from measured results by a model; not itself measured.")),
+        (_("modelled"), _("Calculated from measured results by a model; not itself measured.")),
         (_("long run / long-run"), long_run_meaning()),
         (
             _("held-out / holdout"),

@@ -210,7 +210,10 @@ def moves_words(moving: int, keeping: int, personal: int) -> str:
         moved = _("{n} are to be texted at the hour listed, {kept} keep today’s hours (their rows say so).")
         parts.append(moved.format(n=number(moving), kept=number(keeping)))
     if personal >= FEWEST_SHOWN and (moving == personal or moving - personal >= FEWEST_SHOWN):
-        own = _("Of those, {n} have hours of their own, at which customers clicked more in the test.")
+        own = _(
+            "Of those who are to be texted at the hour listed, {n} have hours of their own, at which customers clicked"
+            " more in the test."
+        )
         parts.append(own.format(n=number(personal)))
     return joined(*parts)
 

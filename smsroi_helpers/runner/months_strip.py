@@ -59,7 +59,7 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
         _counted(months, "opt_outs", _("Customers who opted out"), count, consent),
         _incremental(_read(run_dir, "incremental_months"), list(months["month"]), amount),
     ]
-    words = _("Complete months, {first} to {last}. Number and coloured bar: {last}. Gap: not known.")
+    words = _("Complete months, {first} to {last}. Number and coloured mark: {last}. Gap: not known.")
     return {"panels": panels, "words": words.format(first=locale.month(first), last=locale.month(last))}
 
 

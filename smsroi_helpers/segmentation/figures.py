@@ -13,6 +13,7 @@ from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_
 from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
 from smsroi_helpers.segmentation.migration import share_who_stayed
 from smsroi_helpers.segmentation.wording import (
+    cluster_choice_sentence,
     cluster_test_sentence,
     range_words,
     recency_sentences,
@@ -53,7 +54,8 @@ def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
     rows = grouping.tested.table
     names = {"silhouette": _("silhouette"), "stability": _("stability (adjusted Rand)")}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
-        ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=_("one population, up to"))
+        limit = _("95th percentile without groups")
+        ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=limit)
         ax.plot(rows["k"], rows[column], "o", color=PALETTE["accent"], markersize=7, label=_("these customers"))
         ax.set_xticks(list(rows["k"]))
         ax.set_xlabel(_("number of clusters"))
@@ -84,10 +86,12 @@ def cluster_test_figure(grouping: Grouping) -> Html:
         for row in said.table.itertuples()
     ]  # fmt: skip
     caption = _(
-        "{sentence} Bars reach to the 95th percentile of {draws} populations without groups that have the same margins"
-        " and correlations. A clustering must be above both bars and do better than each of those populations, in which"
-        " the number of clusters is chosen as freely. Tried on {n} customers."
-    ).format(sentence=cluster_test_sentence(grouping), draws=number(said.draws), n=number(said.customers))
+        "{sentence} {choice} Bars reach to the 95th percentile of {draws} populations without groups that have the same"
+        " margins and correlations. A clustering must be above both bars and do better than each of those populations,"
+        " in which the number of clusters is chosen as freely. Tried on {n} customers."
+    )
+    said_first = {"sentence": cluster_test_sentence(grouping), "choice": cluster_choice_sentence(said)}
+    caption = caption.format(**said_first, draws=number(said.draws), n=number(said.customers))
     return figure(axes[0].figure, alt=joined(sentence(_cluster_test_title(grouping)), *parts), caption=caption)
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, attribute_words, names_of, note, segment_name, sentence_case, table
-from smsroi_helpers.segmentation.clusters import Clusters
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, in_order
 from smsroi_helpers.segmentation.membership import Grouping
 from smsroi_helpers.segmentation.rules import BUYER_GROUPS
@@ -177,18 +176,26 @@ def returns_table(returns: pd.DataFrame) -> Html:
     )
 
 
-def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, currency: str) -> Html:
+def clusters_table(grouping: Grouping, profiles: pd.DataFrame | None, currency: str) -> Html:
     """The clusters by name with what marks each, or that there are none.
 
     Args:
-        clusters: of the grouping; None where none is accepted.
-        profiles: the result of `clusters.profile`.
+        grouping: the result of `membership.find_grouping`.
+        profiles: the result of `clusters.profile`, of its sample.
         currency: the source's.
     """
-    if clusters is None or profiles is None:
+    if grouping.clusters is None or profiles is None:
         return note(_("These data support no clustering, so no customer is put into a cluster."))
     words = feature_words()
     names = name_clusters(profiles)
+    people = number(len(grouping.sample.rows))
+    counted = (
+        _("all {n} customers who have bought").format(n=people)
+        if grouping.sample.share >= 1
+        else _("a random sample, {n} customers, {share} of those who have bought").format(
+            n=people, share=percent(grouping.sample.share)
+        )
+    )
     rows = []
     for cluster, part in profiles.groupby("cluster", sort=True):
         marks = part[(part["distance"].abs() >= 0.2) & ~((part["value"] != "") & (part["distance"] < 0))]
@@ -202,8 +209,8 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
             }
         )
     caption = _(
-        "Clusters and what sets each apart most, with everybody’s value in brackets; counted in a random sample"
-    )
+        "Clusters and what sets each apart most, with everybody’s value in brackets. Counted: {counted}"
+    ).format(counted=counted)
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 

@@ -11,7 +11,7 @@ from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, 
 from smsroi_helpers.pages import attribute_words, names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation import decision
 from smsroi_helpers.segmentation.by_response import TREE
-from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
+from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS, ClusterTest
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
 from smsroi_helpers.segmentation.decision import Findings, Reactions, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
@@ -20,6 +20,7 @@ from smsroi_helpers.segmentation.rfm import bought_once
 __all__ = [
     "actions",
     "candidate_name",
+    "cluster_choice_sentence",
     "cluster_test_sentence",
     "cuts_sentence",
     "decide",
@@ -138,7 +139,10 @@ def _action(found: SegmentationOutcome) -> str:
 
 def _text(found: SegmentationOutcome, grouping: Grouping, currency: str) -> str:
     explained = (
-        _("Tested on the {days} days after the grouping was made, {segmentation} explains {share} of spend.").format(
+        _(
+            "Tested on the {days} days after the grouping was made, {segmentation} explains {share} of the differences"
+            " in spend."
+        ).format(
             days=number(found.period_days), segmentation=names_of(found.segment_by),
             share=interval_share(found.explained.value, found.explained.low, found.explained.high),
         )
@@ -235,6 +239,13 @@ def actions() -> dict[str, str]:
 
 
 # --- sentences that the numbers choose -------------------------------------------------------------------------------
+
+
+def cluster_choice_sentence(tested: ClusterTest) -> str:
+    """Why this number of clusters and no other, where the test accepts one; empty where it accepts none."""
+    if not tested.accepted:
+        return ""
+    return _("Of the numbers above both bars, {k} is chosen: it has the highest stability.").format(k=number(tested.k))
 
 
 def cluster_test_sentence(grouping: Grouping) -> str:

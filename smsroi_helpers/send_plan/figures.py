@@ -3,8 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from smsroi_helpers.locale import _
+from smsroi_helpers.locale import _, joined
 from smsroi_helpers.pages import PALETTE, Html, figure
+from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.wording import grouping_name
 
@@ -22,6 +23,8 @@ def candidates_figure(plan: SendPlan, currency: str) -> Html:
     ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)
     ax.hlines(at, [x.low for x in shown], [x.high for x in shown], color=PALETTE["accent"], linewidth=2)
     ax.plot([x.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)
+    chosen = names.index(plan.chosen.name)
+    ax.plot(shown[chosen].value, chosen, "o", color=PALETTE["ink"], fillstyle="none", markersize=11)
     ax.set_yticks(at, [grouping_name(name) for name in names])
     ax.set_xlabel(_("long-run profit per customer, compared with today ({currency})").format(currency=currency))
     title = (
@@ -32,6 +35,23 @@ def candidates_figure(plan: SendPlan, currency: str) -> Html:
     ax.set_title(title)
     caption = _(
         "Gain of a plan by each grouping, with 95% intervals, all valued by the same model ({judge}); cross-fitted,"
-        " modelled from randomised tests"
-    ).format(judge=grouping_name(compared.judge))
-    return figure(ax, alt=title, caption=caption)
+        " modelled from randomised tests. Circle: the grouping of the plan ({chosen})."
+    ).format(judge=grouping_name(compared.judge), chosen=grouping_name(plan.chosen.name))
+    return figure(ax, alt=title, caption=joined(caption, _choice_words(plan, highest=names[-1])))
+
+
+def _choice_words(plan: SendPlan, highest: str) -> str:
+    """Why the plan is not by the grouping with the highest estimate; empty where it is."""
+    if plan.chosen.name == highest:
+        return ""
+    if plan.limits.budget:
+        return _("The grouping is chosen without a budget, so another can have a higher estimate within it.")
+    if plan.chosen.name == CLASSES:
+        return _(
+            "“{highest}” has the highest estimate. Latent classes are chosen unless another grouping is shown to be"
+            " worth more than they are (95%, all compared at once)."
+        ).format(highest=grouping_name(highest))
+    return _(
+        "“{highest}” has the highest estimate. Of the groupings within one standard error of it, the one with the"
+        " fewest groups is chosen."
+    ).format(highest=grouping_name(highest))

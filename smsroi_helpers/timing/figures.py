@@ -140,11 +140,22 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
             source,
             _("Line: the smooth curve, with its 95% interval at each hour. The interval holds what is not known of the"
               " level that all hours share, so hours can differ although their bands overlap. Points: as counted."
-              " Green: not distinguishable from the best. Grey: texts are not allowed; the darker, the more"
+              " Green: not distinguishable from the best. Grey: texts are not allowed; the stronger, the more"
               " customers this applies to."),
+            _counted_words(timing, response),
             _why_a_gap(answer),
         ),
     )  # fmt: skip
+
+
+def _counted_words(timing: Timing, response: HourResponse) -> str:
+    """Which texts the rates are of, where the page on tests has others of the same customers."""
+    if timing.sends.outcome != "click" or response.evidence != "randomised":
+        return ""
+    return _(
+        "Counted: delivered texts, and clicks on them within {hours} hours. The page on tests divides all clicks by all"
+        " messages sent, undelivered ones and other channels included, so its rates differ."
+    ).format(hours=number(timing.sends.window_hours))
 
 
 def _why_a_gap(answer: Answer) -> str:

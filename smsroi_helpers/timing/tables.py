@@ -146,7 +146,7 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
             _("Segment"): segment_name(answer.segment),
             _customers_heading(timing.main): answer.customers,
             _("Responses"): count_cells(timing.main, answer.segment)["clicks"].sum(),
-            _("Perhaps the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
+            _("May be the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
             _("Likeliest"): window_words(best["hour"], best["until"]),
             _("Response there"): _("{share} ({low} to {high})").format(
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
@@ -195,7 +195,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
             _("Segment"): segment_name(answer.segment),
             _customers_heading(response): answer.customers,
             _("Responses"): count_cells(response, answer.segment)["clicks"].sum(),
-            _("Possible best weekdays"): _("all of them") if answer.chosen.all() else best_days_words(answer),
+            _("May be the best"): _("all of them") if answer.chosen.all() else best_days_words(answer),
             _("Most likely best"): weekday_name(int(best["weekday"])),
             _("Response on it"): _("{share} ({low} to {high})").format(
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
@@ -267,8 +267,8 @@ def value_note(timing: Timing, currency: str) -> Html:
     return note(
         _(
             "A click by a person goes with {value} of profit before message costs, by {test} ({n} customers randomly"
-            " assigned into arms that differ in messages). It prices another hour if that works only through people"
-            " taking notice."
+            " assigned into arms that differ in messages). The same value is used at other hours: it is assumed"
+            " that an hour changes profit only by changing how many people click."
         ).format(
             value=interval(click.estimate, click.low, click.high, currency),
             test=enumerated(map(experiment_words, click.experiments)),

@@ -123,8 +123,9 @@ def test_a_small_share_is_not_shown_as_none(share, words):
 
 
 @pytest.mark.parametrize(
-    ("tests", "words"), [(2, "It covers both tests at once."), (3, "It covers all 3 tests at once.")]
+    ("tests", "words"),
+    [(["holdout"], ""), (["holdout", "doses"], "It is wider because 2 tests are read at once: holdout and doses.")],
 )
-def test_two_tests_are_both(tests, words):
-    row = SimpleNamespace(always_valid=False, comparisons=tests)
-    assert wording._limits_words(row) == words
+def test_the_tests_that_an_interval_covers_are_named(tests, words):
+    row = SimpleNamespace(always_valid=False, comparisons=len(tests))
+    assert wording._limits_words(row, tests) == words

@@ -151,6 +151,7 @@ def test_a_gain_in_money_says_over_which_weeks_it_was_counted():
     said = wording._win_back(study, decision.decide_win_back(study), "USD")
     assert (said.outcome, said.unit, said.cash) == ("do", "money", row.total[0])
     assert said.period == f"{row.days / 7:.3g} weeks"
+    assert said.number_words == f"in the {row.days / 7:.0f} weeks of the test"
     assert said.cash_weeks == pytest.approx(row.days / 7)
 
 

@@ -5,8 +5,8 @@ import dataclasses
 import pandas as pd
 import pytest
 
+from smsroi_helpers.segmentation import clusters, predictive_value, profile_tables, rules, tables
 from smsroi_helpers.segmentation import figures as segmentation_figures
-from smsroi_helpers.segmentation import predictive_value, profile_tables, rules
 
 
 class TestFigures:
@@ -70,3 +70,15 @@ class TestFigures:
         assert axes[0].get_title() == f"{found.tested.k} clusters are more than chance"
         fallen = dataclasses.replace(found, tested=dataclasses.replace(found.tested, accepted=False))
         assert "No number of clusters" in segmentation_figures.cluster_test_bars(fallen)[0].get_title()
+        chosen = f"Of the numbers above both bars, {found.tested.k} is chosen"
+        assert chosen in segmentation_figures.cluster_test_figure(found).markup
+        assert "is chosen" not in segmentation_figures.cluster_test_figure(fallen).markup
+
+    def test_the_table_of_clusters_says_of_whom_its_numbers_are(self, company):
+        found = company[1]
+        profiles = clusters.profile(found.sample, found.clusters)
+        n = f"{len(found.sample.rows):,}"
+        assert f"all {n} customers who have bought" in tables.clusters_table(found, profiles, "USD").markup
+        part = dataclasses.replace(found, sample=dataclasses.replace(found.sample, share=0.25))
+        drawn = f"a random sample, {n} customers, 25% of those who have bought"
+        assert drawn in tables.clusters_table(part, profiles, "USD").markup
