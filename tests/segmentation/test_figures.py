@@ -70,9 +70,9 @@ class TestFigures:
         assert axes[0].get_title() == f"{found.tested.k} clusters are more than chance"
         fallen = dataclasses.replace(found, tested=dataclasses.replace(found.tested, accepted=False))
         assert "No number of clusters" in segmentation_figures.cluster_test_bars(fallen)[0].get_title()
-        chosen = f"Of the numbers above both bars, {found.tested.k} is chosen"
+        chosen = f"Of the numbers above both bars, {found.tested.k} is chosen: it has the highest stability."
         assert chosen in segmentation_figures.cluster_test_figure(found).markup
-        assert "is chosen" not in segmentation_figures.cluster_test_figure(fallen).markup
+        assert "highest stability" not in segmentation_figures.cluster_test_figure(fallen).markup
 
     def test_the_table_of_clusters_says_of_whom_its_numbers_are(self, company):
         found = company[1]
