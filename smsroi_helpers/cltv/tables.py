@@ -373,7 +373,9 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     )
     caption = _(
         "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
-        " counts), on average, before message cost; 95% intervals: parameters, without season and drift"
+        " counts), on average, before message cost; 95% intervals: parameters, without season and drift. The cost of"
+        " winning one is of these customers, who have all bought; the CAC on the page on effectiveness is of all who"
+        " joined"
     ).format(weeks=number(weeks))
     return table(shown, caption=caption, suppress=_("Customers"))
 

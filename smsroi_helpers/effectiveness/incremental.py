@@ -159,6 +159,8 @@ class Comparison:
     rules: tuple[Attributed, ...]
     running: bool
     """Whether the test still runs; then all limits are always-valid."""
+    width: float
+    """Half-width of the limits in standard errors; NaN where a running test has none yet."""
     outcome: ab_test.RuleOutcome
     """Of the arm, by the decision rule of `ab_test` with its defaults."""
 
@@ -172,14 +174,25 @@ class Comparison:
         return next(one for one in self.rules if (one.touch, one.hours) == (touch, hours))
 
     @property
-    def relative_lift(self) -> float:
-        """Of customers who ordered."""
-        return relative_lift((self.orders[0], self.customers), (self.orders[1], self.control_customers))
+    def relative_lift(self) -> Ratio:
+        """Of customers who ordered (0.1 = 10 % more), with Fieller's limits; NaN where the control's rate may be 0."""
+        found = self._ratio_of_rates(0, 1)
+        return Ratio(found.estimate - 1, found.low - 1, found.high - 1)
 
     @property
-    def incremental_share(self) -> float:
-        """Of the treated customers who ordered."""
-        return incremental_share((self.orders[0], self.customers), (self.orders[1], self.control_customers))
+    def incremental_share(self) -> Ratio:
+        """Of the treated customers who ordered (0–1), with Fieller's limits; NaN where the arm's rate may be 0."""
+        found = self._ratio_of_rates(1, 0)
+        return Ratio(1 - found.estimate, 1 - found.high, 1 - found.low)
+
+    def _ratio_of_rates(self, top: int, bottom: int) -> Ratio:
+        """The share of one arm's customers who ordered ÷ that of the other; 0 is the treated arm, 1 the control."""
+        people = (self.customers, self.control_customers)
+        rates = [ordered / n for ordered, n in zip(self.orders, people, strict=True)]
+        variances = [rate * (1 - rate) / n for rate, n in zip(rates, people, strict=True)]
+        return fieller(
+            rates[top], rates[bottom], var_top=variances[top], var_bottom=variances[bottom], width=self.width
+        )
 
 
 def find_untreated(shop: Shop) -> list[tuple[Experiment, Validity]]:
@@ -273,7 +286,7 @@ def _compare(
         if known_cost else Ratio(*(float("nan"),) * 3),
         attributed_roi=(earned - cost) / cost if known_cost else float("nan"),
         orders=(float(treated["ordered__y"]), float(control["ordered__y"])), rules=tuple(rules), running=running,
-        outcome=outcome,
+        width=width, outcome=outcome,
     )  # fmt: skip
 
 

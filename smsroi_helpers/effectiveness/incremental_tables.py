@@ -29,6 +29,7 @@ from smsroi_helpers.pages import (
     experiment_title,
     note,
     p_words,
+    percent_range,
     table,
 )
 
@@ -94,14 +95,15 @@ def returns_table(found: Effectiveness) -> Html | None:
             _("From"): day(one.first), _("To"): day(one.last),
             _("Attributed ROI of the arm"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
             _("Incremental ROI of the arm"): _ratio(one.roi),
-            _("Relative lift of buyers"): percent(one.relative_lift, 1),
-            _("Incremental share of buyers"): percent(one.incremental_share, 1),
+            _("Relative lift of buyers"): _share(one.relative_lift),
+            _("Incremental share of buyers"): _share(one.incremental_share),
         }
         for one in found.comparisons
     ]  # fmt: skip
     caption = _(
-        "The same arms: what their messages returned on their cost. Relative lift is the difference ÷ the rate of the"
-        " control; incremental share is the difference ÷ the rate of the arm"
+        "The same arms: what their messages returned on their cost, with 95% intervals. Relative lift is the difference"
+        " ÷ the rate of the control; incremental share is the difference ÷ the rate of the arm. Attributed ROI is"
+        " counted, so it has none"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
@@ -161,7 +163,11 @@ def overlap_table(found: Effectiveness, currency: str) -> Html | None:
     })  # fmt: skip
     times = claims_per_revenue(rows)
     caption = joined(
-        _("Overlap of campaigns within {window}.").format(window=window_words(found.attribution_hours)),
+        _("Overlap of campaigns within {window}, for the orders from {day} on.").format(
+            window=window_words(found.attribution_hours), day=day(found.sends.first)
+        )
+        if found.sends
+        else "",
         _("If each campaign claims its orders in full, the claims sum to {times} times the revenue.").format(
             times=number(times, 2)
         ) if np.isfinite(times) else "",
@@ -277,6 +283,15 @@ def regression_table(found: Sequence[Regression | None]) -> Html:
         "Regression over {n} campaigns, errors clustered by campaign, p by Benjamini and Hochberg. Observational."
     )
     return table(frame, caption=caption.format(n=number(fitted[0].campaigns)))
+
+
+def _share(ratio: Ratio) -> str:
+    """A ratio in percent; without limits where the data have none."""
+    if not np.isfinite(ratio.estimate):
+        return "–"
+    if not np.isfinite([ratio.low, ratio.high]).all():
+        return _("{share} (no interval yet)").format(share=percent(ratio.estimate))
+    return percent_range(ratio.estimate, ratio.low, ratio.high)
 
 
 def _ratio(ratio: Ratio, currency: str = "") -> str:

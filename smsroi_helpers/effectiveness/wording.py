@@ -72,7 +72,7 @@ def definition_words(kpi: str) -> str:
         ).format(days=number(REPURCHASE_DAYS)),
         "dau_mau": _("customers active on an average day ÷ customers active in the month (purchase, click or visit)"),
         "arpu": _("revenue less refunds ÷ customers active in the month"),
-        "cac": _("acquisition cost ÷ customers who joined, where the cost is known"),
+        "cac": _("acquisition cost ÷ customers who joined in these months, buyers or not, where the cost is known"),
         "nps": _("share of answers from 9 on − share up to 6, last answer of each customer and month"),
     }[kpi]
 

@@ -24,6 +24,20 @@ def test_lift_and_incremental_share_of_the_published_example():
     assert incremental_share(treated, control) == pytest.approx(0.485, abs=0.0005)
 
 
+def test_the_limits_of_lift_and_share_solve_the_equation_of_1954(comparisons):
+    """Both are of the same two rates, so one interval contains "no difference" where the other does."""
+    for one in comparisons:
+        (a, b), (n, m) = one.orders, (one.customers, one.control_customers)
+        p, q = a / n, b / m
+        lift, share = one.relative_lift, one.incremental_share
+        assert lift.estimate == pytest.approx(relative_lift((a, n), (b, m)))
+        assert share.estimate == pytest.approx(incremental_share((a, n), (b, m)))
+        for r in (1 + lift.low, 1 + lift.high, 1 / (1 - share.low), 1 / (1 - share.high)):
+            assert (p - r * q) ** 2 == pytest.approx(one.width**2 * (p * (1 - p) / n + r**2 * q * (1 - q) / m))
+        assert lift.low < lift.estimate < lift.high
+        assert share.low < share.estimate < share.high
+
+
 class TestFieller:
     def test_limits_solve_the_equation_of_1954(self):
         found = fieller(5.0, 3.0, var_top=0.3, var_bottom=0.2, cov=0.1)
@@ -155,7 +169,7 @@ def test_a_campaign_with_its_own_test_has_the_measured_profit(read_once):
     # 40 of 200 treated order at 10, 20 of 200 controls: (2 − 1) × 0.5 margin − 0.1 cost, of 200 customers.
     assert row.incremental_profit == pytest.approx(200 * (0.5 * (2 - 1) - 0.1))
     assert row.evidence == "randomised"
-    assert own.relative_lift == pytest.approx(1.0)
+    assert own.relative_lift.estimate == pytest.approx(1.0)
     assert own.incremental_share == pytest.approx(0.5)
     assert own.rule(72).inflation.estimate == pytest.approx(2.0)  # 400 attributed, 200 incremental
 
