@@ -25,6 +25,7 @@ from smsroi_helpers.pages import (
     figure,
     metric_words,
     note,
+    outline_intervals,
     question_words,
     tooltips,
 )
@@ -319,7 +320,8 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     errors = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
     clear = months["significant"]
     colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
-    ax.bar(places, months["earned"], yerr=errors, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
+    bars = ax.bar(places, months["earned"], yerr=errors, color=colours, error_kw={"capsize": 3})
+    outline_intervals(bars.errorbar)
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     labels = [f"{pd.Timestamp(month):%Y-%m}" for month in months["month"]]
     ax.set_xticks(places, labels, rotation=45 if len(places) > 8 else 0)

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.wording import MODELS
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
-from smsroi_helpers.pages import PALETTE, Chart, figure, tooltips
+from smsroi_helpers.pages import PALETTE, Chart, figure, outline_intervals, tooltips
 
 __all__ = [
     "by_alive",
@@ -153,10 +153,11 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     rows = tested.by_tenth
     ax.bar(rows["tenth"] - 0.2, rows["predicted"], 0.4, color=PALETTE["sky"], label=_("predicted"))
     errors = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
-    ax.bar(
+    bars = ax.bar(
         rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=errors,
-        error_kw={"ecolor": PALETTE["ink"], "elinewidth": 1.2, "capsize": 2},
+        error_kw={"elinewidth": 1.2, "capsize": 2},
     )  # fmt: skip
+    outline_intervals(bars.errorbar)
     ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
     ax.annotate(
         _("as at random"), (10.5, 0.1), xytext=(0, 4), textcoords="offset points", ha="right", color=PALETTE["soft"]
@@ -224,9 +225,8 @@ def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     colours = [PALETTE["accent"] if tenth == 1 else PALETTE["sky"] for tenth in tenths["tenth"]]
     errors = [tenths["share"] - tenths["low"], tenths["high"] - tenths["share"]]
-    bars = ax.bar(
-        tenths["tenth"], tenths["share"], yerr=errors, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3}
-    )
+    bars = ax.bar(tenths["tenth"], tenths["share"], yerr=errors, color=colours, error_kw={"capsize": 3})
+    outline_intervals(bars.errorbar)
     ax.bar_label(bars, labels=[percent(share) for share in tenths["share"]], padding=3, color=PALETTE["soft"])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
     ax.set_xticks(list(tenths["tenth"]))

@@ -34,6 +34,7 @@ from smsroi_helpers.pages.names import (
     segment_name,
     use_names,
 )
+from smsroi_helpers.pages.outline import outline_intervals
 from smsroi_helpers.pages.practice import not_compared_words, practice_dates, practice_table
 from smsroi_helpers.pages.style import DEEPEST_SHADE, PALETTE, Chart, figure, tooltips, use_style
 from smsroi_helpers.pages.table import FEWEST_SHOWN, table
@@ -93,6 +94,7 @@ __all__ = [
     "not_compared_words",
     "note",
     "outcome_label",
+    "outline_intervals",
     "p_words",
     "percent_range",
     "plan_result_words",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, money, month, number, percent, sentence
-from smsroi_helpers.pages import PALETTE, Html, figure, note
+from smsroi_helpers.pages import PALETTE, Html, figure, note, outline_intervals
 from smsroi_helpers.retention.base_audit import largest_move, shown_moves
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.wording import largest_move_words, left_out_words, move_words, share_words
@@ -48,7 +48,8 @@ def tenths_figure(study: Study) -> Html:
     ax = plt.subplots(figsize=(8.2, 3.8))[1]
     share = 100 * rows["share"].to_numpy(float)
     half_widths = np.maximum(np.stack([share - 100 * rows["low"], 100 * rows["high"] - share]), 0)
-    ax.bar(rows["tenth"], share, yerr=half_widths, color=PALETTE["accent"], ecolor=PALETTE["ink"], width=0.75)
+    bars = ax.bar(rows["tenth"], share, yerr=half_widths, color=PALETTE["accent"], width=0.75)
+    outline_intervals(bars.errorbar)
     ax.axhline(10, color=PALETTE["grey"], linestyle="--", linewidth=1)
     ax.set_xticks(rows["tenth"], [number(one) for one in rows["tenth"]])
     ax.set_xlabel(_("tenth of the buyers by profit, 1 = most"))
@@ -85,7 +86,8 @@ def periods_figure(study: Study, currency: str) -> Html:
     moved = rows["moved"].to_numpy(float)
     half_widths = np.nan_to_num(np.maximum(np.stack([moved - rows["low"], rows["high"] - moved]).astype(float), 0))
     colours = [PALETTE["green"] if value >= 0 else PALETTE["orange"] for value in moved]
-    ax.barh(at, moved, xerr=half_widths, color=colours, ecolor=PALETTE["ink"], height=0.65)
+    bars = ax.barh(at, moved, xerr=half_widths, color=colours, height=0.65)
+    outline_intervals(bars.errorbar)
     ax.set_yticks(
         at,
         [_("{move} ({n})").format(move=move_words(row.Index), n=number(row.customers)) for row in rows.itertuples()],

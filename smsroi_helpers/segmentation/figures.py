@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_colours, segment_name, sentence_case
+from smsroi_helpers.pages import outline_intervals as outlined
 from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
 from smsroi_helpers.segmentation.migration import share_who_stayed
 from smsroi_helpers.segmentation.wording import (
@@ -86,13 +87,13 @@ def cluster_test_figure(grouping: Grouping) -> Html:
         for row in said.table.itertuples()
     ]  # fmt: skip
     caption = _(
-        "{sentence} {choice} Bars reach to the 95th percentile of {draws} populations without groups that have the same"
+        "Bars reach to the 95th percentile of {draws} populations without groups that have the same"
         " margins and correlations. A clustering must be above both bars and do better than each of those populations,"
         " in which the number of clusters is chosen as freely. Tried on {n} customers."
     )
-    said_first = {"sentence": cluster_test_sentence(grouping), "choice": cluster_choice_sentence(said)}
-    caption = caption.format(**said_first, draws=number(said.draws), n=number(said.customers))
-    return figure(axes[0].figure, alt=joined(sentence(_cluster_test_title(grouping)), *parts), caption=caption)
+    caption = caption.format(draws=number(said.draws), n=number(said.customers))
+    words = joined(cluster_test_sentence(grouping), cluster_choice_sentence(said), caption)
+    return figure(axes[0].figure, alt=joined(sentence(_cluster_test_title(grouping)), *parts), caption=words)
 
 
 def _too_few_words() -> str:
@@ -113,7 +114,7 @@ def spend(segment_outcomes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for place, row in zip(places, rows.itertuples(), strict=True):
         ax.barh(place, row.spend_share, height=0.5, color=colours[row.segment], alpha=0.85)
     errors = [rows["spend_share"] - rows["low"], rows["high"] - rows["spend_share"]]
-    ax.errorbar(rows["spend_share"], places, xerr=errors, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
+    outlined(ax.errorbar(rows["spend_share"], places, xerr=errors, fmt="none", linewidth=1.4))
     ax.plot(rows["share"], places, "|", color=PALETTE["ink"], markersize=22, markeredgewidth=2)
     ax.set_yticks(places, [segment_name(str(name)) for name in rows["segment"]])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
@@ -398,7 +399,7 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     places = np.arange(len(rows))
     ax.barh(places, rows["share"], color=PALETTE["accent"], alpha=0.8, height=0.6)
     errors = [(rows["share"] - rows["low"]).fillna(0), (rows["high"] - rows["share"]).fillna(0)]
-    ax.errorbar(rows["share"], places, xerr=errors, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
+    outlined(ax.errorbar(rows["share"], places, xerr=errors, fmt="none", linewidth=1.4))
     ax.set_yticks(places, [step_name(step) for step in rows["step"]])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))

@@ -117,6 +117,10 @@ def _amount(value: float, low: float, high: float, currency: str) -> str:
     return compact_words(value, low, high, currency)
 
 
+def _times(factor: float, found: Estimate, currency: str = "") -> str:
+    return _amount(factor * found.value, factor * found.low, factor * found.high, currency)
+
+
 def levers_table(plan: SendPlan, currency: str) -> Html:
     """What each lever's test alone says of the plan's choices, beside the model."""
     if not plan.levers:
@@ -233,9 +237,12 @@ def classes_table(plan: SendPlan, currency: str) -> Html:
     frame = pd.DataFrame({
         _("Group"): [_group_name(plan, each.group) for each in groups],
         _("Customers"): [round(each.customers) for each in groups],
-        _("Clicks per 100 texts"): [100 * each.clicks for each in groups],
-        _("Opt-outs a week per 1,000, at one text a week"): [1000 * each.opt_outs for each in groups],
-        _("Profit per click"): [money(each.profit_per_click, currency) for each in groups],
+        _("Clicks per 100 texts"): [_times(100, each.clicks) for each in groups],
+        _("Opt-outs a week per 1,000, at one text a week"): [_times(1000, each.opt_outs) for each in groups],
+        _("Profit per click"): [_times(1, each.profit_per_click, currency) for each in groups],
     })  # fmt: skip
-    caption = _("Response of each group at one text a week, at today’s level; modelled from randomised tests")
+    caption = _(
+        "Response of each group at one text a week, at today’s level, with 95% intervals; modelled from randomised"
+        " tests. Groups are drawn towards each other as far as the data do not tell them apart"
+    )
     return table(frame, caption=caption, suppress=_("Customers"), digits={_("Customers"): 0})

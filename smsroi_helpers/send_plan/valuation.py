@@ -42,7 +42,7 @@ FOLD_OF_GROUP = np.arange(GROUPS) % FOLDS
 
 @dataclass(frozen=True)
 class Estimate:
-    """Money per customer of the plan's audience, with a 95 % interval."""
+    """A number with its 95 % interval: money per customer of the plan's audience, if nothing else is said."""
 
     value: float
     low: float
@@ -53,6 +53,14 @@ class Estimate:
         """From an estimate and the same without each group of customers: (1 + 64,)."""
         half = float(t_quantile(0.95, GROUPS - 1)) * float(standard_error(replicates))
         return cls(float(replicates[0]), float(replicates[0]) - half, float(replicates[0]) + half)
+
+    @classmethod
+    def of_rates(cls, replicates: Floats) -> "Estimate":
+        """The same of rates, on the log scale, so that the interval stays above 0; as it is where one of them is 0."""
+        if not (replicates > 0).all():
+            return cls.of_replicates(replicates)
+        found = cls.of_replicates(np.log(replicates))
+        return cls(float(replicates[0]), float(np.exp(found.low)), float(np.exp(found.high)))
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,11 @@ class GroupResponse:
     group: str
     customers: float
     """In the plan's audience."""
-    clicks: float
+    clicks: Estimate
     """Per text (0–1)."""
-    opt_outs: float
+    opt_outs: Estimate
     """That texts cause, per customer and week (0–1)."""
-    profit_per_click: float
+    profit_per_click: Estimate
     """Money."""
 
 
@@ -131,10 +139,15 @@ class Candidate:
         response, grouping = self.response, self.cells.grouping
         customers = self.today.customers.sum(axis=1) @ grouping.membership
         dose = int(np.searchsorted(response.doses, 1.0))
-        clicks = response.clicks[0, :, dose] * response.click_level[0]
-        opt_outs = response.opt_outs[0, :, dose] * response.opt_out_level[0]
-        rows = zip(grouping.class_names, customers, clicks, opt_outs, response.click_profit[0], strict=True)
-        return tuple(GroupResponse(name, *map(float, numbers)) for name, *numbers in rows)
+        clicks = response.clicks[:, :, dose] * response.click_level
+        opt_outs = response.opt_outs[:, :, dose] * response.opt_out_level[:, None]
+        return tuple(
+            GroupResponse(
+                name, float(customers[k]), Estimate.of_rates(clicks[:, k]), Estimate.of_rates(opt_outs[:, k]),
+                Estimate.of_replicates(response.click_profit[:, k]),
+            )
+            for k, name in enumerate(grouping.class_names)
+        )  # fmt: skip
 
     @property
     def gain(self) -> Estimate:

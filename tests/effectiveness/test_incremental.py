@@ -170,7 +170,7 @@ def test_a_campaign_with_its_own_test_has_the_measured_profit(read_once):
     assert row.incremental_profit == pytest.approx(200 * (0.5 * (2 - 1) - 0.1))
     assert row.evidence == "randomised"
     assert own.relative_lift.estimate == pytest.approx(1.0)
-    assert own.incremental_share == pytest.approx(0.5)
+    assert own.incremental_share.estimate == pytest.approx(0.5)
     assert own.rule(72).inflation.estimate == pytest.approx(2.0)  # 400 attributed, 200 incremental
 
 
