@@ -323,7 +323,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     bars = ax.bar(places, months["earned"], yerr=errors, color=colours, error_kw={"capsize": 3})
     outline_intervals(bars.errorbar)
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
-    labels = [f"{pd.Timestamp(month):%Y-%m}" for month in months["month"]]
+    labels = [month(pd.Timestamp(one).date()) for one in months["month"]]
     ax.set_xticks(places, labels, rotation=45 if len(places) > 8 else 0)
     money_ticks(ax.yaxis, currency)
     ax.set_ylabel(_("earned in the month"))

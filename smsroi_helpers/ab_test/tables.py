@@ -8,7 +8,7 @@ import pandas as pd
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
 from smsroi_helpers.ab_test.shared_wording import effect_rows_words, running_p_words
-from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
+from smsroi_helpers.locale import _, day, joined, listed, money, month, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
     arm_name,
@@ -396,7 +396,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
     rows = [
         {
             _("Test"): experiment_name(row.experiment_id),
-            _("Month"): f"{pd.Timestamp(row.month):%Y-%m}",
+            _("Month"): month(pd.Timestamp(row.month).date()),
             _("Assigned to texts"): row.treated,
             _("Held out"): row.control,
             _("Earned"): compact_words(row.earned, row.earned_low, row.earned_high, currency),

@@ -1,6 +1,5 @@
 """Figures of `08_effectiveness`."""
 
-import datetime as dt
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,7 @@ import numpy as np
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.targets import Progress
-from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
+from smsroi_helpers.effectiveness.wording import kpi_words, month_words, touch_words, window_words
 from smsroi_helpers.locale import _, interval, joined, money, month, number, percent, short_money
 from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_title, figure, note, segment_name, tooltips
 
@@ -99,10 +98,10 @@ def months_figure(found: Effectiveness) -> Html | None:
         ax.errorbar(at, value, yerr=np.stack([value - low, high - value]).clip(0), fmt="o-", markersize=3,
                     color=PALETTE["accent"], elinewidth=1)  # fmt: skip
         ends = at[[0, -1]]  # more names of months would touch each other
-        ax.set_xticks(ends, own["value"].iloc[ends])
+        names = [month_words(one) for one in own["value"]]
+        ax.set_xticks(ends, [names[end] for end in ends])
         ax.set_ylim(bottom=0)
         ax.set_title(kpi_words(kpi))
-        names = [month(dt.date.fromisoformat(f"{one}-01")) for one in own["value"]]
         tooltips(ax, at, value, [
             _("{month}: {share} (95% interval {low} to {high})").format(
                 month=name, share=percent(row.estimate, 2), low=percent(row.low, 2), high=percent(row.high, 2)
@@ -133,9 +132,7 @@ def goals_figure(progress: Sequence[Progress]) -> Html | None:
         at = np.arange(len(way))
         ax.plot(at, way, "o-", color=PALETTE["accent"], markersize=4)
         tooltips(ax, at, way, [
-            _("{month}: {way} % of the way").format(
-                month=month(dt.date.fromisoformat(f"{name}-01")), way=number(each)
-            )
+            _("{month}: {way} % of the way").format(month=month_words(name), way=number(each))
             for name, each in zip(one.months["month"], way, strict=True)
         ])  # fmt: skip
         if len(way):
@@ -150,8 +147,8 @@ def goals_figure(progress: Sequence[Progress]) -> Html | None:
         ax.axhline(100, color=PALETTE["good"], linestyle="--")
         ax.axhline(0, color=PALETTE["grey"], linewidth=0.8)
         ax.set_xticks([0, len(way) - 1, end] if len(way) > 1 else [0, end],
-                      [*dict.fromkeys([one.months["month"].iloc[0], one.months["month"].iloc[-1]]),
-                       goal.deadline.strftime("%Y-%m")])  # fmt: skip
+                      [*map(month_words, dict.fromkeys([one.months["month"].iloc[0], one.months["month"].iloc[-1]])),
+                       month(goal.deadline)])  # fmt: skip
         ax.set_title(_("{kpi}, {segment}").format(kpi=kpi_words(goal.metric), segment=segment_name(goal.segment)))
         probability = percent(one.probability) if np.isfinite(one.probability) else _("not known")
         words.append(_("{kpi}, {segment}: {way} % of the way; probability of arriving in time {p}.").format(

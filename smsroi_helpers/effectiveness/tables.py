@@ -17,6 +17,7 @@ from smsroi_helpers.effectiveness.wording import (
     frequency_words,
     kpi_words,
     missing_words,
+    month_words,
 )
 from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent
 from smsroi_helpers.pages import (
@@ -149,6 +150,8 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
         name = segment_name(str(value)) if dimension == "segment" else str(value)
         if dimension == "channel":
             name = channel_name(name)
+        elif dimension == "month":
+            name = month_words(name)
         cells = {
             kpi_words(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown
         }

@@ -1,5 +1,6 @@
 """The answer of `08_effectiveness` in words, and the names of KPIs."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from smsroi_helpers.effectiveness.drift_wording import put_drift_in_words
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.model_drift import ModelCheck
 from smsroi_helpers.errors import redact, shortened
-from smsroi_helpers.locale import _, day, enumerated, interval, joined, number, percent
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, month, number, percent
 from smsroi_helpers.pages import arm_name, channel_name, experiment_title, experiment_words, segment_name, sentence_case
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "kpi_words",
     "level_words",
     "missing_words",
+    "month_words",
     "put_in_words",
     "touch_words",
     "window_words",
@@ -86,6 +88,15 @@ def dimension_words(dimension: str) -> str:
         "segment": _("Segment"),
         "month": _("Month"),
     }[dimension]
+
+
+def month_words(name: str) -> str:
+    """A month of the tables of KPIs as on pages.
+
+    >>> month_words("2025-07")
+    'Jul 2025'
+    """
+    return month(dt.date.fromisoformat(f"{name}-01"))
 
 
 def exclusion_words(reason: str, window_hours: int) -> str:

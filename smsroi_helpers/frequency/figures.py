@@ -17,7 +17,7 @@ from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
 from smsroi_helpers.frequency.shared_wording import frequency_words, is_change, other_words, today_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
 from smsroi_helpers.locale import _, interval, joined, listed, money, number
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, sentence_case, tooltips
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tooltips
 
 __all__ = [
     "cash_figure",
@@ -143,7 +143,7 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
 
 def _panel_title(segment: str, dose: str) -> str:
     """Of a panel of three in a row, which is too narrow for one line."""
-    return f"{sentence_case(segment)}\n{dose}"
+    return f"{segment}\n{dose}"
 
 
 def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
@@ -174,7 +174,8 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
             ax.set_xlabel("")
         if at % columns == 0:
             ax.set_ylabel(_("worth of a subscriber"))
-        ax.set_title(_panel_title(segment_name(name), _best_words(row, "messages_per_week")), fontsize=10)
+        title = _panel_title(segment_name(name), _best_words(row, "messages_per_week"))
+        ax.set_title(title, fontsize=10, linespacing=1.5)
         advised = (
             _("{segment}: no best frequency shown; today {today}.")
             if row["reason"] in NOT_ADVISED

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _month(date: object) -> str:
-    return f"{pd.Timestamp(str(date)):%Y-%m}"
+    return month(_day(date))
 
 
 def _day(date: object) -> dt.date:

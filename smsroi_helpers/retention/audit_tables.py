@@ -60,8 +60,8 @@ def triangle_table(triangle: Triangle) -> Html:
         }
         settled = bool(own["settled"].iloc[0])
         shown.append({
-            _("Cohort"): f"{cohort:%Y-%m}" if settled else _("{month}, may hold old customers").format(
-                month=f"{cohort:%Y-%m}"
+            _("Cohort"): month(cohort) if settled else _("{month}, may hold old customers").format(
+                month=month(cohort)
             ),
             _("Customers"): int(own["customers"].iloc[0]), **found,
         })  # fmt: skip

@@ -13,6 +13,7 @@ from smsroi_helpers.locale import (
     _,
     day,
     joined,
+    month,
     number,
     percent,
     sentence,
@@ -58,7 +59,7 @@ _NOT_SEGMENTS = tuple(
 
 
 def _month(day: object) -> str:
-    return f"{pd.Timestamp(str(day)):%Y-%m}"
+    return month(pd.Timestamp(str(day)).date())
 
 
 def triangle_figure(triangle: Triangle) -> Html:

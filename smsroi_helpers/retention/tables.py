@@ -165,7 +165,7 @@ def retained_table(study: Study) -> Html:
     caption = _(
         "Randomised: everybody assigned counts, whether texts arrived or not. Custom: bought in the last days of the"
         " test. Consent: of those subscribed when assigned. Intervals cover all tests at once (Bonferroni), and are"
-        " valid at any number of readings where the test still runs"
+        " valid at any number of readings where the test still runs. Differences are of unrounded shares"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
@@ -223,7 +223,7 @@ def win_back_table(study: Study, currency: str) -> Html:
         " and the profit of texts per customer after their cost. Intervals cover all tests and groups at once"
         " (Bonferroni); those of profit are valid at any number of readings where the test still runs. Profit is"
         " compared as it was. The pages on segments and on tests deduct what the same customers bought before, so their"
-        " numbers for these customers can differ a little"
+        " numbers for these customers can differ a little. Differences are of unrounded shares"
     )
     return table(pd.DataFrame(rows), caption=caption)
 

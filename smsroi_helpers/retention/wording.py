@@ -32,6 +32,7 @@ __all__ = [
     "points_range_words",
     "points_words",
     "retained_words",
+    "rounding_words",
     "share_words",
     "silence_words",
     "step_words",
@@ -139,6 +140,7 @@ def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
         return joined(measured, few, plan_words(study.plan, currency))
     if found.reason == "no_profit":
         return joined(measured, _("Profit is not known."))
+    measured = joined(measured, rounding_words(row.rates, row.difference[0]))
     each = _("Profit per customer: {amount}.").format(amount=interval(*row.deciding, currency=currency))
     more = plan_words(study.plan, currency) if found.reason == "undecided" else ""
     return joined(measured, each, more)
@@ -180,7 +182,11 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             treated=number(row.customers[0]), control=number(row.customers[1]),
             difference=points_words(*row.difference),
         )  # fmt: skip
-        text = joined(text, _limits_words(row, [one.experiment for one in study.retained if one.what == row.what]))
+        text = joined(
+            text,
+            rounding_words(row.rates, row.difference[0]),
+            _limits_words(row, [one.experiment for one in study.retained if one.what == row.what]),
+        )
     value = row.difference if row is not None else (float("nan"),) * 3
     return Decision(
         stage="retention",
@@ -236,6 +242,18 @@ def _consent_words(study: Study, experiment: str) -> str:
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
+
+
+def rounding_words(rates: tuple[float, float], difference: float) -> str:
+    """That a difference is of unrounded shares, where that of the shares shown is another; else empty.
+
+    >>> rounding_words((0.43377, 0.26147), 0.1723), rounding_words((0.414, 0.335), 0.079)
+    ('The difference is that of the unrounded shares.', '')
+    """
+    one, other = (round(100 * rate, 1) for rate in rates)
+    if round(one - other, 1) == round(100 * difference, 1):
+        return ""
+    return _("The difference is that of the unrounded shares.")
 
 
 def points_words(value: float, low: float, high: float) -> str:
