@@ -11,13 +11,15 @@ _OUTLINE_POINTS = 4.0
 """Width of the outline, more than that of an interval."""
 
 
-def outline_intervals(intervals: ErrorbarContainer) -> None:
+def outline_intervals(intervals: ErrorbarContainer | None) -> None:
     """Draw intervals in ink with an outline of the page's colour: one of the two contrasts with any bar, dark or not.
 
     Args:
-        intervals: of `Axes.errorbar`, or `errorbar` of the bars of `Axes.bar`.
+        intervals: of `Axes.errorbar`, or `errorbar` of the bars of `Axes.bar`, which is None without intervals.
     """
+    if intervals is None:
+        return
+    outline = withStroke(linewidth=_OUTLINE_POINTS, foreground=PALETTE["paper"])
     _points, caps, lines = intervals.lines
     for part in (*caps, *lines):
-        part.set_color(PALETTE["ink"])
-        part.set_path_effects([withStroke(linewidth=_OUTLINE_POINTS, foreground=PALETTE["paper"])])
+        part.set(color=PALETTE["ink"], path_effects=[outline])

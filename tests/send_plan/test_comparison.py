@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.send_plan.comparison import Compared, choose_candidate, compare
+from smsroi_helpers.send_plan.figures import candidates_figure
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.policy import Action, Policy, value_action, value_policy
 from smsroi_helpers.send_plan.tables import candidates_table
@@ -155,6 +156,23 @@ def test_the_plan_is_worth_the_same_in_the_comparison_where_it_is_the_judge(seco
     plan = second_plan.plan
     judge = next(each for each in plan.candidates if each.name == plan.settled.compared.judge)
     assert plan.settled.compared.long_run[judge.name] == pytest.approx(judge.long_run)
+
+
+@pytest.mark.parametrize(("highest", "words"), [
+    ("all", "“everybody alike” has the highest estimate. Of the groupings within one standard error of it, the one"),
+    ("rfm_group", ""),
+])  # fmt: skip
+def test_the_figure_marks_the_chosen_grouping_and_says_why_it_is_not_the_highest(second_plan, highest, words):
+    plan = second_plan.plan
+    grouped = next(each for each in plan.candidates if each.name == "rfm_group")
+    alike = np.ones((1 + GROUPS, len(grouped.economics.loss_rates)))
+    worth = {each.name: alike * (2.0 if each.name == highest else 1.5) for each in plan.candidates}
+    compared = Compared("rfm_group", worth, alike)
+    shown = replace(plan, chosen=grouped, settled=replace(plan.settled, compared=compared))
+    drawn = candidates_figure(shown, "USD")
+    assert "Circle: the grouping of the plan (RFM group)." in drawn.caption
+    assert words in drawn.caption
+    assert ("has the highest estimate" in drawn.caption) == bool(words)
 
 
 @pytest.mark.parametrize(("more", "words"), [
