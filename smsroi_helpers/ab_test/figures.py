@@ -320,7 +320,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     errors = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
     clear = months["significant"]
     colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
-    bars = ax.bar(places, months["earned"], yerr=errors, color=colours, error_kw={"capsize": 3})
+    bars = ax.bar(places, months["earned"], yerr=errors, color=colours)
     outline_intervals(bars.errorbar)
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     labels = [month(pd.Timestamp(one).date()) for one in months["month"]]

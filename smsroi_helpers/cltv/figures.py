@@ -155,7 +155,7 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     errors = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
     bars = ax.bar(
         rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=errors,
-        error_kw={"elinewidth": 1.2, "capsize": 2},
+        error_kw={"elinewidth": 1.5},
     )  # fmt: skip
     outline_intervals(bars.errorbar)
     ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
@@ -225,7 +225,7 @@ def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     colours = [PALETTE["accent"] if tenth == 1 else PALETTE["sky"] for tenth in tenths["tenth"]]
     errors = [tenths["share"] - tenths["low"], tenths["high"] - tenths["share"]]
-    bars = ax.bar(tenths["tenth"], tenths["share"], yerr=errors, color=colours, error_kw={"capsize": 3})
+    bars = ax.bar(tenths["tenth"], tenths["share"], yerr=errors, color=colours)
     outline_intervals(bars.errorbar)
     ax.bar_label(bars, labels=[percent(share) for share in tenths["share"]], padding=3, color=PALETTE["soft"])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))

@@ -380,6 +380,11 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     return table(shown, caption=caption, suppress=_("Customers"))
 
 
+def _unbroken(formula: str) -> str:
+    """A formula that stays on one line."""
+    return formula.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def textbook_note(book: dict[str, float], currency: str) -> Html:
     """The textbook formula on this log, compared with the model.
 
@@ -398,16 +403,14 @@ def textbook_note(book: dict[str, float], currency: str) -> Html:
     }
     if book["cac"] > 0:
         formula = _(
-            "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {arpu} ×"
-            " {months} − {cac} = {textbook} a customer over the same weeks; the model says {model}, that cost taken off"
-            " as well."
-        ).format(**facts)
+            "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {formula} a"
+            " customer over the same weeks; the model says {model}, that cost taken off as well."
+        ).format(formula=_unbroken("{arpu} × {months} − {cac} = {textbook}".format(**facts)), model=facts["model"])
     else:
         formula = _(
-            "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {arpu} ×"
-            " {months} = {textbook} a customer over the same weeks (what winning one cost is not known); the model says"
-            " {model}."
-        ).format(**facts)
+            "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {formula} a"
+            " customer over the same weeks (what winning one cost is not known); the model says {model}."
+        ).format(formula=_unbroken("{arpu} × {months} = {textbook}".format(**facts)), model=facts["model"])
     rounded = _("Its factors are rounded here.")
     why = _("Both are revenue, before margin and discount. The formula takes everybody for a customer to the end.")
     return note(joined(formula, rounded, why))

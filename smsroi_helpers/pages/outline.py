@@ -15,11 +15,11 @@ def outline_intervals(intervals: ErrorbarContainer | None) -> None:
     """Draw intervals in ink with an outline of the page's colour: one of the two contrasts with any bar, dark or not.
 
     Args:
-        intervals: of `Axes.errorbar`, or `errorbar` of the bars of `Axes.bar`, which is None without intervals.
+        intervals: without caps; of `Axes.errorbar`, or `errorbar` of the bars of `Axes.bar`, which is None without intervals.
     """
     if intervals is None:
         return
     outline = withStroke(linewidth=_OUTLINE_POINTS, foreground=PALETTE["paper"])
-    _points, caps, lines = intervals.lines
-    for part in (*caps, *lines):
+    _points, _caps, lines = intervals.lines
+    for part in lines:
         part.set(color=PALETTE["ink"], path_effects=[outline])

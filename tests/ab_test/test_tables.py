@@ -8,6 +8,7 @@ import numpy as np
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test import figures, money_tables, tables, uplift_figures, uplift_tables
+from smsroi_helpers.ab_test.shared_wording import effect_rows_words
 
 
 def test_all_figures_can_be_drawn(company, evaluated):
@@ -74,6 +75,12 @@ def test_days_of_a_broken_split(evaluate):
     assert days["name"].tolist() == [dt.date(2024, 3, 4)]
     assert "45.5%" in tables.broken_days_table(days).markup
     assert "No day of assignment stands out" in tables.broken_days_table(ab_test.locate_broken_days([])).markup
+
+
+def test_of_which_messages_clicks_are_is_said_where_they_are_shown():
+    of_all = "Clicks per message are of all messages sent"
+    assert of_all in effect_rows_words(clicks=True)
+    assert of_all not in effect_rows_words(clicks=False)
 
 
 def test_where_no_arm_decides_cash_is_not_said_to_be_unknown(evaluate):

@@ -15,4 +15,6 @@ def test_an_isolated_first_or_last_hour_is_explained(clear, chosen, explained):
     seen = looked(clear)
     answers = best_hours.find_best_hours(seen, np.random.default_rng(1))
     answers[0].windows["set_of_best"] = np.isin(np.arange(12), chosen)
-    assert ("neighbours on both sides" in timing_figures.curve_figure(seen, answers).markup) is explained
+    drawn = timing_figures.curve_figure(seen, answers)
+    assert ("neighbours on both sides" in drawn.markup) is explained
+    assert "Counted: delivered texts, and clicks on them within 72 hours." in drawn.caption
