@@ -15,7 +15,7 @@ def outline_intervals(intervals: ErrorbarContainer | None) -> None:
     """Draw intervals in ink with an outline of the page's colour: one of the two contrasts with any bar, dark or not.
 
     Args:
-        intervals: without caps; of `Axes.errorbar`, or `errorbar` of the bars of `Axes.bar`, which is None without intervals.
+        intervals: without caps; of `Axes.errorbar`, or `errorbar` of the bars of `Axes.bar`: None where there are none.
     """
     if intervals is None:
         return
