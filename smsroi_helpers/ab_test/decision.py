@@ -128,6 +128,11 @@ class ExperimentAnswer:
         return self.decision.detectable / max(self.experiment.weeks, 1e-9)
 
     @property
+    def cash_differs(self) -> bool:
+        """Whether the change's cash and its long-run value differ in sign."""
+        return self.money == "long_run" and self.cash is not None and self.cash.profit[0] * self.value < 0
+
+    @property
     def open_arms(self) -> tuple[str, ...]:
         """The arms that are not shown to bring less than the control, which is one of them."""
         return tuple(arm for arm in self.experiment.arms if arm not in self.worse)

@@ -87,6 +87,24 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
     return compare_holdout_months(shop, [e.experiment for e in evaluated if not e.validity.broken])
 
 
+def longest_holdout(months: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the holdout with most months.
+
+    Args:
+        months: of `estimate_monthly_profit`, at least one row.
+    """
+    return months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
+
+
+def count_gaining_months(months: pd.DataFrame) -> int:
+    """Months in which texting is shown to have earned.
+
+    Args:
+        months: of `estimate_monthly_profit`, of one holdout.
+    """
+    return int((months["significant"] & (months["earned"] > 0)).sum())
+
+
 def compare_holdout_months(shop: Shop, tests: Sequence[Experiment]) -> pd.DataFrame:
     """As `estimate_monthly_profit`, of valid tests: those that are standing holdouts of single customers."""
     holdouts = [test for test in tests if test.kind == "holdout" and not test.clustered]
@@ -188,6 +206,18 @@ def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         "agrees",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def hide_alike(capped: pd.DataFrame, most_arms: int) -> tuple[pd.DataFrame, int]:
+    """The rows of `cap_profit` without the arms on which the cap agrees in tests of many arms, and their number.
+
+    Args:
+        capped: of `cap_profit`.
+        most_arms: of a test whose arms are all kept.
+    """
+    many = capped.groupby("experiment_id")["arm"].transform("size") > most_arms
+    alike = many & capped["agrees"].astype(bool)
+    return capped[~alike], int(alike.sum())
 
 
 def _side(low: float, high: float) -> float:

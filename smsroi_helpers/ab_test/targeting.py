@@ -70,6 +70,21 @@ class TargetingAnswer:
         return round(self.listed * share / FIFTHS)
 
     @property
+    def share_first(self) -> float:
+        """Share (0–1) of the customers who are treated, those ranked first."""
+        return self.fifths / FIFTHS
+
+    @property
+    def share_last(self) -> float:
+        """Share (0–1) of the others."""
+        return 1 - self.share_first
+
+    @property
+    def evidence_customers(self) -> float:
+        """Customers of the test."""
+        return float(self.effects["customers"].sum())
+
+    @property
     def unit(self) -> Literal["money_per_week", "money", "share", "count"]:
         """Money of all customers of today's list, a week's or of a window as long as the test's; or a share."""
         if not is_money(self.metric):

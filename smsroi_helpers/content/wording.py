@@ -188,7 +188,7 @@ def _creatives(content: Content, found: CreativeDecision, currency: str) -> Deci
         "dont": _("Keep today’s mixture of texts: no other one is worth a change."),
         "not_enough_evidence": _("Test {choices} against today’s texts before changing."),
     }[found.outcome].format(choices=_choices_words(found))
-    open_sets = sum(int(one.chosen.sum()) > 1 for one in found.choices)
+    open_sets = len([one for one in found.choices if one.several_best])
     return Decision(
         **common,  # type: ignore[arg-type]
         action=action,

@@ -40,6 +40,11 @@ class EffectDecision:
     """Times as many customers that show it with 80 % power if the estimate is true; infinite if it is not above 0;
     NaN if decided, or without an interval."""
 
+    @property
+    def needed(self) -> float:
+        """The number of these customers."""
+        return self.times * self.customers
+
 
 def decide(found: Effectiveness) -> EffectDecision:
     """Decide which share of attributed revenue the messages caused.

@@ -84,7 +84,9 @@ def months_figure(found: Effectiveness) -> Html | None:
     rows = found.kpis[(found.kpis["dimension"] == "month") & np.isfinite(found.kpis["low"].to_numpy(float))]
     rows = rows[rows["customers"] >= FEWEST_SHOWN]
     shown = [
-        k for k in ("click_rate", "conversion_rate", "opt_out_rate", "repurchase_rate") if (rows["kpi"] == k).sum() > 2
+        k
+        for k in ("click_rate", "conversion_rate", "opt_out_rate", "repurchase_rate")
+        if len(rows[rows["kpi"] == k]) > 2
     ]
     if not shown:
         return None

@@ -282,7 +282,7 @@ def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
-        needed = float(f"{answer.times * answer.customers:.2g}")
+        needed = float(f"{answer.needed:.2g}")
         words = _(
             "If messages add the revenue estimated, about {n} customers instead of {now} would show it with 80% power."
             " The number on the page of tests is another: it detects a gain of a tenth of what customers bring."

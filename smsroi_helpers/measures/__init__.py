@@ -50,6 +50,7 @@ from smsroi_helpers.measures.quiet_hours import (
     rule_of,
     share_allowed,
     state_unknown,
+    sum_places,
     territory_of,
     with_place,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "subscribed",
     "subscriber_weeks",
     "subscribers_at",
+    "sum_places",
     "territory_of",
     "touches_per_order",
     "unit_of",

@@ -16,6 +16,7 @@ __all__ = [
     "MessageCoverage",
     "MoneyTotals",
     "count_by_week",
+    "count_empty_weeks",
     "count_gateway",
     "count_money",
     "count_overlap",
@@ -364,6 +365,16 @@ def count_by_week(shop: Shop) -> pd.DataFrame:
             frame = shop.count(counted).assign(week=lambda f: pd.to_datetime(f["week"])).set_index("week")
             parts.append(frame.asfreq("W-MON", fill_value=0).reset_index().assign(table=name))
     return pd.concat(parts, ignore_index=True)
+
+
+def count_empty_weeks(by_week: pd.DataFrame, table: str) -> int:
+    """Weeks without a row of a table.
+
+    Args:
+        by_week: of `count_by_week`.
+        table: which one.
+    """
+    return int((by_week.loc[by_week["table"] == table, "rows"] == 0).sum())
 
 
 def count_overlap(shop: Shop) -> pd.DataFrame:

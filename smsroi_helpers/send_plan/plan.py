@@ -88,6 +88,11 @@ class SendPlan:
         return self.audience.left_out
 
     @property
+    def known(self) -> int:
+        """Everybody known on the last day."""
+        return int(self.left_out["customers"].sum())
+
+    @property
     def gains(self) -> bool:
         """Whether the interval of plan − today lies above 0."""
         return self.chosen.gain.low > 0

@@ -73,6 +73,11 @@ class BudgetCurve:
     explored: float
     """Cost of exploring."""
 
+    @property
+    def nearest_best(self) -> BudgetPoint:
+        """The point whose budget is nearest to `best`."""
+        return min(self.points, key=lambda each: abs(each.budget - self.best))
+
 
 def count_spending(plan: SendPlan) -> Spending | None:
     """What the plan's messages cost; None where the source does not say what a text costs.

@@ -1,6 +1,7 @@
 """Past texts that went out when they are not allowed: at closed hours, or on public holidays."""
 
 import datetime as dt
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -11,7 +12,7 @@ from smsroi_helpers.measures import OTHER_CHANNELS, allowed, days_off, rule_of, 
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends
 
-__all__ = ["COLUMNS", "audit_sends", "mark_disallowed"]
+__all__ = ["COLUMNS", "AuditSums", "audit_sends", "mark_disallowed", "sum_audit"]
 
 COLUMNS = ("rules", "texts", "on_days_off", "at_closed_hours")
 
@@ -37,6 +38,23 @@ def audit_sends(shop: Shop, sends: Sends, weeks: int = 26, channel: str = "sms")
         texts=rows.count(), on_days_off=rows.on_day_off.sum(), at_closed_hours=rows.at_closed_hour.sum()
     )
     return shop.count(found.order_by(ibis.desc("texts"), "rules"))
+
+
+@dataclass(frozen=True)
+class AuditSums:
+    """The texts of all rules together."""
+
+    texts: float
+    off_share: float
+    """Share (0–1) of them on days off; NaN without texts."""
+    closed_share: float
+    """Share (0–1) of them at closed hours of other days; NaN without texts."""
+
+
+def sum_audit(audit: pd.DataFrame) -> AuditSums:
+    """All rows of `audit_sends` together."""
+    texts, off, closed = (float(audit[name].sum()) for name in COLUMNS[1:])
+    return AuditSums(texts, *(part / texts if texts else float("nan") for part in (off, closed)))
 
 
 def mark_disallowed(shop: Shop, rows: ir.Table, first: dt.date) -> ir.Table | None:

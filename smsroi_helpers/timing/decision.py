@@ -36,6 +36,8 @@ __all__ = [
     "mark_followers",
     "place_rows",
     "regret_per_week",
+    "responses_per_week",
+    "share_of_texts",
 ]
 
 HourReason = Literal[
@@ -107,6 +109,13 @@ class HourDecision:
     follows_all: bool = False
     """Whether this segment alone is undecided and follows all customers together, for whom a better hour is shown: it
     has fewer texts than they have, so its own interval is wider."""
+
+
+def share_of_texts(kept: Sequence[HourDecision], whole: HourDecision) -> float:
+    """Share (0–1) of the texts that the amount for all customers is for, of some segments; NaN where not known."""
+    texts = whole.answer.messages_per_week if whole.answer is not None else 0.0
+    theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)
+    return theirs / texts if texts > 0 else float("nan")
 
 
 def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEEKS) -> list[HourDecision]:
@@ -226,6 +235,12 @@ def _per_week(
 def gain_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:
     """Money a week that the advised window gains over today's hours, with limits; NaN without a click value."""
     return _per_week(timing, answer, answer.gain()) if timing.priced else (float("nan"),) * 3
+
+
+def responses_per_week(answer: Answer) -> tuple[float, float, float]:
+    """Responses a week that the advised window gains over today's hours, with limits."""
+    value, low, high = (gain * answer.messages_per_week for gain in answer.gain())
+    return value, low, high
 
 
 def regret_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:

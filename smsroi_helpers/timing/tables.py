@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.contract import evidence_of_model
+from smsroi_helpers.experiments import count_assigned
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -26,7 +27,7 @@ from smsroi_helpers.timing.counts import click_rates
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
-from smsroi_helpers.timing.outputs import carried_segments, count_cells
+from smsroi_helpers.timing.outputs import carried_segments, count_responses
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import HourResponse, observational_gap
 from smsroi_helpers.timing.wording import (
@@ -113,7 +114,7 @@ def tests_table(timing: Timing) -> Html:
                 n=number(len(test.windows)), first=f"{test.windows['hour'].min()}:00",
                 last=f"{test.windows['until'].max()}:00",
             ),
-            _("Customers"): test.experiment.customers.sum(),
+            _("Customers"): count_assigned(test.experiment),
             _("Since"): day(test.experiment.started),
             _("Split as planned (p)"): number(test.split_p, 2),
             _("Used"): _("yes") if timing.test is test else _("no"),
@@ -145,7 +146,7 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _customers_heading(timing.main): answer.customers,
-            _("Responses"): count_cells(timing.main, answer.segment)["clicks"].sum(),
+            _("Responses"): count_responses(timing.main, answer.segment),
             _("Perhaps the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
             _("Likeliest"): window_words(best["hour"], best["until"]),
             _("Response there"): _("{share} ({low} to {high})").format(
@@ -194,7 +195,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _customers_heading(response): answer.customers,
-            _("Responses"): count_cells(response, answer.segment)["clicks"].sum(),
+            _("Responses"): count_responses(response, answer.segment),
             _("Possible best weekdays"): _("all of them") if answer.chosen.all() else best_days_words(answer),
             _("Most likely best"): weekday_name(int(best["weekday"])),
             _("Response on it"): _("{share} ({low} to {high})").format(
