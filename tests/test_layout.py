@@ -383,12 +383,32 @@ def test_what_is_allowed_is_not_found(name, text):
     assert not [fault for rule in RULES for fault in rule(Source(name, text))]
 
 
+def imported_otherwise(stage: str, text: str) -> list[str]:
+    """Lines of a notebook that import anything but its stage and `notebook`, or what it lacks of these."""
+    cells = json.loads(text)["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    own = [line for cell in code for line in cell.splitlines() if "import" in line]
+    allowed = f"from smsroi_helpers import {', '.join(sorted(['notebook', stage]))}"
+    return [line for line in own if line != allowed] or ([] if own == [allowed] else [f"lacks: {allowed}"])
+
+
 def test_a_notebook_imports_only_its_stage_and_notebook():
-    for stage, path in zip(STAGES, sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")), strict=True):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-        own = [line for cell in code for line in cell.splitlines() if "import" in line]
-        assert own == [f"from smsroi_helpers import {', '.join(sorted(['notebook', stage]))}"], path.name
+    paths = sorted((ROOT / "notebooks").rglob("[0-9][0-9]_*.ipynb"))
+    assert any(path.parent.name == "instead" for path in paths)
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in paths
+        for line in imported_otherwise(path.stem[3:], path.read_text(encoding="utf-8"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_an_import_planted_in_a_notebook_is_found():
+    path = next((ROOT / "notebooks" / "instead").glob("*.ipynb"))
+    text = path.read_text(encoding="utf-8")
+    planted = text.replace("from smsroi_helpers import", "import pandas\\nfrom smsroi_helpers import", 1)
+    assert imported_otherwise(path.stem[3:], planted) == ["import pandas"]
+    assert imported_otherwise("timing", text)
 
 
 def test_every_place_on_the_page_is_still_computed():

@@ -35,7 +35,7 @@ from smsroi_helpers.pages import (
     Html,
     arm_name,
     experiment_name,
-    in_reading_order,
+    items_in_reading_order,
     metric_words,
     not_compared_words,
     note,
@@ -182,8 +182,7 @@ def segments_table(content: Content, currency: str) -> Html:
     if found is None:
         return note(_("No two texts were sent beside one another often enough, so none is recommended."))
     rows = []
-    by_name = {one.segment: one for one in found.segments}
-    for one in map(by_name.__getitem__, in_reading_order(by_name)):
+    for one in items_in_reading_order(found.segments, lambda one: one.segment):
         maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
         rows.append({
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,

@@ -23,7 +23,7 @@ from smsroi_helpers.pages import (
     PALETTE,
     Html,
     figure,
-    in_reading_order,
+    items_in_reading_order,
     note,
     p_words,
     segment_colours,
@@ -183,8 +183,7 @@ def _panel(found: Survival, ax: Axes, styles: Mapping[str, _Style]) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
     shown = list(found.curves[:_MOST_CURVES])
     if found.by == "segment":
-        places = {name: place for place, name in enumerate(in_reading_order(curve.group for curve in shown))}
-        shown.sort(key=lambda curve: places[curve.group])
+        shown = items_in_reading_order(shown, lambda curve: curve.group)
     for curve in shown:
         _draw(ax, curve, styles[curve.group], group_words(found.by, curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)
