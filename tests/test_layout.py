@@ -3,12 +3,13 @@
 import ast
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.source_names import Source, circles, imports
+from tests.source_names import Source, circles, imports, shown_text, text_pattern
 from tests.source_numbers import computed
 
 ROOT = Path(__file__).parents[1]
@@ -193,6 +194,14 @@ def no_number_in_presentation(source: Source) -> Iterator[str]:
             yield f"{found.line} computes {found.text}; do so where its stage computes the others"
 
 
+_CLOCKS = (
+    "smsroi_helpers.engine.local_time", "smsroi_helpers.engine.utc_from", "zoneinfo.ZoneInfo", "pytz", "dateutil",
+)  # fmt: skip
+_CONVERTERS = ("astimezone", "fromtimestamp", "tz_convert", "tz_localize")
+_ZONED = re.compile(r"timestamp\(\s*['\"{](?!UTC['\"])", re.IGNORECASE)
+"""The name of a type, such as `timestamp('Asia/Tokyo')`; an instant in UTC has no local time."""
+
+
 def no_sql_text(source: Source) -> Iterator[str]:
     """Only the engine and the reading of a source write SQL: a column in a text is not seen here."""
     for node in ast.walk(source.tree):
@@ -210,14 +219,24 @@ def measured_columns_in_measures_only(source: Source) -> Iterator[str]:
             yield f"{node.lineno} reads {node.attr}"
         elif isinstance(node, ast.Constant) and node.value in MEASURED_COLUMNS:
             yield f"{node.lineno} reads {node.value}"
+        elif isinstance(node, ast.JoinedStr | ast.BinOp) and (pattern := text_pattern(node)):
+            made = [name for name in MEASURED_COLUMNS if re.fullmatch(pattern, name)]
+            if made:
+                yield f"{node.lineno} can read {made[0]} by {ast.unparse(node)}"
 
 
 def local_time_of_measures_only(source: Source) -> Iterator[str]:
-    """Only `measures` turns instants into local time; others ask it."""
+    """Only `measures` turns instants into local time, or local time into instants; others ask it."""
+    if source.subpackage in ("engine", "source", "measures", "simulation"):  # which has a clock of its own
+        return
     for use in source.uses:
-        free = source.subpackage in ("engine", "source", "measures")
-        if not free and use.name.startswith("smsroi_helpers.engine.local_time"):
-            yield f"{use.line} uses local_time of the engine; use that of measures"
+        if use.name.startswith(_CLOCKS):
+            yield f"{use.line} uses {use.name}; ask measures for local time"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and node.attr in _CONVERTERS:
+            yield f"{node.lineno} uses {node.attr}; ask measures for local time"
+        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp) and _ZONED.match(shown_text(node)):
+            yield f"{node.lineno} names a timestamp with a zone; ask measures for local time"
 
 
 def only_the_engine_names_an_engine(source: Source) -> Iterator[str]:
@@ -267,34 +286,43 @@ def test_no_module_breaks_the_rule(rule):
     assert not wrong, "\n".join(wrong)
 
 
-def used_modules(source: Source) -> set[str]:
-    """The modules of the package that a module uses: of each name, the longest part that is a module."""
-    found = set()
+def used_modules(source: Source) -> dict[str, int]:
+    """The modules of the package that a module uses: of each name, the longest part that is one → its first line."""
+    found: dict[str, int] = {}
     for use in source.uses:
         parts = use.name.split(".")
         parents = (".".join(parts[:size]) for size in range(len(parts), 1, -1))
-        found.add(next((name for name in parents if name in MODULES), ""))
-    return found - {"", source.module}
+        name = next((name for name in parents if name in MODULES), source.module)
+        if name != source.module:
+            found.setdefault(name, use.line)
+    return found
 
 
-def find_circles(sources: Iterable[Source]) -> list[set[str]]:
-    """Modules that import one another, at the top or in a function."""
-    return circles({source.module: used_modules(source) for source in sources})
+def find_circles(sources: Iterable[Source]) -> list[list[str]]:
+    """The lines by which modules use one another in a circle, at the top or in a function."""
+    used = {source.module: (source.name, used_modules(source)) for source in sources}
+    return [
+        [f"{name}:{line} uses {other}" for name, uses in map(used.__getitem__, sorted(circle))
+         for other, line in uses.items() if other in circle]
+        for circle in circles({module: set(uses) for module, (_name, uses) in used.items()})
+    ]  # fmt: skip
 
 
 def test_no_modules_import_one_another_in_a_circle():
-    assert find_circles(SOURCES) == []
+    found = find_circles(SOURCES)
+    assert not found, "\n\n".join(map("\n".join, found))
 
 
 def test_a_planted_circle_of_modules_is_found():
-    names = ("columns", "profit")
-    planted = [
-        Source(source.name, f"{source.text}\ndef planted():\n    from smsroi_helpers.measures.profit import profit\n")
-        if source.name == "measures/columns.py"
-        else source
-        for source in SOURCES
-    ]
-    assert any({f"smsroi_helpers.measures.{name}" for name in names} <= circle for circle in find_circles(planted))
+    name, lines = "measures/columns.py", 0
+    planted = []
+    for source in SOURCES:
+        if source.name == name:
+            lines = len(source.text.splitlines())
+            text = f"{source.text}def planted():\n    from smsroi_helpers.measures.profit import profit\n"
+            source = Source(name, text)
+        planted.append(source)
+    assert any(f"{name}:{lines + 2} uses smsroi_helpers.measures.profit" in circle for circle in find_circles(planted))
 
 
 _ANY = "timing/counts.py"
@@ -345,7 +373,15 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (no_number_in_presentation, "timing/figures.py", "import numpy as np\nx = np.divide(row.a, row.b)"),
     (no_sql_text, _ANY, "x = shop.messages.sql('select clicked_at from messages')"),
     (measured_columns_in_measures_only, _ANY, "x = getattr(shop.messages, 'clicked_at')"),
+    (measured_columns_in_measures_only, _ANY, "x = shop.messages[f'{event}_at']"),
+    (measured_columns_in_measures_only, _ANY, "x = shop.messages['clicked' + '_at']"),
+    (measured_columns_in_measures_only, _ANY, "x = shop.messages[event + '_at']"),
     (local_time_of_measures_only, _ANY, "from smsroi_helpers import engine as e\nx = e.local_time"),
+    (local_time_of_measures_only, _ANY, "x = rows.sent_at.cast(\"timestamp('Asia/Tokyo')\")"),
+    (local_time_of_measures_only, _ANY, "x = rows.sent_at.cast(f\"timestamp('{zone}', 6)\")"),
+    (local_time_of_measures_only, _ANY, "x = rows['sent_at'].dt.tz_localize('UTC').dt.tz_convert(zone)"),
+    (local_time_of_measures_only, _ANY, "x = instant.astimezone(zone)"),
+    (local_time_of_measures_only, _ANY, "from zoneinfo import ZoneInfo"),
     (only_the_engine_names_an_engine, _ANY, "import ibis as i\nx = i.duckdb.connect()"),
     (only_the_engine_names_an_engine, _ANY, "from ibis import duckdb as d"),
     (only_the_engine_names_an_engine, _ANY, "from ibis.backends import duckdb"),
@@ -377,6 +413,8 @@ def test_a_planted_violation_is_found(rule, name, text):
         ("timing/figures.py", "for at, row in enumerate(rows):\n    ax.text(at - (len(rows) - 1) / 2, row.y, '')"),
         ("timing/figures.py", "x = np.diff(ax.get_xticks()).min()\nn = sum(row.p < 0.05 for row in rows)"),
         ("timing/outputs.py", "x = row.clicks / row.texts"),
+        (_ANY, "x = rows.at.cast(\"timestamp('UTC', 6)\")\ny = rows.at.cast('timestamp(6)')"),
+        (_ANY, "x = rows[f'{name}_rate']\ny = rows[f'{name}']"),
     ],
 )
 def test_what_is_allowed_is_not_found(name, text):

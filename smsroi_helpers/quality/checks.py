@@ -346,8 +346,8 @@ def count_money(shop: Shop) -> MoneyTotals:
 def count_gateway(shop: Shop) -> dict[str, int]:
     """What a gateway counts: messages; of those known: delivered, clicked (by machines too), customers opted_out."""
     sends, left = measures.every_send(shop), measures.opt_outs(shop)
-    events = [event for event in ("delivered", "clicked") if shop.has("messages", f"{event}_at")]
-    found = shop.count(sends.aggregate(messages=sends.count(), **{e: sends[f"{e}_at"].count() for e in events})).iloc[0]
+    events = measures.recorded_events(shop, sends)
+    found = shop.count(sends.aggregate(messages=sends.count(), **events)).iloc[0]
     counts = {name: int(found[name]) for name in ("messages", *events)}
     if left is not None:
         counts["opted_out"] = int(shop.count(left.aggregate(n=left.customer_id.nunique()))["n"].iloc[0])
