@@ -15,7 +15,7 @@ from smsroi_helpers.ab_test.cash import Cash, trace_cash
 from smsroi_helpers.ab_test.click_profit import Prices
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, is_count
-from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
+from smsroi_helpers.ab_test.study import DecidedIn, Evaluated
 from smsroi_helpers.contract import Evidence, MoneyKind
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, MOST_TIMES
@@ -160,7 +160,7 @@ def decide(
     """The answers of the experiments that a stage decides: the standing holdout first, then by outcome and value.
 
     Args:
-        evaluated: of `evaluate.analyse`.
+        evaluated: of `study.analyse`.
         stage: `ab_test` or `content`; tests of hours and of texts per week have rules of their own.
         customers: who can be texted today; NaN where not known.
     """

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.profit_over_time import count_gaining_months, longest_holdout
 from smsroi_helpers.ab_test.shared_wording import rule_words
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.locale import _, enumerated, interval, joined, money, month, number, percent, sentence

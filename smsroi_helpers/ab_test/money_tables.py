@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.decision import ExperimentAnswer, decide
-from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.shared_wording import weeks_words
+from smsroi_helpers.ab_test.study import DecidedIn, Evaluated
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _, joined, number
 from smsroi_helpers.pages import (

@@ -8,7 +8,7 @@ import pandas as pd
 
 from smsroi_helpers import experiments, measures
 from smsroi_helpers.ab_test.effects import measure_effects
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, compare, estimate_means, share_variance

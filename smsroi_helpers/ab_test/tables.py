@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
 from smsroi_helpers.ab_test.profit_over_time import hide_alike
 from smsroi_helpers.ab_test.shared_wording import running_p_words
+from smsroi_helpers.ab_test.study import Evaluated, FalseAlarms
 from smsroi_helpers.experiments import count_assigned, count_late
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (

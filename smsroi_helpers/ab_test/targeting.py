@@ -20,8 +20,8 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.decision import compares_with_no_texts
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.gain_curve import FIFTHS, Estimate, Policy
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.statistics import ALPHA

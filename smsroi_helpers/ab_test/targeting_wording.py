@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments, loss_avoided
 from smsroi_helpers.ab_test.shared_wording import gain_words, rule_words, segment_words, time_words
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.targeting import TargetingAnswer
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent

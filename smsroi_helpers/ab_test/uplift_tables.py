@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smsroi_helpers.ab_test.effects import ArmEffect
-from smsroi_helpers.ab_test.evaluate import Evaluated, differ_by_segment
 from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.shared_wording import rule_words, running_p_words, segment_words
+from smsroi_helpers.ab_test.study import Evaluated, differ_by_segment
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, enumerated, joined, sentence

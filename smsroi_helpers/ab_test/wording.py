@@ -9,10 +9,10 @@ from smsroi_helpers.ab_test import decision as typed
 from smsroi_helpers.ab_test.decision import ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import is_count
-from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments, total_listed
 from smsroi_helpers.ab_test.next_test_wording import next_test, roughly, what_would_do
 from smsroi_helpers.ab_test.shared_wording import difference_in_words, gain_words, points, time_words
+from smsroi_helpers.ab_test.study import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
 from smsroi_helpers.ab_test.uplift import Ranking

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.locale import _, joined, listed, number, sentence

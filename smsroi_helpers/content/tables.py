@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.decision import mean_gain
 from smsroi_helpers.content.log_check import compare_with_log
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import (
     exclusion_words,

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from smsroi_helpers.contract import Evidence
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Comparison, Ratio
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.statistics import error_of_interval, times_to_settle
 
 __all__ = [
@@ -50,7 +50,7 @@ def decide(found: Effectiveness) -> EffectDecision:
     """Decide which share of attributed revenue the messages caused.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
     """
     test = found.calibration
     if test is None:
