@@ -122,7 +122,7 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
     """Decide for all customers, then for each segment.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """
@@ -210,7 +210,7 @@ def _no_gain_in_money(timing: Timing, clicks: tuple[float, float, float], smalle
     """Whether clicks below the smallest gain are below it in money too, whatever a click is worth within its interval.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         clicks: those that might be gained per message, with limits.
         smallest: the smallest worthwhile gain, in clicks per message at the estimated value of a click.
     """
@@ -254,7 +254,7 @@ def gains_by_place(timing: Timing, answer: Answer) -> pd.DataFrame:
     """Messages, and the gain of the advised window in clicks and in money, by place; they add up to the segment's.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answer: one segment's.
 
     Returns:
@@ -283,7 +283,7 @@ def place_rows(timing: Timing, answers: Sequence[Answer]) -> pd.DataFrame:
     """The table `timing_places`: `gains_by_place` of every segment of at least 10 customers.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
     """
     parts = [gains_by_place(timing, answer) for answer in answers if answer.customers >= _FEWEST_SHOWN]
@@ -361,7 +361,7 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
     """Decide on the weekdays of all customers; only randomised weekdays are ever recommended.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_weekdays.find_best_weekdays`.
         cash_weeks: the coming weeks whose cash is counted.
     """

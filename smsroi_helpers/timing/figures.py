@@ -92,7 +92,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """The response by hour over all customers, with the windows that are not distinguishable from the best.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
     """
     response = timing.main
@@ -160,7 +160,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """The curve of each segment, one panel each.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
     """
     response = timing.main
@@ -301,7 +301,7 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
 
     Args:
         days: of `holidays.analyse_days`.
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     rows = days.months
     if len(rows) < 3:

@@ -131,7 +131,7 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
     """The best window, messages, and the gain in clicks and in money, by place; the last row is their sum.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         currency: the source's.
     """

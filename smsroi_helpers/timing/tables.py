@@ -60,7 +60,7 @@ def exclusions_table(timing: Timing) -> Html:
     """Which messages are included and excluded.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     rows = timing.sends.exclusions
     frame = pd.DataFrame(
@@ -136,7 +136,7 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
 
     Args:
         answers: of `best_hours.find_best_hours`.
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     if not answers or timing.main is None:
         return note(_("There is nothing to choose from."))
@@ -182,7 +182,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
 
     Args:
         answers: of `best_weekdays.find_best_weekdays`.
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     response = timing.assigned_weekdays or timing.observational
     if not answers or response is None:
@@ -229,7 +229,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str, cash_w
     """What today's schedule loses compared with the best window, in clicks and in money.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         currency: the source's.
         cash_weeks: the coming weeks whose cash is counted.
@@ -282,7 +282,7 @@ def gap_table(timing: Timing) -> Html:
     """The bias of the observational data by hour: see `response.observational_gap`.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))

@@ -166,7 +166,7 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
     """The decisions of `decision.decide` in words: all customers first, then each segment.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """
