@@ -88,7 +88,7 @@ class ExperimentAnswer:
     unit: Literal["money_per_week", "money", "share", "count", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
     evidence: Evidence = "randomised"
-    """Of the value; `modelled`: worked out from the arms' clicks and opt-outs."""
+    """Of the value; `modelled`: computed from the arms' clicks and opt-outs."""
     money: MoneyKind = ""
     """The kind of money of the value: with opt-outs priced it is `long_run`, else `cash`."""
     cash: Cash | None = None
@@ -102,7 +102,7 @@ class ExperimentAnswer:
     opt_outs_rose: ArmEffect | None = None
     """The effect on opt-outs if it is significantly positive and there is no guardrail (control not texted)."""
     direct: ArmEffect | None = None
-    """Profit as measured, where the answer is worked out from clicks."""
+    """Profit as measured, where the answer is computed from clicks."""
     worse: tuple[str, ...] = ()
     """Arms of an undecided test that are shown to bring less than the control."""
     worse_effects: tuple[ArmEffect, ...] = ()
@@ -257,7 +257,7 @@ def compares_with_no_texts(experiment: Experiment, validity: Validity) -> bool:
 
 
 def _money_kind(each: Evaluated) -> MoneyKind:
-    """Profit worked out from clicks is long-run money where opt-outs are priced in it."""
+    """Profit computed from clicks is long-run money where opt-outs are priced in it."""
     if each.decision.metric == "revenue":
         return "revenue"
     priced = each.prices is not None and each.prices.subscriber.known

@@ -102,7 +102,7 @@ class TargetingAnswer:
 
     @property
     def evidence(self) -> Literal["randomised", "modelled"]:
-        """`modelled`: carried from the test's customers to today's list, or worked out from clicks."""
+        """`modelled`: carried from the test's customers to today's list, or computed from clicks."""
         return "modelled" if is_money(self.metric) else "randomised"
 
 

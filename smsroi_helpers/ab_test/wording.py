@@ -301,7 +301,7 @@ def _what_a_holdout_measures(answer: ExperimentAnswer) -> str:
 
 
 def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str) -> list[str]:
-    """Profit worked out from clicks and opt-outs, with the prices used, and profit as measured beside it."""
+    """Profit computed from clicks and opt-outs, with the prices used, and profit as measured beside it."""
     prices, direct = answer.prices, answer.direct
     assert prices is not None
     parts = [

@@ -132,7 +132,7 @@ class FrequencyDecision:
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
     reason: FrequencyReason
     evidence: Evidence
-    """Of the gain and of cash, both worked out from the fit: `modelled`. Without a fit, of what the answer rests on."""
+    """Of the gain and of cash, both computed from the fit: `modelled`. Without a fit, of what the answer rests on."""
     customers: int
     """Whose outcomes are the evidence."""
     texts_per_week: float = float("nan")

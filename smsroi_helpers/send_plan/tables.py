@@ -154,7 +154,7 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
 
 def candidates_table(plan: SendPlan, currency: str) -> Html:
     """Every way of grouping customers that was tried, with the value of its plan."""
-    rows, compared = [], plan.settled.compared
+    rows, compared = [], plan.limited.compared
     for each in sorted(plan.candidates, key=lambda one: -one.replicates(compared.long_run[one.name])[0]):
         found, gain = each.estimate(compared.long_run[each.name]), each.estimate(compared.gain(each.name))
         rows.append({
@@ -181,7 +181,7 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
 
 def _grouping_words(plan: SendPlan, currency: str) -> str:
     """Whether the chosen groups are worth more than one plan for all; and by which model the plan's value is."""
-    chosen, compared = plan.chosen, plan.settled.compared
+    chosen, compared = plan.chosen, plan.limited.compared
     words = []
     if chosen.name != ALL and ALL in compared.long_run:
         found = chosen.estimate(compared.gain(chosen.name, over=ALL))

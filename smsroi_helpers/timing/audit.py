@@ -74,8 +74,8 @@ def mark_disallowed(shop: Shop, rows: ir.Table, first: dt.date) -> ir.Table | No
     places = shop.count(rows.select("zone", "area").distinct().order_by("zone", "area"))
     if not len(places):
         return None
-    told = (shop.settings.jurisdiction, shop.settings.timezone)
-    places["rules"] = [" ".join(rule_of(place.zone, place.area, *told)) for place in places.itertuples()]
+    where = (shop.settings.jurisdiction, shop.settings.timezone)
+    places["rules"] = [" ".join(rule_of(place.zone, place.area, *where)) for place in places.itertuples()]
     names = sorted(set(places["rules"]))
     rows = rows.join(ibis.memtable(places), ["zone", "area"])
     closed = ibis.memtable(_closed_hours(names), schema={"at": "string", "day": "int64", "closed": "int64"})
