@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.timing import best_hours, best_weekdays, study, weekday_test
+from smsroi_helpers.timing import best_weekdays, counts, study, weekday_test
 from smsroi_helpers.timing.decision import decide_weekdays
 from tests.timing.samples import HEAD, PACIFIC, orders_before
 
@@ -93,7 +93,7 @@ def test_only_arms_of_different_weekdays_at_the_same_hours_assign_weekdays(make_
     given = {"days": (FRIDAY, TUESDAY), "n": 120} | given
     days = given.pop("days")
     shop = open_source(source_with(make_source, days, (0.2, 0.2), **given))
-    sends = best_hours.collect_sends(shop)
+    sends = counts.collect_sends(shop)
     found = weekday_test.estimate_from_weekday_test(shop, sends, "rfm_group")
     assert (found is not None) is recognised
     if found is not None:
@@ -103,5 +103,5 @@ def test_only_arms_of_different_weekdays_at_the_same_hours_assign_weekdays(make_
 
 def test_a_source_without_experiments_assigns_nothing(make_source, open_source):
     shop = open_source(make_source(orders=orders_before(5), messages=f"{HEAD}\nm1,c1,x,2025-11-03 10:00:00\n"))
-    sends = best_hours.collect_sends(shop)
+    sends = counts.collect_sends(shop)
     assert weekday_test.estimate_from_weekday_test(shop, sends, "rfm_group") is None
