@@ -28,6 +28,7 @@ from smsroi_helpers.statistics import (
 __all__ = [
     "Retained",
     "assigned_by_day",
+    "differs_by_rounding",
     "find_holdouts",
     "measure_retention",
 ]
@@ -57,6 +58,28 @@ class Retained:
     """Tests of the kind: the limits are at the level 1 − 0.05 ÷ comparisons (Bonferroni)."""
     always_valid: bool = False
     """Whether the test still runs, so that the limits are always-valid ones."""
+
+    @property
+    def members(self) -> int:
+        """Customers with texts and without."""
+        return sum(self.customers)
+
+
+def differs_by_rounding(rates: tuple[float, float], difference: float, digits: int) -> bool:
+    """Whether two shares, rounded as percentages, have another difference than their own, rounded.
+
+    Args:
+        rates: two shares (0–1).
+        difference: the first less the second.
+        digits: the decimals of a percentage.
+
+    >>> differs_by_rounding((0.43377, 0.26147), 0.1723, 1)  # 43.4 − 26.1 is 17.3, not 17.2
+    True
+    >>> differs_by_rounding((0.43377, 0.26147), 0.1723, 2)  # 43.38 − 26.15 is 17.23
+    False
+    """
+    one, other = (round(100 * rate, digits) for rate in rates)
+    return round(one - other, digits) != round(100 * difference, digits)
 
 
 def find_holdouts(shop: Shop) -> list[tuple[Experiment, tuple[str, ...]]]:

@@ -15,7 +15,7 @@ from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
 from smsroi_helpers.retention.plan_wording import plan_words, rounded
 from smsroi_helpers.retention.planning import LONGEST_MONTHS
 from smsroi_helpers.retention.study import MOST_BACK, Study
-from smsroi_helpers.retention.texting import Retained
+from smsroi_helpers.retention.texting import Retained, differs_by_rounding
 from smsroi_helpers.retention.warning_wording import warning_decision
 from smsroi_helpers.statistics import FEW_EVENTS
 
@@ -70,7 +70,7 @@ def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
         caveat=_win_back_caveat(found),
         evidence=found.evidence,
         customers=row.customers[0] if row is not None else study.people,
-        evidence_customers=float(sum(row.customers)) if row is not None else float("nan"),
+        evidence_customers=float(row.members) if row is not None else float("nan"),
         value=total[0], low=total[1], high=total[2],
         unit="money" if money_known else "",
         number_words=_("in the {n} weeks of the test").format(n=number(row.days / 7))
@@ -197,7 +197,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
         text=text,
         caveat=_consent_words(study, row.experiment if row is not None else ""),
         evidence="randomised" if row is not None else "observational" if study.association else "none",
-        customers=sum(row.customers) if row is not None else study.people,
+        customers=row.members if row is not None else study.people,
         value=value[0], low=value[1], high=value[2],
         unit="share" if row is not None else "",
         number_words=_("customers in 100 who bought, compared with no texts") if row is not None else "",
@@ -250,10 +250,8 @@ def rounding_words(rates: tuple[float, float], difference: float) -> str:
     >>> rounding_words((0.43377, 0.26147), 0.1723), rounding_words((0.414, 0.335), 0.079)
     ('The difference is that of the unrounded shares.', '')
     """
-    one, other = (round(100 * rate, 1) for rate in rates)
-    if round(one - other, 1) == round(100 * difference, 1):
-        return ""
-    return _("The difference is that of the unrounded shares.")
+    apart = differs_by_rounding(rates, difference, 1)
+    return _("The difference is that of the unrounded shares.") if apart else ""
 
 
 def points_words(value: float, low: float, high: float) -> str:

@@ -314,10 +314,10 @@ class TestDecision:
 
     def test_what_fails_and_what_cannot_be_told_is_said(self, forecast, tested, tenths):
         loose = replace(forecast.purchases, status="not_identified", unidentified=("a", "b"))
-        checks = ["Refunds go on as before"]
+        checks = ["refunds", "season"]
         decision = wording.decide(replace(forecast, purchases=loose), tested, LEVEL, tenths, "USD", checks)
         assert "Drop-out is not identified" in decision.caveat
-        assert decision.caveat.endswith("(see the checks): Refunds go on as before.")
+        assert decision.caveat.endswith("The forecast fails the check of refunds and season (see the checks).")
         assert "rate of buying is not identified" in wording.describe_drop_out(replace(loose, unidentified=("r",)))
         assert wording.describe_drop_out(forecast.purchases) == ""
 
@@ -451,7 +451,8 @@ class TestSmallAndOddData:
         _told, checks, decision = publish(open_source(make_source(orders=orders_of(people))))
         assert checks.loc["refunds", "status"] == "fail"
         assert "More was refunded than was paid" in checks.loc["refunds", "finding"]
-        assert "Refunds go on as before" in decision.caveat
+        assert "The forecast fails the check of " in decision.caveat
+        assert "refunds" in decision.caveat.partition("The forecast fails the check of ")[2]
 
     def test_a_customer_with_400_orders(self, make_source, open_source):
         days = np.arange(400) * 0.9

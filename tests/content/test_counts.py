@@ -6,7 +6,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from smsroi_helpers.content.analysis import with_options
 from smsroi_helpers.content.counts import (
     collect_sends,
     count_billed,
@@ -15,6 +14,7 @@ from smsroi_helpers.content.counts import (
     count_exposures,
     count_recipients,
 )
+from smsroi_helpers.content.study import with_options
 from smsroi_helpers.content.texts import read_texts
 from smsroi_helpers.content.within_campaign import fit_within
 from tests.experiment_sources import open_folder
