@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smsroi_helpers.experiments import replicate_click_value
-from smsroi_helpers.send_plan.cells import Cells
-from smsroi_helpers.statistics import Floats
+from smsroi_helpers.send_plan.cells import Cells, TextCredit
+from smsroi_helpers.send_plan.mixture_rates import standard_error
+from smsroi_helpers.statistics import Floats, Ints
 
 __all__ = ["ClickProfit", "credit_by_class", "credit_by_text", "fit_click_profit"]
 
@@ -75,24 +76,59 @@ def _log_evidence(design: Floats, target: Floats, sd: float) -> float:
     return -0.5 * float(np.linalg.slogdet(covariance)[1] + target @ np.linalg.solve(covariance, target))
 
 
-def credit_by_text(credit: Floats, clicks: Floats) -> Floats:
-    """(texts,): credit per click of each text relative to the mean, drawn towards 1 by its error.
+def credit_by_text(credit: TextCredit, groups: Ints) -> Floats:
+    """(1 + G, texts): credit per click of each text relative to the mean: of all, then without each group of customers.
 
-    How much texts differ is estimated (DerSimonian & Laird 1986, Controlled Clinical Trials 7), within `_TEXT_SDS`.
+    Texts are compared within campaigns. What a click earns before discounts is drawn towards the mean by its error: how
+    much texts differ is estimated (DerSimonian & Laird 1986, Controlled Clinical Trials 7), within `_TEXT_SDS`.
+    Discounts are taken as they were counted: they hardly vary by chance, because orders that would have come anyway
+    have few.
 
     Args:
-        credit: (G, texts).
-        clicks: (G, texts).
+        credit: of the cells.
+        groups: numbers of the groups that are used.
     """
-    all_credit, all_clicks = credit.sum(axis=0), clicks.sum(axis=0)
-    mean = all_credit.sum() / max(all_clicks.sum(), 1.0)
-    if not mean > 0:
-        return np.ones(len(all_clicks))
-    each = all_credit / np.maximum(all_clicks, 1.0)
-    variance = _noise(credit, clicks, each) / np.maximum(all_clicks, 1.0) / mean**2
-    between = _sd_between(each / mean, variance, all_clicks > 0) ** 2
-    kept = np.where(all_clicks > 0, between / (between + variance), 0.0)
-    return np.asarray(np.maximum(1 + kept * (each / mean - 1), _LEAST))
+    clicks = credit.clicks[groups]
+    seen = clicks.sum(axis=(0, 1)) > 0
+    nothing = np.ones((1 + len(groups), len(seen)))
+    earned, given = (
+        per_click(amount[groups], clicks) for amount in (credit.profit + credit.discounts, credit.discounts)
+    )
+    share = clicks.sum(axis=(0, 1)) / max(clicks.sum(), 1.0)
+    mean, kept = float(earned[0] @ share), float((earned[0] - given[0]) @ share)
+    if not (mean > 0 and kept > 0):
+        return nothing
+    variance = standard_error(earned / mean) ** 2
+    between = _sd_between(earned[0] / mean, variance, seen) ** 2
+    weight = between / (between + variance)
+    found = (mean + weight * (earned - mean) - given) / kept
+    return np.where(seen, np.maximum(found, _LEAST), nothing)
+
+
+def per_click(amount: Floats, clicks: Floats) -> Floats:
+    """(1 + G, texts): the amount per click of each text, as if all had gone out in the same campaigns.
+
+    Least squares of the clicks on campaign and text: of all, then without each group. What texts have in common is such
+    that the mean over clicks is that of the amounts.
+
+    Args:
+        amount: (G, campaigns, texts).
+        clicks: (G, campaigns, texts).
+
+    >>> one, clicks = np.array([[[10.0, 20.0], [30.0, 40.0]]]), np.full((1, 2, 2), 10.0)
+    >>> per_click(np.concatenate([one, one]), np.concatenate([clicks, clicks]))[0].round(3)
+    array([2., 3.])
+    """
+    y, n = (np.concatenate([each.sum(axis=0)[None], each.sum(axis=0) - each]) for each in (amount, clicks))
+    of_campaign = np.maximum(n.sum(axis=2, keepdims=True), 1e-12)
+    size = n.shape[2]
+    normal = np.einsum("rst,tu->rtu", n, np.eye(size)) - np.einsum("rst,rsu->rtu", n / of_campaign, n)
+    right = (y - n * (y.sum(axis=2, keepdims=True) / of_campaign)).sum(axis=1)
+    effect = np.einsum("rtu,ru->rt", np.linalg.pinv(normal, rcond=1e-9, hermitian=True), right)
+    of_text = n.sum(axis=1)
+    every = np.maximum(of_text.sum(axis=1, keepdims=True), 1e-12)
+    centre = y.sum(axis=(1, 2))[:, None] / every - (effect * of_text).sum(axis=1, keepdims=True) / every
+    return np.asarray(centre + effect)
 
 
 def _sd_between(relative: Floats, variance: Floats, known: NDArray[np.bool_]) -> float:
@@ -142,12 +178,7 @@ def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rat
     away = _solve(n / noise, left / noise, np.concatenate([base, each], axis=2), prior)[:, -len(relative) :]
     shape = relative * np.maximum(1 + away, _LEAST)
     by_class = mean[:, None] * shape / (shape @ share)[:, None]
-    by_text = np.stack([
-        credit_by_text(credit.sum(axis=1), credited.sum(axis=1)),
-        *(credit_by_text(np.delete(credit, g, axis=0).sum(axis=1), np.delete(credited, g, axis=0).sum(axis=1))
-          for g in range(len(groups))),
-    ])  # fmt: skip
-    return ClickProfit(by_class, by_text)
+    return ClickProfit(by_class, credit_by_text(cells.text_credit, groups))
 
 
 def _click_shares(cells: Cells, groups: np.ndarray, membership: Floats, click_rate: Floats) -> Floats:
