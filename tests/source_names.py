@@ -188,6 +188,34 @@ def _called(node: ast.Call, bound: _Bindings) -> set[str]:
     return set()
 
 
+def text_pattern(node: ast.expr) -> str:
+    """A pattern of the texts that an expression can be; empty where fewer than two letters of it are fixed.
+
+    >>> text_pattern(ast.parse("f'{event}_at'", mode="eval").body), text_pattern(ast.parse("name", mode="eval").body)
+    ('.*_at', '')
+    """
+    parts = _text_parts(node)
+    fixed = "".join(part for part in parts if part)
+    enough = sum(letter.isalpha() for letter in fixed) > 1
+    return "".join(".*" if part is None else re.escape(part) for part in parts) if enough else ""
+
+
+def shown_text(node: ast.expr) -> str:
+    """A text, with `{}` for what is not fixed of it; `{}` alone for any other expression."""
+    return "".join("{}" if part is None else part for part in _text_parts(node))
+
+
+def _text_parts(node: ast.expr) -> list[str | None]:
+    """The parts of a text in their order; None: one that is not fixed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return [part for value in node.values for part in _text_parts(value)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_text_parts(node.left), *_text_parts(node.right)]
+    return [None]
+
+
 def _text(node: ast.expr) -> str:
     """A text, written in one or several parts; empty for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -3,12 +3,14 @@
 import ast
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.source_names import Source, circles, imports
+from tests.source_names import Source, circles, imports, shown_text, text_pattern
+from tests.source_numbers import computed
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "smsroi_helpers"
@@ -52,7 +54,6 @@ MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 60
 FEWEST_DOCSTRING_WORDS = 6
 MAX_TEST_LINES = 600
-_STATISTIC_METHODS = ("corr", "cov", "mean", "median", "quantile", "std", "var")
 LONG_MODULES: dict[str, str] = {}
 """Modules longer than the limit, each with its reason; at most ten."""
 
@@ -173,17 +174,32 @@ def words_in_presentation_only(source: Source) -> Iterator[str]:
             yield f"{line} uses {other}; text belongs into wording, figures or tables"
 
 
-def no_statistic_in_presentation(source: Source) -> Iterator[str]:
-    """Wording, figures and tables show the results that they are given."""
+PLACES_ON_THE_PAGE = {
+    ("segmentation/figures.py", "_stack"): "the edges of the blocks of a flow diagram, one below the other",
+    ("segmentation/figures.py", "_flows"): "the edges of its bands",
+}
+"""Functions that compute a place on the page from results, each with what the place is."""
+
+
+def no_number_in_presentation(source: Source) -> Iterator[str]:
+    """Wording, figures and tables show the results that they are given; they ask the engine nothing."""
     kind = source.name.removesuffix(".py").split("/")[-1].split("_")[-1]
     if source.subpackage not in STAGES or kind not in PRESENTATION_MODULES:
         return
     for use in source.uses:
-        if use.name.split(".")[0] in ESTIMATORS or use.name.startswith(STATISTICS):
+        if use.name.split(".")[0] in (*ESTIMATORS, "ibis") or use.name.startswith(STATISTICS):
             yield f"{use.line} uses {use.name}; compute the number where its stage computes the others"
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STATISTIC_METHODS:
-            yield f"{node.lineno} calls {node.func.attr}; compute the number where its stage computes the others"
+    for found in computed(source.tree):
+        if (source.name, found.function) not in PLACES_ON_THE_PAGE:
+            yield f"{found.line} computes {found.text}; do so where its stage computes the others"
+
+
+_CLOCKS = (
+    "smsroi_helpers.engine.local_time", "smsroi_helpers.engine.utc_from", "zoneinfo.ZoneInfo", "pytz", "dateutil",
+)  # fmt: skip
+_CONVERTERS = ("astimezone", "fromtimestamp", "tz_convert", "tz_localize")
+_ZONED = re.compile(r"timestamp\(\s*['\"{](?!UTC['\"])", re.IGNORECASE)
+"""The name of a type, such as `timestamp('Asia/Tokyo')`; an instant in UTC has no local time."""
 
 
 def no_sql_text(source: Source) -> Iterator[str]:
@@ -203,14 +219,24 @@ def measured_columns_in_measures_only(source: Source) -> Iterator[str]:
             yield f"{node.lineno} reads {node.attr}"
         elif isinstance(node, ast.Constant) and node.value in MEASURED_COLUMNS:
             yield f"{node.lineno} reads {node.value}"
+        elif isinstance(node, ast.JoinedStr | ast.BinOp) and (pattern := text_pattern(node)):
+            made = [name for name in MEASURED_COLUMNS if re.fullmatch(pattern, name)]
+            if made:
+                yield f"{node.lineno} can read {made[0]} by {ast.unparse(node)}"
 
 
 def local_time_of_measures_only(source: Source) -> Iterator[str]:
-    """Only `measures` turns instants into local time; others ask it."""
+    """Only `measures` turns instants into local time, or local time into instants; others ask it."""
+    if source.subpackage in ("engine", "source", "measures", "simulation"):  # which has a clock of its own
+        return
     for use in source.uses:
-        free = source.subpackage in ("engine", "source", "measures")
-        if not free and use.name.startswith("smsroi_helpers.engine.local_time"):
-            yield f"{use.line} uses local_time of the engine; use that of measures"
+        if use.name.startswith(_CLOCKS):
+            yield f"{use.line} uses {use.name}; ask measures for local time"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and node.attr in _CONVERTERS:
+            yield f"{node.lineno} uses {node.attr}; ask measures for local time"
+        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp) and _ZONED.match(shown_text(node)):
+            yield f"{node.lineno} names a timestamp with a zone; ask measures for local time"
 
 
 def only_the_engine_names_an_engine(source: Source) -> Iterator[str]:
@@ -248,7 +274,7 @@ def long_functions_have_a_docstring(source: Source) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     no_upper_level, no_relative_import, no_module_of_another, only_exported_names, no_shop_in_statistics,
-    words_in_presentation_only, no_statistic_in_presentation, no_sql_text,
+    words_in_presentation_only, no_number_in_presentation, no_sql_text,
     measured_columns_in_measures_only, local_time_of_measures_only,
     only_the_engine_names_an_engine, no_estimator_in_the_simulation, long_functions_have_a_docstring,
 )  # fmt: skip
@@ -260,34 +286,43 @@ def test_no_module_breaks_the_rule(rule):
     assert not wrong, "\n".join(wrong)
 
 
-def used_modules(source: Source) -> set[str]:
-    """The modules of the package that a module uses: of each name, the longest part that is a module."""
-    found = set()
+def used_modules(source: Source) -> dict[str, int]:
+    """The modules of the package that a module uses: of each name, the longest part that is one → its first line."""
+    found: dict[str, int] = {}
     for use in source.uses:
         parts = use.name.split(".")
         parents = (".".join(parts[:size]) for size in range(len(parts), 1, -1))
-        found.add(next((name for name in parents if name in MODULES), ""))
-    return found - {"", source.module}
+        name = next((name for name in parents if name in MODULES), source.module)
+        if name != source.module:
+            found.setdefault(name, use.line)
+    return found
 
 
-def find_circles(sources: Iterable[Source]) -> list[set[str]]:
-    """Modules that import one another, at the top or in a function."""
-    return circles({source.module: used_modules(source) for source in sources})
+def find_circles(sources: Iterable[Source]) -> list[list[str]]:
+    """The lines by which modules use one another in a circle, at the top or in a function."""
+    used = {source.module: (source.name, used_modules(source)) for source in sources}
+    return [
+        [f"{name}:{line} uses {other}" for name, uses in map(used.__getitem__, sorted(circle))
+         for other, line in uses.items() if other in circle]
+        for circle in circles({module: set(uses) for module, (_name, uses) in used.items()})
+    ]  # fmt: skip
 
 
 def test_no_modules_import_one_another_in_a_circle():
-    assert find_circles(SOURCES) == []
+    found = find_circles(SOURCES)
+    assert not found, "\n\n".join(map("\n".join, found))
 
 
 def test_a_planted_circle_of_modules_is_found():
-    names = ("columns", "profit")
-    planted = [
-        Source(source.name, f"{source.text}\ndef planted():\n    from smsroi_helpers.measures.profit import profit\n")
-        if source.name == "measures/columns.py"
-        else source
-        for source in SOURCES
-    ]
-    assert any({f"smsroi_helpers.measures.{name}" for name in names} <= circle for circle in find_circles(planted))
+    name, lines = "measures/columns.py", 0
+    planted = []
+    for source in SOURCES:
+        if source.name == name:
+            lines = len(source.text.splitlines())
+            text = f"{source.text}def planted():\n    from smsroi_helpers.measures.profit import profit\n"
+            source = Source(name, text)
+        planted.append(source)
+    assert any(f"{name}:{lines + 2} uses smsroi_helpers.measures.profit" in circle for circle in find_circles(planted))
 
 
 _ANY = "timing/counts.py"
@@ -313,11 +348,40 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (no_module_by_name, _ANY, "x = eval('1')"),
     (no_shop_in_statistics, "statistics/power.py", "def f(rows):\n    import ibis"),
     (words_in_presentation_only, "timing/best_hours.py", "import smsroi_helpers as s\nx = s.pages.note"),
-    (no_statistic_in_presentation, "timing/tables.py", "import numpy as n\nx = n.quantile(draws, 0.5)"),
-    (no_statistic_in_presentation, "timing/hour_wording.py", "x = rows['profit'].quantile(0.5)"),
+    (no_number_in_presentation, "timing/tables.py", "import numpy as n\nx = n.quantile(draws, 0.5)"),
+    (no_number_in_presentation, "timing/hour_wording.py", "x = rows['profit'].quantile(0.5)"),
+    (no_number_in_presentation, "timing/tables.py", "x = plan.shop.count(rows)"),
+    (no_number_in_presentation, "timing/tables.py", "x = plan.messages.nunique().execute()"),
+    (no_number_in_presentation, "timing/tables.py", "import ibis\nx = ibis.literal(1)"),
+    (no_number_in_presentation, "timing/figures.py", "x = 100 * row.clicks / row.texts"),
+    (
+        no_number_in_presentation,
+        "timing/figures.py",
+        "def f(part: float, of: float):\n    return part / max(of, 1)",
+    ),
+    (no_number_in_presentation, "timing/figures.py", "x = len([row for row in rows if row.won]) / len(rows)"),
+    (no_number_in_presentation, "timing/figures.py", "n, all = len(won), len(rows)\nx = percent(n / all)"),
+    (no_number_in_presentation, "timing/figures.py", "after = row.after\nbefore = row.before\nafter -= before"),
+    (no_number_in_presentation, "timing/figures.py", "x = 1 - answer.share"),
+    (no_number_in_presentation, "timing/figures.py", "x = answer.texts * answer.gain"),
+    (no_number_in_presentation, "timing/figures.py", "bars = [row.value - row.low, row.high - row.value]"),
+    (no_number_in_presentation, "timing/figures.py", "x = sum(row.customers for row in rows)"),
+    (no_number_in_presentation, "timing/figures.py", "x = rows.groupby('hour')['n'].agg('sum')"),
+    (no_number_in_presentation, "timing/figures.py", "x = (rows['p'] < 0.05).sum()"),
+    (no_number_in_presentation, "timing/figures.py", "x = getattr(rows['n'], 'sum')()"),
+    (no_number_in_presentation, "timing/figures.py", "x = rows['clicks'].div(rows['texts'])"),
+    (no_number_in_presentation, "timing/figures.py", "import numpy as np\nx = np.divide(row.a, row.b)"),
     (no_sql_text, _ANY, "x = shop.messages.sql('select clicked_at from messages')"),
     (measured_columns_in_measures_only, _ANY, "x = getattr(shop.messages, 'clicked_at')"),
+    (measured_columns_in_measures_only, _ANY, "x = shop.messages[f'{event}_at']"),
+    (measured_columns_in_measures_only, _ANY, "x = shop.messages['clicked' + '_at']"),
+    (measured_columns_in_measures_only, _ANY, "x = shop.messages[event + '_at']"),
     (local_time_of_measures_only, _ANY, "from smsroi_helpers import engine as e\nx = e.local_time"),
+    (local_time_of_measures_only, _ANY, "x = rows.sent_at.cast(\"timestamp('Asia/Tokyo')\")"),
+    (local_time_of_measures_only, _ANY, "x = rows.sent_at.cast(f\"timestamp('{zone}', 6)\")"),
+    (local_time_of_measures_only, _ANY, "x = rows['sent_at'].dt.tz_localize('UTC').dt.tz_convert(zone)"),
+    (local_time_of_measures_only, _ANY, "x = instant.astimezone(zone)"),
+    (local_time_of_measures_only, _ANY, "from zoneinfo import ZoneInfo"),
     (only_the_engine_names_an_engine, _ANY, "import ibis as i\nx = i.duckdb.connect()"),
     (only_the_engine_names_an_engine, _ANY, "from ibis import duckdb as d"),
     (only_the_engine_names_an_engine, _ANY, "from ibis.backends import duckdb"),
@@ -343,18 +407,51 @@ def test_a_planted_violation_is_found(rule, name, text):
         (_ANY, "def f(kind: Literal['best hour']): ..."),
         ("content/tables.py", "from smsroi_helpers import ab_test\nx = ab_test.tables.difference_words"),
         ("engine/duckdb.py", "import ibis\nx = ibis.duckdb.connect()"),
+        ("timing/figures.py", "ax.set_xlim(rows['hour'].min() - 0.5, 100 * row.high)\nx = -len(rows) // columns"),
+        ("timing/figures.py", "ax.errorbar(at, y, yerr=[row.value - row.low, row.high - row.value])"),
+        ("timing/figures.py", "lengths = np.stack([y - low, high - y])\nax.bar(at, y, xerr=lengths)"),
+        ("timing/figures.py", "for at, row in enumerate(rows):\n    ax.text(at - (len(rows) - 1) / 2, row.y, '')"),
+        ("timing/figures.py", "x = np.diff(ax.get_xticks()).min()\nn = sum(row.p < 0.05 for row in rows)"),
+        ("timing/outputs.py", "x = row.clicks / row.texts"),
+        (_ANY, "x = rows.at.cast(\"timestamp('UTC', 6)\")\ny = rows.at.cast('timestamp(6)')"),
+        (_ANY, "x = rows[f'{name}_rate']\ny = rows[f'{name}']"),
     ],
 )
 def test_what_is_allowed_is_not_found(name, text):
     assert not [fault for rule in RULES for fault in rule(Source(name, text))]
 
 
+def imported_otherwise(stage: str, text: str) -> list[str]:
+    """Lines of a notebook that import anything but its stage and `notebook`, or what it lacks of these."""
+    cells = json.loads(text)["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    own = [line for cell in code for line in cell.splitlines() if "import" in line]
+    allowed = f"from smsroi_helpers import {', '.join(sorted(['notebook', stage]))}"
+    return [line for line in own if line != allowed] or ([] if own == [allowed] else [f"lacks: {allowed}"])
+
+
 def test_a_notebook_imports_only_its_stage_and_notebook():
-    for stage, path in zip(STAGES, sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")), strict=True):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-        own = [line for cell in code for line in cell.splitlines() if "import" in line]
-        assert own == [f"from smsroi_helpers import {', '.join(sorted(['notebook', stage]))}"], path.name
+    paths = sorted((ROOT / "notebooks").rglob("[0-9][0-9]_*.ipynb"))
+    assert any(path.parent.name == "instead" for path in paths)
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in paths
+        for line in imported_otherwise(path.stem[3:], path.read_text(encoding="utf-8"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_an_import_planted_in_a_notebook_is_found():
+    path = next((ROOT / "notebooks" / "instead").glob("*.ipynb"))
+    text = path.read_text(encoding="utf-8")
+    planted = text.replace("from smsroi_helpers import", "import pandas\\nfrom smsroi_helpers import", 1)
+    assert imported_otherwise(path.stem[3:], planted) == ["import pandas"]
+    assert imported_otherwise("timing", text)
+
+
+def test_every_place_on_the_page_is_still_computed():
+    found = {(source.name, one.function) for source in SOURCES for one in computed(source.tree)}
+    assert set(PLACES_ON_THE_PAGE) <= found, "remove what computes no place any more"
 
 
 def test_long_modules_and_tests_are_listed_with_a_reason():

@@ -20,16 +20,6 @@ from smsroi_helpers.ab_test.decision_rule import (
     decide_experiment,
 )
 from smsroi_helpers.ab_test.effects import ArmEffect, measure_effects
-from smsroi_helpers.ab_test.evaluate import (
-    Evaluated,
-    analyse,
-    locate_broken_days,
-    map_overlaps,
-    pool_tests,
-    rank_responders,
-    results_table,
-    simulate_daily_looks,
-)
 from smsroi_helpers.ab_test.left_alone import count_listed
 from smsroi_helpers.ab_test.planning import plan_next_test, plan_test, read_audience
 from smsroi_helpers.ab_test.profit_over_time import (
@@ -40,6 +30,16 @@ from smsroi_helpers.ab_test.profit_over_time import (
     trace_weeks,
 )
 from smsroi_helpers.ab_test.shared_wording import running_p_words
+from smsroi_helpers.ab_test.study import (
+    Evaluated,
+    analyse,
+    locate_broken_days,
+    map_overlaps,
+    pool_tests,
+    rank_responders,
+    results_table,
+    simulate_daily_looks,
+)
 from smsroi_helpers.ab_test.wording import decide, decide_tests
 from smsroi_helpers.measures import knows_cost
 

@@ -1,4 +1,4 @@
-"""The profit of an arm worked out from its clicks and opt-outs, for tests whose arms are sent equally many messages.
+"""The profit of an arm computed from its clicks and opt-outs, for tests whose arms are sent equally many messages.
 
     clicks × value of a click − opt-outs × value of a subscriber − message cost − extra discounts, per customer
 
@@ -93,7 +93,7 @@ def find_prices(shop: Shop, yearly_discount: float) -> Prices:
 
 @dataclass(frozen=True)
 class Weights:
-    """What one customer's clicks, opt-out and discounts count in the profit worked out from them (money each)."""
+    """What one customer's clicks, opt-out and discounts count in the profit computed from them (money each)."""
 
     click: Interval
     """Of a human click, with limits."""
@@ -124,7 +124,7 @@ def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Pric
 
 
 def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> WhyNotPriced:
-    """Why the profit of an experiment's arms cannot be worked out from their clicks; empty if it can.
+    """Why the profit of an experiment's arms cannot be computed from their clicks; empty if it can.
 
     Args:
         experiment: which.

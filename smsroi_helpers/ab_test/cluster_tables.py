@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.locale import _, number
 from smsroi_helpers.pages import Html, experiment_name, note, table
 from smsroi_helpers.statistics import FEWEST_CLUSTERS

@@ -15,7 +15,7 @@ from smsroi_helpers.ab_test.cash import Cash, trace_cash
 from smsroi_helpers.ab_test.click_profit import Prices
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, is_count
-from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
+from smsroi_helpers.ab_test.study import DecidedIn, Evaluated
 from smsroi_helpers.contract import Evidence, MoneyKind
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, MOST_TIMES
@@ -88,7 +88,7 @@ class ExperimentAnswer:
     unit: Literal["money_per_week", "money", "share", "count", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
     evidence: Evidence = "randomised"
-    """Of the value; `modelled`: worked out from the arms' clicks and opt-outs."""
+    """Of the value; `modelled`: computed from the arms' clicks and opt-outs."""
     money: MoneyKind = ""
     """The kind of money of the value: with opt-outs priced it is `long_run`, else `cash`."""
     cash: Cash | None = None
@@ -102,7 +102,7 @@ class ExperimentAnswer:
     opt_outs_rose: ArmEffect | None = None
     """The effect on opt-outs if it is significantly positive and there is no guardrail (control not texted)."""
     direct: ArmEffect | None = None
-    """Profit as measured, where the answer is worked out from clicks."""
+    """Profit as measured, where the answer is computed from clicks."""
     worse: tuple[str, ...] = ()
     """Arms of an undecided test that are shown to bring less than the control."""
     worse_effects: tuple[ArmEffect, ...] = ()
@@ -126,6 +126,11 @@ class ExperimentAnswer:
     def detectable_per_week(self) -> float:
         """The detectable difference in money, per customer and week."""
         return self.decision.detectable / max(self.experiment.weeks, 1e-9)
+
+    @property
+    def cash_differs(self) -> bool:
+        """Whether the change's cash and its long-run value differ in sign."""
+        return self.money == "long_run" and self.cash is not None and self.cash.profit[0] * self.value < 0
 
     @property
     def open_arms(self) -> tuple[str, ...]:
@@ -155,7 +160,7 @@ def decide(
     """The answers of the experiments that a stage decides: the standing holdout first, then by outcome and value.
 
     Args:
-        evaluated: of `evaluate.analyse`.
+        evaluated: of `study.analyse`.
         stage: `ab_test` or `content`; tests of hours and of texts per week have rules of their own.
         customers: who can be texted today; NaN where not known.
     """
@@ -252,7 +257,7 @@ def compares_with_no_texts(experiment: Experiment, validity: Validity) -> bool:
 
 
 def _money_kind(each: Evaluated) -> MoneyKind:
-    """Profit worked out from clicks is long-run money where opt-outs are priced in it."""
+    """Profit computed from clicks is long-run money where opt-outs are priced in it."""
     if each.decision.metric == "revenue":
         return "revenue"
     priced = each.prices is not None and each.prices.subscriber.known

@@ -1,6 +1,6 @@
 """The decision rule of an experiment, in money: ship, keep the control, keep running, or broken.
 
-The rule uses the interval of the difference in profit between an arm and the control, worked out from clicks and
+The rule uses the interval of the difference in profit between an arm and the control, computed from clicks and
 opt-outs where these can be priced (`click_profit`): always-valid while the experiment runs, fixed once it has ended; at
 level 1 − α/k, with k arms compared with the control. An experiment is
 
@@ -129,7 +129,7 @@ class _Limits:
 
 
 def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
-    """The registered metric if it is another than profit; else profit worked out from clicks, or profit itself.
+    """The registered metric if it is another than profit; else profit computed from clicks, or profit itself.
 
     Where they are not known or do not vary: revenue, or the order rate. Clicks per message decide only where they are
     registered and every arm was sent equally many messages. So without orders, a test that is registered for what they

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.profit_over_time import count_gaining_months, longest_holdout
 from smsroi_helpers.ab_test.shared_wording import rule_words
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.locale import _, enumerated, interval, joined, money, month, number, percent, sentence
@@ -317,8 +318,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     ax = ax or plt.subplots()[1]
     places = np.arange(len(months))
     errors = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
-    clear = months["significant"]
-    colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
+    colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in months["significant"]]
     ax.bar(places, months["earned"], yerr=errors, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     labels = [f"{pd.Timestamp(month):%Y-%m}" for month in months["month"]]
@@ -327,7 +327,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     ax.set_ylabel(_("earned in the month"))
     ax.set_title(
         _("Texting is shown to have earned in {n} of {all} months").format(
-            n=number(int((clear & (months["earned"] > 0)).sum())), all=number(len(months))
+            n=number(count_gaining_months(months)), all=number(len(months))
         )
     )
     return ax
@@ -337,7 +337,7 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     """`monthly_profit` with alt text and caption, of the holdout with most months; a note where there is none."""
     if not len(months):
         return note(_("There is no valid standing holdout with profit, so what the programme earned is not known."))
-    own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
+    own = longest_holdout(months)
     described = [
         _("{month}: {earned}.").format(
             month=month(pd.Timestamp(row.month).date()),

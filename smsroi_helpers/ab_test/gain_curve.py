@@ -76,7 +76,7 @@ class Curves:
 
     parts: tuple[Part, ...]
     priced: tuple[tuple[float, tuple[Part, ...]], ...] = ()
-    """Where the outcome is worked out with prices: the standard error of each price, and the curves of its quantity."""
+    """Where the outcome is computed with prices: the standard error of each price, and the curves of its quantity."""
     information: float | None = None
 
     def estimate(self, numbers: Sequence[Callable[[Floats], Floats]]) -> Estimate:

@@ -12,7 +12,7 @@ zero by chance in half of their errors. So a source without such differences get
 cases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ibis
@@ -163,6 +163,16 @@ def _interaction_p(rows: pd.DataFrame) -> float:
 def _residual(design: Floats, y: Floats) -> float:
     fitted = design @ np.linalg.lstsq(design, y, rcond=None)[0]
     return float(((y - fitted) ** 2).sum())
+
+
+def loss_avoided(effect: float, low: float, high: float, customers: float) -> tuple[float, float, float]:
+    """The gain of leaving so many customers alone, with limits: the effect of texts per customer, its sign changed."""
+    return -effect * customers, -high * customers, -low * customers
+
+
+def total_listed(listed_today: Mapping[str, int] | None) -> int:
+    """Customers of all segments of `count_listed`; 0 where they are not known."""
+    return sum((listed_today or {}).values())
 
 
 def count_listed(shop: Shop, segment_by: str) -> dict[str, int]:

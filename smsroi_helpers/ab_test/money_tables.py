@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.decision import ExperimentAnswer, decide
-from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.shared_wording import weeks_words
+from smsroi_helpers.ab_test.study import DecidedIn, Evaluated
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _, joined, number
 from smsroi_helpers.pages import (
@@ -50,7 +50,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
             _("Cash in these weeks"): compact_words(*answer.cash.profit, currency),
             _("Long run"): compact_words(*value, currency) if answer.money == "long_run" else _("not estimated"),
             _("Evidence of the long run"): evidence_label(answer.evidence) if answer.money == "long_run" else "–",
-            _("Breaks even"): _break_even_words(answer) if _differ(answer) else "–",
+            _("Breaks even"): _break_even_words(answer) if answer.cash_differs else "–",
         })  # fmt: skip
     if not rows:
         return note(
@@ -65,11 +65,6 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
         " have brought. Amounts are for all customers of the arm, compared with the control, with 95% intervals"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
-
-
-def _differ(answer: ExperimentAnswer) -> bool:
-    """Whether a change's cash and long-run value differ in sign."""
-    return answer.money == "long_run" and answer.cash is not None and answer.cash.profit[0] * answer.value < 0
 
 
 def _break_even_words(answer: ExperimentAnswer) -> str:
@@ -91,7 +86,7 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
     shown = [
         (answer, answer.cash)
         for answer in decide(evaluated)
-        if _differ(answer) and answer.cash is not None and len(answer.cash.by_week)
+        if answer.cash_differs and answer.cash is not None and len(answer.cash.by_week)
     ]
     if not shown:
         return note(

@@ -4,6 +4,7 @@ import numpy as np
 
 from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer, Feasible
 from smsroi_helpers.ab_test.shared_wording import difference_in_words
+from smsroi_helpers.experiments import count_assigned
 from smsroi_helpers.locale import _, enumerated, joined, money, number
 from smsroi_helpers.pages import arm_name
 
@@ -52,7 +53,7 @@ def _compare_again(answer: ExperimentAnswer, currency: str) -> str:
         return _(
             "Take one of {arms}, and test something new against it: the {n} customers of this test would have shown a"
             " difference of {least} with 80% power, and the one seen is too small for a larger test of these."
-        ).format(**facts, n=number(experiment.customers.sum()), least=_detectable_words(answer, currency))
+        ).format(**facts, n=number(count_assigned(experiment)), least=_detectable_words(answer, currency))
     if step.kind not in ("repeat_with_more", "more_needed", "run_until"):
         return ""
     return _(

@@ -37,7 +37,7 @@ def measure_reduction(
         experiment: which.
         effects: its effects; empty where it is broken.
         counted: of `experiments.count_outcomes` with these columns.
-        metric: the deciding one; profit, for profit worked out from clicks.
+        metric: the deciding one; profit, for profit computed from clicks.
         columns: their names.
 
     Returns:

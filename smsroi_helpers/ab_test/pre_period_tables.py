@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.locale import _, percent
 from smsroi_helpers.pages import Html, arm_name, experiment_name, metric_words, note, p_words, table
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from smsroi_helpers import experiments, measures
 from smsroi_helpers.ab_test.effects import measure_effects
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, compare, estimate_means, share_variance
@@ -85,6 +85,24 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
         (by it). Only valid holdouts of single customers, and only with orders and messages.
     """
     return compare_holdout_months(shop, [e.experiment for e in evaluated if not e.validity.broken])
+
+
+def longest_holdout(months: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the holdout with most months.
+
+    Args:
+        months: of `estimate_monthly_profit`, at least one row.
+    """
+    return months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
+
+
+def count_gaining_months(months: pd.DataFrame) -> int:
+    """Months in which texting is shown to have earned.
+
+    Args:
+        months: of `estimate_monthly_profit`, of one holdout.
+    """
+    return int((months["significant"] & (months["earned"] > 0)).sum())
 
 
 def compare_holdout_months(shop: Shop, tests: Sequence[Experiment]) -> pd.DataFrame:
@@ -188,6 +206,18 @@ def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         "agrees",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def hide_alike(capped: pd.DataFrame, most_arms: int) -> tuple[pd.DataFrame, int]:
+    """The rows of `cap_profit` without the arms on which the cap agrees in tests of many arms, and their number.
+
+    Args:
+        capped: of `cap_profit`.
+        most_arms: of a test whose arms are all kept.
+    """
+    many = capped.groupby("experiment_id")["arm"].transform("size") > most_arms
+    alike = many & capped["agrees"].astype(bool)
+    return capped[~alike], int(alike.sum())
 
 
 def _side(low: float, high: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.locale import _, interval, number
 from smsroi_helpers.pages import segment_name
 

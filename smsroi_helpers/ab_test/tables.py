@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
+from smsroi_helpers.ab_test.profit_over_time import hide_alike
 from smsroi_helpers.ab_test.shared_wording import running_p_words
+from smsroi_helpers.ab_test.study import Evaluated, FalseAlarms
+from smsroi_helpers.experiments import count_assigned, count_late
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -130,14 +132,13 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
     for each in evaluated:
         experiment = each.experiment
         end = _("until {day}").format(day=day(experiment.last)) if experiment.state == "ended" else _("running")
-        late = int(experiment.assigned["late"].sum())
         rows.append({
             _("Test"): experiment_name(experiment.name),
             _("About"): _kind_words(experiment.kind),
             _("Control"): arm_name(experiment.control),
             _("Against it"): listed(arm_name(arm) for arm in experiment.treated),
-            _("Customers"): experiment.customers.sum(),
-            _("Left out (too late)"): late,
+            _("Customers"): count_assigned(experiment),
+            _("Left out (too late)"): count_late(experiment),
             _("Weeks counted"): number(experiment.weeks, 1),
             _("Since"): day(experiment.started),
             _("State"): end,
@@ -354,8 +355,7 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
         capped: of `ab_test.cap_profit`.
         currency: the source's.
     """
-    many = capped.groupby("experiment_id")["arm"].transform("size") > MANY_ARMS
-    alike = many & capped["agrees"].astype(bool)
+    listed_arms, alike = hide_alike(capped, MANY_ARMS)
     rows = [
         {
             _("Test"): experiment_name(row.experiment_id),
@@ -366,7 +366,7 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
                 "profit", (row.capped_difference, row.capped_low, row.capped_high), currency
             ),
         }
-        for row in capped[~alike].itertuples()
+        for row in listed_arms.itertuples()
     ]
     if not rows and len(capped):
         return note(
@@ -378,11 +378,11 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
         "The difference in profit per customer, and the same with nobody’s profit above a cap that is one for all arms:"
         " what only 1 in 100 buyers of the test exceed. Where they disagree, a few customers make the difference"
     )
-    if alike.any():
+    if alike:
         caption = joined(
             sentence(caption),
             _("Of tests with many arms, {n} arms that are as clear, or as open, with the cap are not listed").format(
-                n=number(int(alike.sum()))
+                n=number(alike)
             ),
         )
     return table(pd.DataFrame(rows), caption=caption, fold=True)

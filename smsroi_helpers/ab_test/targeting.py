@@ -20,8 +20,8 @@ import pandas as pd
 
 from smsroi_helpers.ab_test.decision import compares_with_no_texts
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.gain_curve import FIFTHS, Estimate, Policy
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.statistics import ALPHA
@@ -70,6 +70,21 @@ class TargetingAnswer:
         return round(self.listed * share / FIFTHS)
 
     @property
+    def share_first(self) -> float:
+        """Share (0–1) of the customers who are treated, those ranked first."""
+        return self.fifths / FIFTHS
+
+    @property
+    def share_last(self) -> float:
+        """Share (0–1) of the others."""
+        return 1 - self.share_first
+
+    @property
+    def evidence_customers(self) -> float:
+        """Customers of the test."""
+        return float(self.effects["customers"].sum())
+
+    @property
     def unit(self) -> Literal["money_per_week", "money", "share", "count"]:
         """Money of all customers of today's list, a week's or of a window as long as the test's; or a share."""
         if not is_money(self.metric):
@@ -87,7 +102,7 @@ class TargetingAnswer:
 
     @property
     def evidence(self) -> Literal["randomised", "modelled"]:
-        """`modelled`: carried from the test's customers to today's list, or worked out from clicks."""
+        """`modelled`: carried from the test's customers to today's list, or computed from clicks."""
         return "modelled" if is_money(self.metric) else "randomised"
 
 

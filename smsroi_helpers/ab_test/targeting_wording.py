@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from smsroi_helpers.ab_test.effects import is_count, is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
-from smsroi_helpers.ab_test.gain_curve import FIFTHS
-from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.left_alone import PooledSegments, loss_avoided
 from smsroi_helpers.ab_test.shared_wording import gain_words, rule_words, segment_words, time_words
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.targeting import TargetingAnswer
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, percent
@@ -60,7 +59,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
         caveat=_caveat(answer),
         evidence=answer.evidence,
         customers=answer.customers,
-        evidence_customers=float(answer.effects["customers"].sum()),
+        evidence_customers=answer.evidence_customers,
         value=value,
         low=low,
         high=high,
@@ -71,11 +70,11 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
 
 
 def _action(answer: TargetingAnswer) -> str:
-    first = answer.fifths / FIFTHS
     facts = {
         "test": experiment_title(answer.experiment.name), "arm": arm_name(answer.arm),
         "control": arm_name(answer.experiment.control),
-        "rule": rule_words(answer.rule), "first": percent(first), "last": percent(1 - first),
+        "rule": rule_words(answer.rule), "first": percent(answer.share_first),
+        "last": percent(answer.share_last),
     }  # fmt: skip
     if answer.form == "first":
         words = _("{test}: if {arm} does not go to everybody, start with the customers ranked first by {rule}")
@@ -122,7 +121,7 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
         else _("Effect of {arm} in the five fifths, first to last, in percentage points: {effects}.").format(
             arm=arm_name(answer.arm), effects=listed(effects)
         ),
-        _("What sets the first {share} apart: {traits}.").format(share=percent(answer.fifths / FIFTHS), traits=traits)
+        _("What sets the first {share} apart: {traits}.").format(share=percent(answer.share_first), traits=traits)
         if traits
         else "",
         _("{n} of today’s {all} customers are concerned.").format(
@@ -184,7 +183,7 @@ def left_alone_words(
         listed_here = listed_by_segment.get(row.segment, 0)
         if not listed_here:
             continue
-        scale = listed_here if in_money else 1.0
+        avoided = loss_avoided(row.effect, row.low, row.high, listed_here if in_money else 1.0)
         segment = segment_words(row.segment)
         each = gain_words(pooled.metric, (row.effect, row.low, row.high), currency)
         found.append(Decision(
@@ -211,9 +210,9 @@ def left_alone_words(
             evidence="modelled" if in_money else "randomised",
             customers=listed_here,
             evidence_customers=row.customers,
-            value=-row.effect * scale,
-            low=-row.high * scale,
-            high=-row.low * scale,
+            value=avoided[0],
+            low=avoided[1],
+            high=avoided[2],
             unit="money_per_week" if in_money else "share",
             kind="gain" if in_money else "fact",
             segment=row.segment,

@@ -85,7 +85,7 @@ class Outcome:
     y: Floats
     metric: str = "profit"
     priced: tuple[tuple[float, Floats], ...] = ()
-    """Where `y` is worked out with prices: the standard error of each price, and the quantity that it prices."""
+    """Where `y` is computed with prices: the standard error of each price, and the quantity that it prices."""
 
 
 @dataclass(frozen=True)

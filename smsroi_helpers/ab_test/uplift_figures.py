@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from smsroi_helpers.ab_test.effects import is_money
-from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.figures import label_panel
 from smsroi_helpers.ab_test.shared_wording import segment_words
+from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift_tables import described_arms, effects_by_segment, segments_differ_words
 from smsroi_helpers.locale import (

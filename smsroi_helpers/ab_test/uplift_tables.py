@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smsroi_helpers.ab_test.effects import ArmEffect
-from smsroi_helpers.ab_test.evaluate import Evaluated, differ_by_segment
 from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.shared_wording import rule_words, running_p_words, segment_words
+from smsroi_helpers.ab_test.study import Evaluated, differ_by_segment
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, enumerated, joined, sentence
@@ -16,7 +16,7 @@ from smsroi_helpers.pages import (
     arm_name,
     experiment_name,
     experiment_title,
-    in_reading_order,
+    items_in_reading_order,
     lift_words,
     note,
     p_words,
@@ -54,8 +54,7 @@ def described_arms(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, str]
 
 def effects_by_segment(each: Evaluated, arm: str) -> list[ArmEffect]:
     """The effects of an arm on the metric of the decision, by segment in the order of every page."""
-    found = {row.segment: row for row in each.effects.by_segment(each.decision.metric, arm)}
-    return [found[name] for name in in_reading_order(found)]
+    return items_in_reading_order(each.effects.by_segment(each.decision.metric, arm), lambda row: row.segment)
 
 
 def segments_differ_words(each: Evaluated, arm: str) -> str:

@@ -9,14 +9,15 @@ from smsroi_helpers.ab_test import decision as typed
 from smsroi_helpers.ab_test.decision import ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import is_count
-from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
-from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.left_alone import PooledSegments, total_listed
 from smsroi_helpers.ab_test.next_test_wording import next_test, roughly, what_would_do
 from smsroi_helpers.ab_test.shared_wording import difference_in_words, gain_words, points, time_words
+from smsroi_helpers.ab_test.study import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
+from smsroi_helpers.experiments import count_assigned
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, money, number, sentence, share_interval
 from smsroi_helpers.pages import arm_name, experiment_name, experiment_title, metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
@@ -45,11 +46,10 @@ def decide(
         pooled: of `ab_test.pool_tests`.
         listed_today: today's customers by segment, of `ab_test.count_listed`; needed with the other two.
     """
-    by_segment = listed_today or {}
-    found = decide_tests(evaluated, currency, customers=float(sum(by_segment.values()) or np.nan))
-    answers = decide_targeting(evaluated, rankings, sum(by_segment.values()))
-    found += [targeting_words(answer, currency) for answer in answers]
-    return found + left_alone_words(pooled or PooledSegments(), by_segment, tuple(evaluated), currency)
+    everybody = total_listed(listed_today)
+    found = decide_tests(evaluated, currency, customers=float(everybody or np.nan))
+    found += [targeting_words(answer, currency) for answer in decide_targeting(evaluated, rankings, everybody)]
+    return found + left_alone_words(pooled or PooledSegments(), listed_today or {}, tuple(evaluated), currency)
 
 
 def decide_tests(
@@ -79,7 +79,7 @@ def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "
         next_test=next_test(answer, currency),
         evidence=answer.evidence,
         customers=answer.customers,
-        evidence_customers=float(answer.experiment.customers.sum()),
+        evidence_customers=count_assigned(answer.experiment),
         value=answer.value,
         low=answer.low,
         high=answer.high,
@@ -301,7 +301,7 @@ def _what_a_holdout_measures(answer: ExperimentAnswer) -> str:
 
 
 def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str) -> list[str]:
-    """Profit worked out from clicks and opt-outs, with the prices used, and profit as measured beside it."""
+    """Profit computed from clicks and opt-outs, with the prices used, and profit as measured beside it."""
     prices, direct = answer.prices, answer.direct
     assert prices is not None
     parts = [

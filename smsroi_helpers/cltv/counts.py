@@ -118,6 +118,16 @@ def summarise_repeats(cells: pd.DataFrame) -> RepeatPurchases:
     return RepeatPurchases(int(again["customers"].sum()), float(again["repeat_spend"].sum()) / purchases)
 
 
+def count_unpaid(repeats: RepeatPurchases, paying: float) -> float:
+    """Who bought again and paid nothing for any repeat purchase.
+
+    Args:
+        repeats: of `summarise_repeats`.
+        paying: customers with a repeat purchase that cost something: `customers` of the Gamma–Gamma fit.
+    """
+    return repeats.customers - paying
+
+
 def count_value_cells(shop: Shop, until: dt.date | None = None, *, recent_weeks: int = 0) -> pd.DataFrame:
     """Count the repeat customers with the same frequency and mean value: the cells for Gamma–Gamma.
 

@@ -50,6 +50,11 @@ class CltvOutcome:
     before_refunds: float
     """`per_week` if nothing were refunded."""
 
+    def limits_of(self, amount: float) -> tuple[float, float]:
+        """The limits of an amount that is uncertain in the proportion of `per_week`; NaN where that is 0."""
+        part = amount / self.per_week if self.per_week else float("nan")
+        return part * self.low, part * self.high
+
 
 def correction_of(tested: Holdout, level: LevelError) -> float:
     """The factor that corrects the total: 1 where the test was passed, or where nothing happened in the test weeks."""

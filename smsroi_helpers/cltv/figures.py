@@ -12,6 +12,7 @@ from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.wording import MODELS
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
 from smsroi_helpers.pages import PALETTE, Chart, figure, tooltips
+from smsroi_helpers.statistics import count_inside, count_outside
 
 __all__ = [
     "by_alive",
@@ -95,8 +96,7 @@ def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:
         fmt="o", color=PALETTE["accent"], linewidth=1.6, label=_("predicted, 95% interval"),
     )  # fmt: skip
     ax.plot(places + 0.08, rows["actual"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
-    outside = int(((rows["actual"] < rows["low"]) | (rows["actual"] > rows["high"])).sum())
-    ax.set_title(_("{n} of {all} groups came out as predicted").format(n=len(rows) - outside, all=len(rows)))
+    ax.set_title(_("{n} of {all} groups came out as predicted").format(n=count_inside(rows, "actual"), all=len(rows)))
     ax.set_xticks(places, list(rows["frequency"]))
     ax.set_ylim(bottom=0)
     ax.set_xlabel(_("repeat purchases before the test"))
@@ -132,14 +132,10 @@ def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.set_ylim(bottom=0)
     ax.set_xlabel(_("week since the first purchase of all"))
     ax.set_ylabel(_("repeat purchases in the week"))
-    outside = _weeks_outside(ahead)
+    outside = count_outside(ahead, "in_week", "low_in_week", "high_in_week")
     ax.set_title(_("{n} of {all} test weeks lie outside the band").format(n=outside, all=len(ahead)))
     ax.legend(frameon=False, loc="best")
     return ax
-
-
-def _weeks_outside(ahead: pd.DataFrame) -> int:
-    return int(((ahead["in_week"] < ahead["low_in_week"]) | (ahead["in_week"] > ahead["high_in_week"])).sum())
 
 
 def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
@@ -198,7 +194,7 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
     ax.set_xlabel(_("probability of being a customer still, before the test"))
     ax.set_ylabel(_("bought in the test"))
-    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    inside = count_inside(rows, "bought")
     if len(rows) == 1:
         predicted, bought = percent(rows["predicted"].iloc[0]), percent(rows["bought"].iloc[0])
         ax.set_title(
@@ -329,14 +325,14 @@ def by_week_figure(tested: Holdout) -> Chart:
             weeks=number(tested.weeks),
             actual=number(tested.actual),
             predicted=number(tested.predicted),
-            n=number(_weeks_outside(ahead)),
+            n=number(count_outside(ahead, "in_week", "low_in_week", "high_in_week")),
             all=number(len(ahead)),
         ),
         caption=_(
             "The same week by week: a total can be right while high and low weeks cancel. {n} of {all} weeks lie"
             " outside the band; by chance it would be one in twenty. The model knows nothing of seasons, sales and"
             " holidays."
-        ).format(n=number(_weeks_outside(ahead)), all=number(len(ahead))),
+        ).format(n=number(count_outside(ahead, "in_week", "low_in_week", "high_in_week")), all=number(len(ahead))),
     )
 
 
@@ -367,7 +363,7 @@ def _ranking(tested: Holdout) -> str:
         "gini": percent(tested.gini),
         "low": percent(tested.gini_low),
         "high": percent(tested.gini_high),
-        "n": number(tested.by_frequency["customers"].sum()),
+        "n": number(tested.customers),
     }
     if not np.isfinite(tested.gini_low):
         return _("Too little was bought in the test to say how good the ranking is.")

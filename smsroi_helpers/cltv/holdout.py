@@ -122,6 +122,11 @@ class ModelComparison:
         return self.scores.assign(chosen=self.scores["model"] == self.chosen)
 
     @property
+    def purchases(self) -> float:
+        """Purchases on the days after the split."""
+        return float(self.cells["later_purchases"].sum())
+
+    @property
     def alive_model(self) -> Model:
         """The best of the models whose P(alive) says something about one-time buyers."""
         return self.chosen if self.chosen in ALIVE_MODELS else _best(self.scores, ALIVE_MODELS)
@@ -232,6 +237,11 @@ class Holdout:
     by_alive: pd.DataFrame
     """Groups by P(alive) under `alive_model`: lowest, highest (of the group's range), customers, p_alive (mean),
     predicted (share expected to buy at least once), low, high (95 %, sampling), bought (share who did)."""
+
+    @property
+    def customers(self) -> float:
+        """Customers known by the split."""
+        return float(self.by_frequency["customers"].sum())
 
     @property
     def missed(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.cltv.counts import summarise_repeats
+from smsroi_helpers.cltv.counts import count_unpaid, summarise_repeats
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
@@ -123,7 +123,7 @@ def money_note(cells: pd.DataFrame, value: Fit, currency: str) -> Html:
     words = _("A repeat purchase brought {mean} on average, purchases of amount 0 included.").format(
         mean=money(repeats.mean, currency, 2)
     )
-    unpaid = repeats.customers - value.customers
+    unpaid = count_unpaid(repeats, value.customers)
     if not unpaid:
         return note(words)
     left_out = _(
@@ -170,7 +170,7 @@ def models_table(comparison: ModelComparison) -> Html:
         " each customer did, with 95% interval; higher is better. A model must beat BG/NBD by more than one standard"
         " error to take its place; {actual} purchases happened"
     )
-    actual = number(comparison.cells["later_purchases"].sum())
+    actual = number(comparison.purchases)
     caption = caption.format(day=day(comparison.split), weeks=number(comparison.weeks), actual=actual)
     return table(shown, caption=caption)
 

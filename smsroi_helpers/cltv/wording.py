@@ -82,8 +82,7 @@ def decide(
 
 def _as_wide(amount: float, found: CltvOutcome, currency: str) -> str:
     """An amount that is uncertain in the proportion of the forecast's total, rounded by the width of its interval."""
-    part = amount / found.per_week if found.per_week else float("nan")
-    digits = rounded_digits(part * found.low, part * found.high)
+    digits = rounded_digits(*found.limits_of(amount))
     return money(round(amount, digits), currency, max(digits, 0))
 
 

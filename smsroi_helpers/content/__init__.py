@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.content.analysis import Content, analyse
 from smsroi_helpers.content.billing import Bill, bill
 from smsroi_helpers.content.creative_profit import response_rows
 from smsroi_helpers.content.outputs import effect_rows
+from smsroi_helpers.content.study import Content, analyse
 from smsroi_helpers.content.tests_of_texts import evaluate_tests, result_rows
 from smsroi_helpers.content.wording import decide
 

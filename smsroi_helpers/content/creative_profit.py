@@ -72,6 +72,11 @@ class SegmentChoice:
     """Money that an opt-out costs, with 95 % limits; 0 where subscribers have no known value."""
 
     @property
+    def several_best(self) -> bool:
+        """Whether more than one creative is not distinguishable from the best."""
+        return bool(self.chosen.sum() > 1)
+
+    @property
     def gain(self) -> Floats:
         """Draws of profit per text of the best creative, above today's mixture; NaN without a price of clicks."""
         return self.gain_in("profit")
@@ -107,6 +112,21 @@ class ByCreative:
     """Whether the value of a click is known."""
     left_out: tuple[tuple[str, int], ...] = ()
     """Segments that get texts today and got none in the log that is read, and their customers today."""
+
+    @property
+    def texted(self) -> tuple[SegmentChoice, ...]:
+        """Segments that get texts today."""
+        return tuple(one for one in self.segments if one.texts_per_week > 0)
+
+    @property
+    def customers(self) -> int:
+        """Who get texts today, in all of these."""
+        return sum(one.customers for one in self.texted)
+
+    @property
+    def texts_per_week(self) -> float:
+        """Today, in all of these."""
+        return sum(one.texts_per_week for one in self.texted)
 
 
 def choose(

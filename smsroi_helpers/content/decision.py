@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.creative_profit import SegmentChoice
 from smsroi_helpers.content.savings import Saving, SavingKind
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
@@ -62,7 +62,7 @@ def decide_creatives(content: Content, smallest_gain: float, tested: Collection[
     """Compare the best creative of each segment with today's mixture.
 
     Args:
-        content: of `analysis.analyse`.
+        content: of `study.analyse`.
         smallest_gain: profit per text below which a change is not worth making (money).
         tested: creatives that a valid randomised test compares; with two of them here, the test has the amount.
     """

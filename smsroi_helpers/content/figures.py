@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.locale import _, joined, listed, number, sentence
@@ -15,7 +15,7 @@ from smsroi_helpers.pages import (
     Html,
     arm_name,
     figure,
-    in_reading_order,
+    items_in_reading_order,
     not_compared_words,
     note,
     segment_name,
@@ -84,8 +84,8 @@ def segments_figure(content: Content, currency: str) -> Html:
     found = content.by_creative
     if found is None:
         return note(_("No two texts can be compared."))
-    by_name = {one.segment: one for one in found.segments if one.customers >= FEWEST_SHOWN}
-    shown = [by_name[name] for name in in_reading_order(by_name)][:_MOST_PANELS]
+    large = [one for one in found.segments if one.customers >= FEWEST_SHOWN]
+    shown = items_in_reading_order(large, lambda one: one.segment)[:_MOST_PANELS]
     if not shown:
         return note(_("No segment gets texts today that could be compared."))
     metric, scale = ("profit", 1.0) if found.priced else ("click", 1000.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 
 __all__ = ["effect_rows"]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.decision import mean_gain
 from smsroi_helpers.content.log_check import compare_with_log
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import (
     exclusion_words,
@@ -35,7 +35,7 @@ from smsroi_helpers.pages import (
     Html,
     arm_name,
     experiment_name,
-    in_reading_order,
+    items_in_reading_order,
     metric_words,
     not_compared_words,
     note,
@@ -182,8 +182,7 @@ def segments_table(content: Content, currency: str) -> Html:
     if found is None:
         return note(_("No two texts were sent beside one another often enough, so none is recommended."))
     rows = []
-    by_name = {one.segment: one for one in found.segments}
-    for one in map(by_name.__getitem__, in_reading_order(by_name)):
+    for one in items_in_reading_order(found.segments, lambda one: one.segment):
         maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
         rows.append({
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
@@ -196,23 +195,22 @@ def segments_table(content: Content, currency: str) -> Html:
             _("An opt-out costs"):
                 interval(*one.opt_out_cost, currency) if one.opt_out_cost[0] > 0 else _("not known"),
         })  # fmt: skip
-    sent = [one for one in found.segments if one.texts_per_week > 0]
-    if len(sent) > 1:
+    if len(found.texted) > 1:
         rows.append({
-            _("Segment"): segment_name("all"), _("Customers today"): sum(one.customers for one in sent),
-            _("Texts a week"): number(sum(one.texts_per_week for one in sent)),
+            _("Segment"): segment_name("all"), _("Customers today"): found.customers,
+            _("Texts a week"): number(found.texts_per_week),
             _("Best text"): _("as above"), _("May be as good"): "–",
-            _("Clicks per 1,000 texts, above today"): points_words(*mean_gain(sent, "click")),
-            _("Opt-outs per 1,000 texts, above today"): points_words(*mean_gain(sent, "opt_out")),
+            _("Clicks per 1,000 texts, above today"): points_words(*mean_gain(found.texted, "click")),
+            _("Opt-outs per 1,000 texts, above today"): points_words(*mean_gain(found.texted, "opt_out")),
             _("Profit per text, above today"):
-                interval(*mean_gain(sent, "profit"), currency) if found.priced else _("not known"),
+                interval(*mean_gain(found.texted, "profit"), currency) if found.priced else _("not known"),
             _("An opt-out costs"): "–",
         })  # fmt: skip
     caption = _(
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"
         " share"
     )
-    if any(one.chosen.sum() > 1 for one in found.segments):
+    if any(one.several_best for one in found.segments):
         caption = joined(sentence(caption), _(
             "“May be as good” compares all texts at once, so a text can be listed although its own interval does not"
             " overlap that of the best."
@@ -248,7 +246,7 @@ def _rows_of(fit: OptionEffects, name: str, words: Sequence[str]) -> list[dict[s
         {
             name: words[at],
             _("Messages"): fit.trials[at],
-            _("Clicks per 1,000 texts"): number(1000 * fit.events[at] / max(fit.trials[at], 1), 1),
+            _("Clicks per 1,000 texts"): number(1000 * fit.rate[at], 1),
             _("Odds of a click, against the mean"): _odds(fit, at),
         }
         for at in range(len(words))
@@ -263,12 +261,11 @@ def formats_table(content: Content) -> Html:
     """Formats (content types) compared within campaigns, with replies and opt-outs."""
     if len(content.formats.options) < 2:
         return note(_("The source names fewer than two content types, so formats cannot be compared."))
-    counts = content.format_counts.set_index("kind").reindex(list(content.formats.options)).fillna(0)
+    counts = content.format_counts.set_index("kind").reindex(list(content.formats.options))
     rows = _rows_of(content.formats, _("Format"), [kind_name(name) for name in content.formats.options])
     for row, (_kind, own) in zip(rows, counts.iterrows(), strict=True):
-        sent = max(own["sent"], 1)
-        row[_("Replies per 1,000 texts")] = number(1000 * own["replies"] / sent, 1)
-        row[_("Opt-outs per 1,000 texts")] = number(1000 * own["opt_outs"] / sent, 1)
+        row[_("Replies per 1,000 texts")] = number(1000 * own["reply_rate"], 1)
+        row[_("Opt-outs per 1,000 texts")] = number(1000 * own["opt_out_rate"], 1)
     caption = _("Formats: rates as counted, and the odds of a click compared within campaigns and segments")
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 

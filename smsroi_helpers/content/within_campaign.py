@@ -58,6 +58,11 @@ class OptionEffects:
         return np.isfinite(self.effect)
 
     @property
+    def rate(self) -> Floats:
+        """Events per trial of each option; NaN without trials."""
+        return np.divide(self.events, self.trials, out=np.full(len(self.events), np.nan), where=self.trials > 0)
+
+    @property
     def standard_error(self) -> Floats:
         """Of each effect."""
         return np.sqrt(np.diag(self.covariance))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.billing import Change, Shortening
 from smsroi_helpers.content.decision import (
     CreativeDecision,
@@ -13,6 +12,7 @@ from smsroi_helpers.content.decision import (
     decide_creatives,
     decide_shortening,
 )
+from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
@@ -188,7 +188,7 @@ def _creatives(content: Content, found: CreativeDecision, currency: str) -> Deci
         "dont": _("Keep today’s mixture of texts: no other one is worth a change."),
         "not_enough_evidence": _("Test {choices} against today’s texts before changing."),
     }[found.outcome].format(choices=_choices_words(found))
-    open_sets = sum(int(one.chosen.sum()) > 1 for one in found.choices)
+    open_sets = len([one for one in found.choices if one.several_best])
     return Decision(
         **common,  # type: ignore[arg-type]
         action=action,

@@ -16,7 +16,6 @@ from smsroi_helpers.effectiveness.audit import audit_rules
 from smsroi_helpers.effectiveness.business_months import count_business_months
 from smsroi_helpers.effectiveness.channels import find_channel_sets
 from smsroi_helpers.effectiveness.drivers import correlate, find_drivers
-from smsroi_helpers.effectiveness.evaluate import Effectiveness, analyse
 from smsroi_helpers.effectiveness.model_drift import check_models
 from smsroi_helpers.effectiveness.monitoring import monitor
 from smsroi_helpers.effectiveness.monitoring_wording import alert_rows
@@ -24,6 +23,7 @@ from smsroi_helpers.effectiveness.outputs import attribution_rows, campaign_rows
 from smsroi_helpers.effectiveness.previous import last_day_of
 from smsroi_helpers.effectiveness.satisfaction import external_changes, nps_by_frequency
 from smsroi_helpers.effectiveness.score import check_pairs, score_campaigns
+from smsroi_helpers.effectiveness.study import Effectiveness, analyse
 from smsroi_helpers.effectiveness.targets import by_month, check_goals, read_goals, track_goals
 from smsroi_helpers.effectiveness.wording import decide
 

@@ -39,9 +39,11 @@ class Audit:
     first: dt.date
     last: dt.date
     checks: pd.DataFrame
-    """check, texts, customers, first, last (dates; null without a breach), recent (in the last `RECENT_DAYS` days)."""
+    """check, texts, customers, first, last (dates; null without a breach), recent (in the last `RECENT_DAYS` days);
+    share (0–1, of all texts)."""
     places: pd.DataFrame
-    """check, rules (names, separated by blanks), texts, customers, first, last, all_texts (to these recipients)."""
+    """check, rules (names, separated by blanks), texts, customers, first, last, all_texts (to these recipients);
+    share (0–1) of these."""
     campaigns: pd.DataFrame
     """check, campaign_id, texts, customers, first, last; most texts first."""
     unchecked: dict[Check, str]
@@ -105,9 +107,10 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     everything = shop.count(totals.order_by("rules"))
     unknown = everything.pop("unknown").sum()
     checks, places, campaigns = (_count(shop, rows, done, key, recent) for key in (None, "rules", "campaign_id"))
+    places = places.merge(everything, on="rules")
     return Audit(
-        chosen, texts, first, last, checks, places.merge(everything, on="rules"), campaigns, unchecked, int(unknown),
-        weekly_cap,
+        chosen, texts, first, last, checks.assign(share=checks["texts"] / texts),
+        places.assign(share=places["texts"] / places["all_texts"]), campaigns, unchecked, int(unknown), weekly_cap,
     )  # fmt: skip
 
 

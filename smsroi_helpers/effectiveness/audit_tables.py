@@ -50,7 +50,7 @@ def checks_table(audit: Audit | None) -> Html:
         rows.append({
             _("Rule"): check_words(check, audit),
             _("Texts"): reasons[str(reason)] if row is None else number(row["texts"]),
-            _("Share of all texts"): percent(row["texts"] / audit.texts, 2) if row is not None else "",
+            _("Share of all texts"): percent(row["share"], 2) if row is not None else "",
             _("Customers"): _few(row["customers"]) if row is not None else "",
             _("First"): day(pd.Timestamp(row["first"]).date()) if some and row is not None else "",
             _("Last"): day(pd.Timestamp(row["last"]).date()) if some and row is not None else "",
@@ -91,7 +91,7 @@ def places_table(audit: Audit | None) -> Html:
             if str(row["rules"]).count(" ") < 3
             else _("{n} rules of the US (state not known)").format(n=number(len(str(row["rules"]).split()))),
             _("Texts"): number(row["texts"]),
-            _("Share of their texts"): percent(row["texts"] / row["all_texts"], 2),
+            _("Share of their texts"): percent(row["share"], 2),
             _("First"): day(pd.Timestamp(row["first"]).date()),
             _("Last"): day(pd.Timestamp(row["last"]).date()),
             _("Source of the rule"): _source(row["check"], str(row["rules"]).split()),

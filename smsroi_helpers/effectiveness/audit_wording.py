@@ -56,6 +56,6 @@ def put_audit_in_words(audit: Audit | None) -> list[Decision]:
 def _finding(row: "pd.Series[float]", audit: Audit) -> str:
     return _("{rule}: {n} of {all} texts ({share}), from {first} to {last}; {recent} in the last {days} days.").format(
         rule=check_words(str(row["check"]), audit), n=number(row["texts"]), all=number(audit.texts),
-        share=percent(row["texts"] / audit.texts, 1), first=day(pd.Timestamp(row["first"]).date()),
+        share=percent(row["share"], 1), first=day(pd.Timestamp(row["first"]).date()),
         last=day(pd.Timestamp(row["last"]).date()), recent=number(row["recent"]), days=number(RECENT_DAYS),
     )  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from smsroi_helpers.contract import Evidence
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Comparison, Ratio
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.statistics import error_of_interval, times_to_settle
 
 __all__ = [
@@ -40,12 +40,17 @@ class EffectDecision:
     """Times as many customers that show it with 80 % power if the estimate is true; infinite if it is not above 0;
     NaN if decided, or without an interval."""
 
+    @property
+    def needed(self) -> float:
+        """The number of these customers."""
+        return self.times * self.customers
+
 
 def decide(found: Effectiveness) -> EffectDecision:
     """Decide which share of attributed revenue the messages caused.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
     """
     test = found.calibration
     if test is None:

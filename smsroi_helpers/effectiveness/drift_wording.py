@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
 from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
@@ -178,7 +176,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
         return []
     moved = [check for check in off if check.outcome == "moved"]
     found = [_found_words(check, currency) for check in off]
-    tested = int(np.sum([check.outcome != "unknown" for check in checks]))
+    tested = len([check for check in checks if check.outcome != "unknown"])
     return [
         Decision(
             stage="effectiveness",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import TOUCHES
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
 from smsroi_helpers.locale import _, interval, joined, money, month, number, percent, short_money
@@ -24,7 +24,7 @@ def attribution_figure(found: Effectiveness, currency: str) -> Html:
     """Attributed revenue by window, with the incremental revenue of the same customers as a band.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         currency: the source's.
     """
     test = found.calibration
@@ -79,12 +79,14 @@ def months_figure(found: Effectiveness) -> Html | None:
     """Click, conversion and opt-out rate by month; None with fewer than three months of messages.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
     """
     rows = found.kpis[(found.kpis["dimension"] == "month") & np.isfinite(found.kpis["low"].to_numpy(float))]
     rows = rows[rows["customers"] >= FEWEST_SHOWN]
     shown = [
-        k for k in ("click_rate", "conversion_rate", "opt_out_rate", "repurchase_rate") if (rows["kpi"] == k).sum() > 2
+        k
+        for k in ("click_rate", "conversion_rate", "opt_out_rate", "repurchase_rate")
+        if len(rows[rows["kpi"] == k]) > 2
     ]
     if not shown:
         return None

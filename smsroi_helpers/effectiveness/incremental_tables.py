@@ -7,9 +7,9 @@ import pandas as pd
 
 from smsroi_helpers.effectiveness.calibration import MOST_CLAIMS, claims_per_revenue
 from smsroi_helpers.effectiveness.drivers import FEWEST_CAMPAIGNS, Regression
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Ratio
 from smsroi_helpers.effectiveness.score import Scores
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.effectiveness.wording import factor_words, kpi_words, level_words, touch_words, window_words
 from smsroi_helpers.locale import (
     _,
@@ -50,7 +50,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
     """Each valid test with an arm without messages: incremental beside attributed.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         currency: the source's.
     """
     if not found.comparisons:
@@ -84,7 +84,7 @@ def returns_table(found: Effectiveness) -> Html | None:
     """The return on the messages' costs, attributed and incremental, and the lift of buyers; None without a test.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
     """
     if not found.comparisons:
         return None
@@ -110,7 +110,7 @@ def windows_table(found: Effectiveness, currency: str) -> Html | None:
     """Attributed revenue by window and touch against the randomised estimate; None without a test.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         currency: the source's.
     """
     test = found.calibration
@@ -145,7 +145,7 @@ def overlap_table(found: Effectiveness, currency: str) -> Html | None:
     """Orders by the number of campaigns that claim them; None without orders or messages.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         currency: the source's.
     """
     rows = found.overlap
@@ -174,7 +174,7 @@ def scores_table(scores: Scores | None, found: Effectiveness) -> Html:
 
     Args:
         scores: of `score.score_campaigns`.
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
     """
     if scores is None:
         return note(_("Fewer than two campaigns can be compared, so there is no score."))

@@ -16,7 +16,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.effectiveness.monitoring_counts import METRICS, DailyCells, count_days, daily_numbers
 from smsroi_helpers.effectiveness.silent_days import SilentDays, silence_of, silent_alerts
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import DRIFT_DAYS, LEAST_DAYS, DailyNumbers, Watched, chance_per_test, watch
+from smsroi_helpers.statistics import DRIFT_DAYS, LEAST_DAYS, DailyNumbers, Floats, Watched, chance_per_test, watch
 
 __all__ = ["FALSE_ALARMS", "WATCHED_DAYS", "Monitoring", "Series", "monitor", "monitor_cells"]
 
@@ -45,6 +45,17 @@ class Series:
     """The first day of `watched.numbers`."""
     watched: Watched
     compared_with: Literal["itself", "channel"] = "itself"
+
+    @property
+    def texts(self) -> float:
+        """Of all days, where the number is a share of texts."""
+        return float(self.watched.numbers.size.sum())
+
+    @property
+    def values(self) -> Floats:
+        """(days,): the share (0–1) of each day, 0 on a day without trials, or the quantity."""
+        numbers = self.watched.numbers
+        return numbers.value / np.maximum(numbers.size, 1) if numbers.kind == "share" else numbers.value
 
     @property
     def drifts(self) -> bool:
@@ -80,6 +91,21 @@ class Monitoring:
     """Channels with usual days: a day without any text is an alert."""
     plan: measures.PlanStart | None = None
     """The earliest send plan that messages followed; None without one."""
+
+    @property
+    def shown_channel(self) -> str:
+        """The channel with the most alerts, else the most texts; empty where none is watched."""
+        alerts = self.alerts["scope"].value_counts()
+        texts: dict[str, float] = {}
+        for each in self.series:
+            if each.kind == "channel":
+                texts[each.scope] = max(each.texts, texts.get(each.scope, 0.0))
+        return max(texts, key=lambda scope: (int(alerts.get(scope, 0)), texts[scope]), default="")
+
+    def alert_days(self, series: Series) -> np.ndarray:
+        """(days,): the days on which the number or the level of a series is off."""
+        by_day, by_level = series.watched.alarms(self.chance)
+        return (by_day | by_level) & series.watched.numbers.known
 
     @property
     def after_plan(self) -> pd.Series:

@@ -25,21 +25,13 @@ def bands_figure(monitoring: Monitoring, currency: str) -> Html:
         monitoring: of `monitoring.monitor`.
         currency: the source's; empty where it names none.
     """
-    channels = [each for each in monitoring.series if each.kind == "channel"]
-    if not channels:
+    chosen = monitoring.shown_channel
+    if not chosen:
         return note(_("No channel has enough days to be watched yet."))
-    alerts = monitoring.alerts["scope"].value_counts()
-    chosen = max(
-        dict.fromkeys(each.scope for each in channels),
-        key=lambda scope: (
-            int(alerts.get(scope, 0)),
-            max(float(each.watched.numbers.size.sum()) for each in channels if each.scope == scope),
-        ),
-    )
-    shown = [each for each in channels if each.scope == chosen]
+    shown = [each for each in monitoring.series if each.kind == "channel" and each.scope == chosen]
     rows = (len(shown) + 1) // 2
     fig, axes = plt.subplots(rows, 2, figsize=(8.2, 2.4 * rows), squeeze=False, layout="constrained")
-    off = [_draw(ax, each, monitoring.chance, currency) for ax, each in zip(axes.flat, shown, strict=False)]
+    off = [day for ax, each in zip(axes.flat, shown, strict=False) for day in _draw(ax, each, monitoring, currency)]
     for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
     name = scope_words("channel", chosen)
@@ -52,7 +44,7 @@ def bands_figure(monitoring: Monitoring, currency: str) -> Html:
         fig,
         alt=alt.format(
             metrics=_(", ").join(metric_name(each.metric) for each in shown), scope=name, days=number(monitoring.days),
-            n=number(sum(off)),
+            n=number(len(off)),
         ),
         caption=caption.format(scope=name),
     )  # fmt: skip
@@ -73,19 +65,18 @@ def _digits(value: float) -> int:
     return next((digits for digits in range(4) if abs(round(value, digits) - value) < 1e-9), 4)
 
 
-def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
-    """Draw one metric; return its number of days with an alert."""
+def _draw(ax: Axes, each: Series, monitoring: Monitoring, currency: str) -> list[dt.date]:
+    """Draw one metric; return its days with an alert."""
     watched, numbers = each.watched, each.watched.numbers
     start = max(watched.start - _DAYS_BEFORE, 0)
     factor = 1.0 if numbers.kind == "quantity" else 100.0
-    value = numbers.value / (np.maximum(numbers.size, 1) if numbers.kind == "share" else 1.0) * factor
-    low, _middle, high = (factor * x for x in watched.day_range(chance))
-    by_day, by_level = watched.alarms(chance)
+    value = factor * each.values
+    low, _middle, high = (factor * x for x in watched.day_range(monitoring.chance))
     dates = np.array([each.first + dt.timedelta(days=i) for i in range(len(value))])
     known = numbers.known & (np.arange(len(value)) >= start)
     range_of = known & watched.watched & np.isfinite(watched.z)
     ax.fill_between(dates[range_of], low[range_of], high[range_of], color=PALETTE["accent"], alpha=0.2, linewidth=0)
-    alarm = (by_day | by_level) & known
+    alarm = monitoring.alert_days(each) & known
     ax.plot(dates[known & ~alarm], value[known & ~alarm], "o", color=PALETTE["accent"], markersize=3)
     ax.plot(dates[alarm], value[alarm], "o", color=PALETTE["orange"], markersize=4.5)
     unit = _("percent") if numbers.kind == "share" else currency
@@ -93,6 +84,6 @@ def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
         _log_ticks(ax)
     ax.set_title(metric_name(each.metric))
     ax.set_ylabel(unit)
-    ticks = dates[start :: max((len(dates) - start) // 4, 1)]
+    ticks = dates[start :: max(len(dates[start:]) // 4, 1)]
     ax.set_xticks(ticks, [f"{date:%m-%d}" for date in ticks])
-    return int(alarm.sum())
+    return list(dates[alarm])

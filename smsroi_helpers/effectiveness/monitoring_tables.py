@@ -50,7 +50,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
                 high=number_words(str(metric), float(newest["expected_high"]), currency),
             ),
             _("First alert"): day(its["at"].min()),
-            _("Days off"): number(its["at"].nunique()),
+            _("Days off"): number(len(set(its["at"]))),
             _("New"): _("yes") if bool(its["new"].any()) else _("no"),
         })  # fmt: skip
     caption = _(

@@ -6,9 +6,9 @@ import pandas as pd
 
 from smsroi_helpers.contract import OUTPUTS
 from smsroi_helpers.effectiveness.drift_wording import amount_caveat, warning_words
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.model_drift import STAGES, ModelCheck
 from smsroi_helpers.effectiveness.score import Scores
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.effectiveness.targets import Progress
 
 __all__ = [
@@ -26,7 +26,7 @@ def campaign_rows(found: Effectiveness, scores: Scores | None = None) -> pd.Data
     `roi` is attributed; `incremental_profit` has its interval in low and high, and its kind in `evidence`.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         scores: of `score.score_campaigns`.
     """
     ranks = ["score", "rank", "rank_low", "rank_high"]

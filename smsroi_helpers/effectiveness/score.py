@@ -72,9 +72,9 @@ def entropy_weights(values: ArrayLike) -> Floats:
     sums = x.sum(axis=0)
     p = np.divide(x, sums, out=np.full_like(x, 1 / len(x)), where=sums > 0)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
-    told = np.clip(1 + (p * logs).sum(axis=0) / np.log(len(x)), 0.0, None)
-    told[np.ptp(x, axis=0) == 0] = 0.0
-    return told / told.sum() if told.sum() > 0 else np.full(x.shape[1], 1 / x.shape[1])
+    weight = np.clip(1 + (p * logs).sum(axis=0) / np.log(len(x)), 0.0, None)
+    weight[np.ptp(x, axis=0) == 0] = 0.0
+    return weight / weight.sum() if weight.sum() > 0 else np.full(x.shape[1], 1 / x.shape[1])
 
 
 @dataclass(frozen=True)
@@ -272,10 +272,10 @@ def score_campaigns(
         "rank_high": high,
     })  # fmt: skip
     spread = estimate.std(axis=0) / np.abs(estimate.mean(axis=0))
-    told = pd.DataFrame({"indicator": names, "weight": weight, "variation": spread})
+    weight_rows = pd.DataFrame({"indicator": names, "weight": weight, "variation": spread})
     return Scores(
         method, rows.sort_values("rank", ignore_index=True),
-        told.assign(near_constant=~(told["variation"] >= _NEAR_CONSTANT)), ratio,
+        weight_rows.assign(near_constant=~(weight_rows["variation"] >= _NEAR_CONSTANT)), ratio,
         float((other.argmax(axis=1) == score.argmax()).mean()),
         float(np.mean([spearmanr(score, one).statistic for one in other[:200]])),
         int((known & ~used).sum()), int((~known).sum()),

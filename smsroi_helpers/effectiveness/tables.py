@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.effectiveness.activity import ACTIVITY_KPIS
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.kpis import KPIS
 from smsroi_helpers.effectiveness.satisfaction import FREQUENCIES
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import (
     definition_words,
@@ -66,7 +66,7 @@ def exclusions_table(found: Effectiveness) -> Html:
     """Which messages are included and excluded.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
     """
     rows, hours = found.exclusions, found.attribution_hours
     frame = pd.DataFrame({
@@ -81,7 +81,7 @@ def definitions_table(found: Effectiveness, currency: str) -> Html:
     """Every KPI with its definition and its value over all messages or customers.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         currency: the source's.
     """
     rows = found.kpis[found.kpis["dimension"] == "all"].set_index("kpi")
@@ -108,7 +108,7 @@ def kpis_table(found: Effectiveness, dimension: str, currency: str) -> Html | No
     """The KPIs of messages by channel, segment or month; None without messages.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         dimension: `channel`, `segment` or `month`.
         currency: the source's.
     """
@@ -129,7 +129,7 @@ def customer_kpis_table(found: Effectiveness, dimension: str, currency: str) -> 
     """The KPIs of customers by segment or month; None where nobody was active.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         dimension: `segment` or `month`.
         currency: the source's.
     """
@@ -184,7 +184,7 @@ def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
     """The campaigns with most messages: KPIs, and attributed beside incremental money; None without messages.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         currency: the source's.
     """
     if not found.known.messages:

@@ -11,8 +11,8 @@ from smsroi_helpers.effectiveness.audit import Audit
 from smsroi_helpers.effectiveness.audit_wording import put_audit_in_words
 from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.drift_wording import put_drift_in_words
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.model_drift import ModelCheck
+from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, number, percent
 from smsroi_helpers.pages import arm_name, channel_name, experiment_title, experiment_words, segment_name, sentence_case
@@ -190,7 +190,7 @@ def decide(
     """The answer in words, what the audit of past texts found, and which models do not hold any more.
 
     Args:
-        found: of `evaluate.analyse`.
+        found: of `study.analyse`.
         audit: of `audit.audit_rules`.
         checks: of `model_drift.check_models`.
         currency: the source's; empty where it names none.
@@ -282,7 +282,7 @@ def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
-        needed = float(f"{answer.times * answer.customers:.2g}")
+        needed = float(f"{answer.needed:.2g}")
         words = _(
             "If messages add the revenue estimated, about {n} customers instead of {now} would show it with 80% power."
             " The number on the page of tests is another: it detects a gain of a tenth of what customers bring."

@@ -23,8 +23,10 @@ from smsroi_helpers.experiments.metrics import METRICS, ORDER_METRICS, Metric
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.registry import (
     Experiment,
+    count_assigned,
     count_by_segment,
     count_capped,
+    count_late,
     count_months,
     count_outcomes,
     count_weeks,
@@ -68,10 +70,12 @@ __all__ = [
     "check_experiments",
     "check_overlaps",
     "check_split",
+    "count_assigned",
     "count_by_segment",
     "count_capped",
     "count_click_value",
     "count_exposure",
+    "count_late",
     "count_months",
     "count_outcomes",
     "count_overlaps",

@@ -106,6 +106,16 @@ class Experiment:
         return self.arms[1:]
 
 
+def count_assigned(experiment: Experiment) -> float:
+    """Customers of all arms who were assigned in time."""
+    return float(experiment.customers.sum())
+
+
+def count_late(experiment: Experiment) -> int:
+    """Customers who were assigned too late to have an outcome."""
+    return int(experiment.assigned["late"].sum())
+
+
 # --- experiments -----------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.observational import summarise_weeks
+from smsroi_helpers.frequency.saturation import share_levels
 from smsroi_helpers.frequency.shared_wording import frequency_words, money_words
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, money, number, percent, sentence
@@ -113,7 +114,7 @@ def steps_table(study: Study, currency: str) -> Html:
             _("Customers"): row.customers,
             _("Raw"): raw if np.isfinite(row.raw) else reason,
             _("Adjusted"): adjusted if np.isfinite(row.effect) else reason,
-            _("Left out"): percent(row.trimmed / max(row.kept + row.trimmed, 1)) if row.kept else "–",
+            _("Left out"): percent(row.left_out) if row.kept else "–",
             _("E-value (of the limit)"): limits if np.isfinite(row.e_value) else "–",
             _("Randomised"): test,
         })  # fmt: skip
@@ -161,14 +162,14 @@ def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
         {
             _("Segment"): segment_name(row.segment),
             _("Customers"): row.customers,
-            _("Too few"): percent(row.under / row.customers),
-            _("About right"): percent(row.right / row.customers),
-            _("Too many"): percent(row.over / row.customers),
+            _("Too few"): percent(row.under_share),
+            _("About right"): percent(row.right_share),
+            _("Too many"): percent(row.over_share),
             _("Cost a week"): money_words(row.cost, row.cost_low, row.cost_high, currency=currency),
             _("Of it by too few"): money(row.under_cost, currency, 0),
             _("By too many"): money(row.over_cost, currency, 0),
         }
-        for row in found.itertuples()
+        for row in share_levels(found).itertuples()
     ]
     caption = _(
         "Subscribers outside experiments by their texts from {dates}, against the frequency advised for"
@@ -187,9 +188,9 @@ def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
         {
             _("Segment"): segment_name(row.segment),
             _("Subscribers"): row.subscribers,
-            _("Fading in buying"): percent(row.fading / row.alive) if row.alive and np.isfinite(row.alive) else "–",
-            _("Clicked before, not since"): percent(row.gone_quiet / row.clickers) if row.clickers else "–",
-            _("Not before, but since"): percent(row.woken / row.silent) if row.silent else "–",
+            _("Fading in buying"): percent(row.fading_share) if row.alive and np.isfinite(row.alive) else "–",
+            _("Clicked before, not since"): percent(row.quiet_share) if row.clickers else "–",
+            _("Not before, but since"): percent(row.woken_share) if row.silent else "–",
         }
         for row in frame.itertuples()
     ]

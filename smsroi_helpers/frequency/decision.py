@@ -25,7 +25,11 @@ __all__ = [
     "OptOuts",
     "count_opt_outs",
     "customers_needed",
+    "customers_to_settle",
     "decide",
+    "late_break_even",
+    "mixed_changes",
+    "mixed_leavings",
 ]
 
 FrequencyReason = Literal[
@@ -128,7 +132,7 @@ class FrequencyDecision:
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
     reason: FrequencyReason
     evidence: Evidence
-    """Of the gain and of cash, both worked out from the fit: `modelled`. Without a fit, of what the answer rests on."""
+    """Of the gain and of cash, both computed from the fit: `modelled`. Without a fit, of what the answer rests on."""
     customers: int
     """Whose outcomes are the evidence."""
     texts_per_week: float = float("nan")
@@ -190,6 +194,32 @@ def decide(
         return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
     return tuple(_decide_segment(study, study.fit, row, policy, smallest_gain, cash_weeks) for row in rows)
+
+
+def mixed_changes(policy: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the policy whose change has a first week's cash and a long-run gain of opposite signs."""
+    known = policy[np.isfinite(policy["gain"]) & (policy["reason"] != "no_effect")] if len(policy) else policy
+    if not len(known):
+        return known
+    first = known["cash_by_week"].map(lambda curve: curve[0, 0])
+    return known[first * known["gain"] < 0]
+
+
+def mixed_leavings(policy: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the policy in which leaving today's frequency gains in one horizon and loses in the other."""
+    return policy[policy["leave"] * policy["leave_cash"] < 0] if "leave_cash" in policy else policy.head(0)
+
+
+def late_break_even(found: FrequencyDecision) -> float:
+    """The week in which a change that costs cash at first and gains in the long run breaks even; NaN for others."""
+    if found.cash is None or found.gain is None or not found.cash.profit[0] < 0 < found.gain[0]:
+        return float("nan")
+    return found.cash.break_even
+
+
+def customers_to_settle(found: FrequencyDecision) -> float:
+    """How many customers a decision takes with 80 % power; see `FrequencyDecision.times`."""
+    return found.customers * found.times
 
 
 # --- with a fit ------------------------------------------------------------------------------------------------------

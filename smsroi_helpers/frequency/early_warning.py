@@ -42,8 +42,8 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
         segment, subscribers; alive (of them, P(alive) ≥ .5 eight weeks ago), fading (of these, below .5 now); clickers
         (clicked at least once in the eight weeks before the last eight, and got two or more texts in both periods),
         gone_quiet (of these, no click in the last eight weeks), silent (no click before, texts as above), woken (of
-        these, clicked since); `all` is the first row; NaN where not known. And the reason why P(alive) is not known:
-        `few_buyers`, or empty.
+        these, clicked since); fading_share (0–1, of alive), quiet_share (of clickers), woken_share (of silent); `all`
+        is the first row; NaN where not known. And the reason why P(alive) is not known: `few_buyers`, or empty.
     """
     last = shop.as_of
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
@@ -67,6 +67,10 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
     frame = pd.concat([pd.DataFrame([{"segment": counts.ALL, **frame.drop(columns="segment").sum()}]), frame])
     if why:
         frame[["alive", "fading"]] = np.nan
+    frame = frame.assign(
+        fading_share=frame["fading"] / frame["alive"], quiet_share=frame["gone_quiet"] / frame["clickers"],
+        woken_share=frame["woken"] / frame["silent"],
+    )  # fmt: skip
     return frame.reset_index(drop=True), why
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.decision import mixed_changes, mixed_leavings
 from smsroi_helpers.frequency.lifetime import summarise_curve, summarise_draws
 from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
 from smsroi_helpers.frequency.shared_wording import frequency_words, is_change, other_words, today_words
@@ -207,11 +208,7 @@ def cash_figure(policy: pd.DataFrame, currency: str, cash_weeks: int = 12) -> Ht
         cash_weeks: those of the policy.
     """
     left = _left_words(policy, currency, cash_weeks)
-    rows = []
-    if len(policy):
-        known = policy[np.isfinite(policy["gain"]) & (policy["reason"] != "no_effect")]
-        first = known["cash_by_week"].map(lambda curve: curve[0, 0])
-        rows = [row for _index, row in known[first * known["gain"] < 0].iterrows()][:_MOST_PANELS]
+    rows = [row for _index, row in mixed_changes(policy).iterrows()][:_MOST_PANELS]
     if not rows:
         none = (
             _("No change in the table costs cash at first and gains in the long run, or the other way round.")
@@ -266,7 +263,7 @@ def _left_words(policy: pd.DataFrame, currency: str, cash_weeks: int) -> str:
         currency: the source's.
         cash_weeks: those of the policy.
     """
-    rows = policy[policy["leave"] * policy["leave_cash"] < 0] if "leave_cash" in policy else policy.head(0)
+    rows = mixed_leavings(policy)
     if not len(rows):
         return ""
     each = _("{segment}, to {dose}: {cash} of cash in the next {weeks} weeks, {gain} a week in the long run")

@@ -61,7 +61,7 @@ def response_table(study: Study) -> pd.DataFrame:
 def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
     """The table `frequency_policy`: the recommended texts per week for each segment, and the outcome.
 
-    Evidence is of profit_per_week, gain_evidence of the long run, cash_evidence of cash: all are worked out from the
+    Evidence is of profit_per_week, gain_evidence of the long run, cash_evidence of cash: all are computed from the
     fit, pooled over arms and segments, and none is measured.
     """
     columns = [

@@ -12,6 +12,11 @@ __all__ = [
 ]
 
 
+def share_levels(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `measure_saturation` with under_share, right_share and over_share (0–1, of the row's customers)."""
+    return found.assign(**{f"{level}_share": found[level] / found["customers"] for level in ("under", "right", "over")})
+
+
 def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     """Count customers who get too few, about the right number and too many texts today, and the cost of it.
 

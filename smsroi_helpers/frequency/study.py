@@ -11,7 +11,7 @@ import pandas as pd
 from smsroi_helpers import experiments
 from smsroi_helpers.cltv import find_natural_loss
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import ClickValue, Experiment, Validity
+from smsroi_helpers.experiments import ClickValue, Experiment, Validity, count_assigned, count_late
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried, carry_cells, without_covariates
@@ -32,6 +32,7 @@ __all__ = [
     "Study",
     "analyse",
     "compare_steps_with_test",
+    "count_exclusions",
     "in_order",
     "read_logs",
 ]
@@ -120,6 +121,16 @@ def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[st
     """Groups in the order of display: `all` first, then by `segment_order`."""
     rest = [name for name in names if name != ALL]
     return [ALL, *segment_order(study.segment_by if by == "segment" else "lifecycle_stage", rest)]
+
+
+def count_exclusions(study: Study) -> list[tuple[Literal["assigned", "late", "no_consent"], int, int]]:
+    """Customers of the test, by step: out, and left. 0 where there is no test."""
+    test = study.experiment
+    late = count_late(test) if test is not None else 0
+    every = late + int(count_assigned(test)) if test is not None else 0
+    consented = study.cells["consenting"] == 1
+    out, left = (int(study.cells.loc[chosen, "n"].sum()) for chosen in (~consented, consented))
+    return [("assigned", 0, every), ("late", late, every - late), ("no_consent", out, left)]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -253,10 +264,11 @@ def compare_steps_with_test(study: Study) -> pd.DataFrame:
 
     Returns:
         The log's steps with test, test_low, test_high: profit before message cost per subscribed customer and week;
-        NaN without a test. test_clear: whether the log's raw interval lies entirely above the test's.
+        NaN without a test. test_clear: whether the log's raw interval lies entirely above the test's. left_out: share
+        (0–1) of the customer-weeks that lack overlap; NaN without any.
     """
-    steps = study.logs.steps
-    fit = study.fit
+    steps, fit = study.logs.steps, study.fit
+    steps = steps.assign(left_out=steps["trimmed"] / (steps["kept"] + steps["trimmed"])) if len(steps) else steps
     if fit is None or not len(steps):
         return steps.assign(test=np.nan, test_low=np.nan, test_high=np.nan, test_clear=False)
     gross = fit.gross[0]

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.experiments import count_assigned
 from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
@@ -27,7 +28,7 @@ from smsroi_helpers.frequency.shared_wording import (
     opt_out_sentence,
     other_words,
 )
-from smsroi_helpers.frequency.study import Study, in_order
+from smsroi_helpers.frequency.study import Study, count_exclusions, in_order
 from smsroi_helpers.locale import _, day, enumerated, joined, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -83,7 +84,7 @@ def test_note(study: Study) -> Html:
     ).format(
         test=experiment_words(each.name),
         start=day(each.started),
-        n=number(each.customers.sum()),
+        n=number(count_assigned(each)),
         p=p_words(study.validity.split.p_value),
     )
     carried = ""
@@ -124,15 +125,12 @@ def exclusions_table(study: Study) -> Html:
     """Which customers of the test are included and excluded."""
     if not study.sound or not len(study.cells):
         return note(_("No test’s customers are counted."))
-    every = int(study.experiment.assigned["n"].sum()) if study.experiment is not None else 0
-    late = int(study.experiment.assigned["late"].sum()) if study.experiment is not None else 0
-    consenting = study.cells[study.cells["consenting"] == 1]
-    out = int(study.cells.loc[study.cells["consenting"] == 0, "n"].sum())
-    rows = [
-        (_("Assigned"), 0, every),
-        (_("Assigned too late to have an outcome"), late, every - late),
-        (_("Did not consent when assigned"), out, int(consenting["n"].sum())),
-    ]
+    words = {
+        "assigned": _("Assigned"),
+        "late": _("Assigned too late to have an outcome"),
+        "no_consent": _("Did not consent when assigned"),
+    }
+    rows = [(words[step], out, left) for step, out, left in count_exclusions(study)]
     columns = [_("Reason"), _("Customers out"), _("Customers left")]
     return table(pd.DataFrame(rows, columns=columns), caption=_("Whose outcomes count, and whose do not"), digits=0)
 

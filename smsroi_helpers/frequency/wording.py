@@ -12,6 +12,8 @@ from smsroi_helpers.frequency.decision import (
     FrequencyDecision,
     Horizons,
     NeededTest,
+    customers_to_settle,
+    late_break_even,
     missing_subscribers,
 )
 from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM
@@ -76,11 +78,10 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
         numbers["number_words"] = changed
     if found.cash is not None and found.gain is not None:
         numbers |= dict(zip(("cash", "cash_low", "cash_high"), found.cash.profit, strict=True))
-        differ = found.cash.profit[0] * found.gain[0] < 0
         numbers |= {
             "cash_weeks": found.cash.weeks,
             "cash_evidence": found.evidence,
-            "break_even_week": found.cash.break_even if differ and found.gain[0] > 0 else float("nan"),
+            "break_even_week": late_break_even(found),
         }
     return Decision(
         stage="frequency",
@@ -269,7 +270,7 @@ def _settling_sentence(found: FrequencyDecision) -> str:
         "If the estimate is true, about {n} customers in such a test, or {factor} times as many weeks, settle it with"
         " 80% power."
     )
-    return more.format(n=number(_two_figures(found.customers * found.times)), factor=number(found.times, 1))
+    return more.format(n=number(_two_figures(customers_to_settle(found))), factor=number(found.times, 1))
 
 
 def _horizons_sentence(found: Horizons | None, currency: str) -> str:

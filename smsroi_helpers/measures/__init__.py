@@ -24,8 +24,8 @@ from smsroi_helpers.measures.experiment_outcomes import (
 )
 from smsroi_helpers.measures.exposure import sent_during, untreated_arms
 from smsroi_helpers.measures.local_sends import local_sends
-from smsroi_helpers.measures.local_time import local_time, with_zone
-from smsroi_helpers.measures.messages import choose_channel, knows_cost, knows_event
+from smsroi_helpers.measures.local_time import instant_of, local_time, with_zone
+from smsroi_helpers.measures.messages import choose_channel, knows_cost, knows_event, recorded_events
 from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
 from smsroi_helpers.measures.plans import PlanStart, day_of_plan, find_first_plan
 from smsroi_helpers.measures.practice import (
@@ -57,6 +57,7 @@ from smsroi_helpers.measures.quiet_hours import (
     rule_of,
     share_allowed,
     state_unknown,
+    sum_places,
     territory_of,
     with_place,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "find_first_plan",
     "find_practice",
     "human_clicks",
+    "instant_of",
     "knows_clicks",
     "knows_cost",
     "knows_event",
@@ -121,6 +123,7 @@ __all__ = [
     "purchase_days",
     "purchase_history",
     "purchases",
+    "recorded_events",
     "refunds",
     "rule_of",
     "sent_during",
@@ -129,6 +132,7 @@ __all__ = [
     "subscribed",
     "subscriber_weeks",
     "subscribers_at",
+    "sum_places",
     "territory_of",
     "touches_per_order",
     "unit_of",

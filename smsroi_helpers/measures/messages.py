@@ -12,6 +12,7 @@ __all__ = [
     "choose_channel",
     "knows_cost",
     "knows_event",
+    "recorded_events",
     "written_sends",
 ]
 
@@ -48,6 +49,20 @@ def knows_cost(shop: Shop) -> bool:
 def knows_event(shop: Shop, event: str) -> bool:
     """Whether messages record an event of `EVENTS`; without the column it is unknown whether it happened."""
     return shop.has("messages", f"{event}_at")
+
+
+def recorded_events(shop: Shop, sends: ir.Table) -> dict[str, ir.IntegerScalar]:
+    """Messages with a time of delivery, and of a click (machines' too), as counts for an aggregate.
+
+    Args:
+        shop: the company.
+        sends: of `every_send`.
+
+    Returns:
+        `delivered` and `clicked`, those that the source records.
+    """
+    times = {"delivered": sends.delivered_at, "clicked": sends.clicked_at}
+    return {event: at.count() for event, at in times.items() if knows_event(shop, event)}
 
 
 def choose_channel(shop: Shop, wanted: str = "") -> str:

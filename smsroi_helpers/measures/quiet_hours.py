@@ -37,6 +37,7 @@ __all__ = [
     "rules_of_zone",
     "share_allowed",
     "state_unknown",
+    "sum_places",
     "territory_of",
     "with_place",
 ]
@@ -242,3 +243,12 @@ def count_places(shop: Shop) -> pd.DataFrame:
     )
     applicable = [" ".join(rule_of(row.timezone, row.region, jurisdiction, clock)) for row in found.itertuples()]
     return found.assign(rules=applicable)
+
+
+def sum_places(places: pd.DataFrame) -> pd.Series:
+    """Customers by rules (index), the most first.
+
+    Args:
+        places: of `count_places`.
+    """
+    return places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)

@@ -2,13 +2,16 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import pandas as pd
 
 from smsroi_helpers.contract import groups_customers
 from smsroi_helpers.locale import _, country, day, language
 from smsroi_helpers.pages.style import PALETTE
+
+_Item = TypeVar("_Item")
 
 __all__ = [
     "arm_name",
@@ -266,6 +269,17 @@ def in_reading_order(names: Iterable[str]) -> list[str]:
     places = {} if of_column else {name: place for place, name in enumerate(_SEGMENT_COLOURS)}
     last = {"unknown": 1, "all others": 2, "all": 3}
     return sorted(dict.fromkeys(names), key=lambda name: (last.get(name, 0), places.get(name, len(places)), name))
+
+
+def items_in_reading_order(items: Iterable[_Item], segment_of: Callable[[_Item], str]) -> list[_Item]:
+    """Items by their segments, in the order of every page.
+
+    >>> items_in_reading_order([("all", 3), ("gold", 1)], lambda item: item[0])
+    [('gold', 1), ('all', 3)]
+    """
+    items = list(items)
+    place = {name: at for at, name in enumerate(in_reading_order(map(segment_of, items)))}
+    return sorted(items, key=lambda item: place[segment_of(item)])
 
 
 def rows_in_reading_order(rows: pd.DataFrame, column: str) -> pd.DataFrame:

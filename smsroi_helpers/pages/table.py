@@ -89,11 +89,11 @@ def table(
     ]
     numeric = [_is_numeric(shown.iloc[:, i]) for i in range(len(columns))]
     aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
-    told = "95%" in caption and _("interval") in caption
+    states_level = "95%" in caption and _("interval") in caption
     head = "".join(
         f'<th scope="col"{_class(is_number, long=_width(heading) > _LONG_HEADING)}>{as_text(heading)}</th>'
         for heading, is_number in (
-            (_heading(name, ranged=name in ranged and not told), is_number)
+            (_heading(name, ranged=name in ranged and not states_level), is_number)
             for name, is_number, some in zip(columns, aligned, filled, strict=True)
             if some
         )

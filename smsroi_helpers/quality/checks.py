@@ -16,6 +16,7 @@ __all__ = [
     "MessageCoverage",
     "MoneyTotals",
     "count_by_week",
+    "count_empty_weeks",
     "count_gateway",
     "count_money",
     "count_overlap",
@@ -345,8 +346,8 @@ def count_money(shop: Shop) -> MoneyTotals:
 def count_gateway(shop: Shop) -> dict[str, int]:
     """What a gateway counts: messages; of those known: delivered, clicked (by machines too), customers opted_out."""
     sends, left = measures.every_send(shop), measures.opt_outs(shop)
-    events = [event for event in ("delivered", "clicked") if shop.has("messages", f"{event}_at")]
-    found = shop.count(sends.aggregate(messages=sends.count(), **{e: sends[f"{e}_at"].count() for e in events})).iloc[0]
+    events = measures.recorded_events(shop, sends)
+    found = shop.count(sends.aggregate(messages=sends.count(), **events)).iloc[0]
     counts = {name: int(found[name]) for name in ("messages", *events)}
     if left is not None:
         counts["opted_out"] = int(shop.count(left.aggregate(n=left.customer_id.nunique()))["n"].iloc[0])
@@ -364,6 +365,16 @@ def count_by_week(shop: Shop) -> pd.DataFrame:
             frame = shop.count(counted).assign(week=lambda f: pd.to_datetime(f["week"])).set_index("week")
             parts.append(frame.asfreq("W-MON", fill_value=0).reset_index().assign(table=name))
     return pd.concat(parts, ignore_index=True)
+
+
+def count_empty_weeks(by_week: pd.DataFrame, table: str) -> int:
+    """Weeks without a row of a table.
+
+    Args:
+        by_week: of `count_by_week`.
+        table: which one.
+    """
+    return int((by_week.loc[by_week["table"] == table, "rows"] == 0).sum())
 
 
 def count_overlap(shop: Shop) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.contract import remedy_parts
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
 from smsroi_helpers.pages import PALETTE, Chart, Html, channel_name, figure, note, sentence_case, stage_words, table
-from smsroi_helpers.quality.checks import Coverage, MessageCoverage
+from smsroi_helpers.quality.checks import Coverage, MessageCoverage, count_empty_weeks
 
 __all__ = [
     "coverage_table",
@@ -56,7 +56,7 @@ def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def _weeks_title(whole: pd.DataFrame) -> str:
     """How many weeks have no order; in a source without orders, no message."""
     counted = "orders" if (whole["table"] == "orders").any() else "messages"
-    empty = int((whole.loc[whole["table"] == counted, "rows"] == 0).sum())
+    empty = count_empty_weeks(whole, counted)
     if counted == "orders":
         return _("No week without an order") if not empty else _("{n} weeks without an order").format(n=number(empty))
     return _("No week without a message") if not empty else _("{n} weeks without a message").format(n=number(empty))

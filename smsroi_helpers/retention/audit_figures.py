@@ -65,7 +65,7 @@ def tenths_figure(study: Study) -> Html:
         caption=_(
             "Profit of the last {days} days, before message costs, of {n} buyers, with 95% intervals."
             " Dashed: all alike."
-        ).format(days=number(study.audit.period_days), n=number(rows["customers"].sum())),
+        ).format(days=number(study.audit.period_days), n=number(study.audit.ranked_buyers)),
     )  # fmt: skip
 
 
@@ -197,11 +197,9 @@ def months_figure(study: Study, currency: str) -> Html:
         return note(_("The log covers fewer than two whole calendar months."))
     panels = plt.subplots(2, 1, figsize=(8.2, 5.0), sharex=True)[1]
     at = np.arange(len(rows))
-    old_profit = rows["profit"] - rows["new_profit"]
-    old = rows["customers"] - rows["new"]
-    for panel, (known, new) in zip(panels, ((old, rows["new"]), (old_profit, rows["new_profit"])), strict=True):
-        panel.bar(at, known, color=PALETTE["accent"], label=_("bought before"))
-        panel.bar(at, new, bottom=known, color=PALETTE["gold"], label=_("first purchase"))
+    for panel, known, new in zip(panels, ("known", "known_profit"), ("new", "new_profit"), strict=True):
+        panel.bar(at, rows[known], color=PALETTE["accent"], label=_("bought before"))
+        panel.bar(at, rows[new], bottom=rows[known], color=PALETTE["gold"], label=_("first purchase"))
     panels[0].set_ylabel(_("customers who bought"))
     panels[1].set_ylabel(_("profit, {currency}").format(currency=currency) if currency else _("profit"))
     panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above the bars
@@ -211,7 +209,7 @@ def months_figure(study: Study, currency: str) -> Html:
     words = _("In {month} {n} customers bought, {new} of them for the first time; those brought {share} of the profit.")
     words = words.format(
         month=month(_day(last["month"])), n=number(last["customers"]), new=number(last["new"]),
-        share=_small_share(last["new_profit"] / last["profit"]) if last["profit"] else "–",
+        share=_small_share(last["new_share"]) if last["profit"] else "–",
     )  # fmt: skip
     return figure(
         panels[0].figure, alt=words, caption=joined(words, _("Whole calendar months, counted; before message costs."))

@@ -97,6 +97,11 @@ class BaseAudit:
     age_days: int
     """The age at which cohorts are compared."""
 
+    @property
+    def ranked_buyers(self) -> float:
+        """Customers in `tenths`: the buyers of the last period."""
+        return float(self.tenths["customers"].sum())
+
 
 def period_length(shop: Shop, period_days: int = 0) -> int:
     """The length of a period in days: as given; else a year, at most half of the log of orders, in whole weeks.
@@ -385,8 +390,9 @@ def monthly_trend(shop: Shop, months: pd.DataFrame) -> pd.DataFrame:
         months: of `counts.count_order_months`.
 
     Returns:
-        month (its first day), customers, new (of them, in the month of their first purchase in the log), purchases,
-        profit, new_profit (of the new ones).
+        month (its first day), customers, new (of them, in the month of their first purchase in the log), known (the
+        others), purchases, profit, new_profit (of the new ones), known_profit (of the others), new_share (of the
+        profit: new_profit ÷ profit; NaN without profit).
     """
     begins, ends = whole_months(dt.date.fromisoformat(str(shop.loaded.tables["orders"].first)), shop.as_of)
     rows = months[(months["month"] >= begins) & (months["month"] <= ends)]
@@ -395,4 +401,8 @@ def monthly_trend(shop: Shop, months: pd.DataFrame) -> pd.DataFrame:
     columns = ["customers", "new", "purchases", "profit", "new_profit"]
     sums = rows.groupby("month")[columns].sum().reindex(range(begins, max(ends, begins - 1) + 1)).fillna(0.0)
     found = sums.astype({"customers": int, "new": int, "purchases": int}).reset_index()
-    return found.assign(month=[month_of(int(number)) for number in found["month"]])
+    return found.assign(
+        month=[month_of(int(number)) for number in found["month"]], known=found["customers"] - found["new"],
+        known_profit=found["profit"] - found["new_profit"],
+        new_share=found["new_profit"] / found["profit"].where(found["profit"] != 0),
+    )  # fmt: skip

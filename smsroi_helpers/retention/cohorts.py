@@ -31,6 +31,7 @@ __all__ = [
     "consent_triangle",
     "order_triangle",
     "pool_ages",
+    "rates_by_age",
     "wilson",
 ]
 
@@ -54,6 +55,17 @@ class Triangle:
         """`pool_ages` of the settled cohorts, or of all where none is."""
         settled = self.rows[self.rows["settled"].astype(bool)] if len(self.rows) else self.rows
         return pool_ages(settled if len(settled) else self.rows)
+
+
+def rates_by_age(rows: pd.DataFrame, cohorts: list[object]) -> pd.DataFrame:
+    """The rates of some cohorts (rows), by age (columns); NaN where the triangle has none.
+
+    Args:
+        rows: of `Triangle.rows`.
+        cohorts: in the order wanted.
+    """
+    own = rows[rows["cohort"].isin(cohorts)]
+    return own.pivot_table(index="cohort", columns="age", values="rate").reindex(cohorts)
 
 
 def wilson(count: pd.Series, customers: pd.Series) -> tuple[np.ndarray, np.ndarray]:

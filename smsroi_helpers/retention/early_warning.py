@@ -27,7 +27,6 @@ from smsroi_helpers.statistics import difference_of_rates
 __all__ = [
     "AliveTest",
     "WarningTest",
-    "count_as_predicted",
     "evaluate_alive",
     "evaluate_fading",
     "score_warning",
@@ -116,14 +115,10 @@ class AliveTest:
     calibration: pd.DataFrame
     """By P(alive): lowest, highest, customers, predicted, low, high (share expected to buy), bought (share who did)."""
 
-
-def count_as_predicted(groups: pd.DataFrame) -> int:
-    """Groups in which the share who bought lies within its interval.
-
-    Args:
-        groups: rows of `AliveTest.calibration`.
-    """
-    return int(((groups["bought"] >= groups["low"]) & (groups["bought"] <= groups["high"])).sum())
+    @property
+    def listed_share(self) -> float:
+        """Share (0–1) of the customers who are on the list."""
+        return self.listed / self.people
 
 
 def evaluate_alive(

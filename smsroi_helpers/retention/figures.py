@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from smsroi_helpers.locale import (
@@ -22,18 +23,18 @@ from smsroi_helpers.pages import (
     PALETTE,
     Html,
     figure,
-    in_reading_order,
+    items_in_reading_order,
     note,
     p_words,
     segment_colours,
     sentence_case,
 )
-from smsroi_helpers.retention.cohorts import Triangle
+from smsroi_helpers.retention.cohorts import Triangle, rates_by_age
 from smsroi_helpers.retention.counts import ALL
-from smsroi_helpers.retention.early_warning import count_as_predicted
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
 from smsroi_helpers.retention.wording import gone_words, group_words, grouping_words, no_triangle_words, share_words
+from smsroi_helpers.statistics import count_inside
 
 __all__ = [
     "alive_figure",
@@ -73,16 +74,14 @@ def triangle_figure(triangle: Triangle) -> Html:
     if not len(shown):
         return note(no_triangle_words(triangle))
     cohorts = sorted(shown["cohort"].unique())[-_MOST_COHORTS:]
-    wide = shown[shown["cohort"].isin(cohorts)].pivot_table(index="cohort", columns="age", values="rate")
-    wide = wide.reindex(cohorts)
+    wide = rates_by_age(shown, cohorts)
     ax = plt.subplots(figsize=(8.2, 1.3 + 0.3 * len(cohorts)))[1]
     values = wide.to_numpy(float)
-    most = float(np.nanmax(values)) or 1.0
+    depths = Normalize(0.0, float(np.nanmax(values)) or 1.0)
     for (i, j), value in np.ndenumerate(values):
         if not np.isfinite(value):
             continue
-        depth = value / most
-        shade = DEEPEST_SHADE * (0.1 + 0.9 * depth)
+        shade = DEEPEST_SHADE * (0.1 + 0.9 * float(depths(value)))
         ax.add_patch(Rectangle((j, i), 1, 1, facecolor=PALETTE["accent"], alpha=shade, linewidth=0))
         ax.text(j + 0.5, i + 0.5, number(100 * value), ha="center", va="center", fontsize=7.5, color=PALETTE["ink"])
     ax.set_xlim(0, wide.shape[1])
@@ -184,8 +183,7 @@ def _panel(found: Survival, ax: Axes, styles: Mapping[str, _Style]) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
     shown = list(found.curves[:_MOST_CURVES])
     if found.by == "segment":
-        places = {name: place for place, name in enumerate(in_reading_order(curve.group for curve in shown))}
-        shown.sort(key=lambda curve: places[curve.group])
+        shown = items_in_reading_order(shown, lambda curve: curve.group)
     for curve in shown:
         _draw(ax, curve, styles[curve.group], group_words(found.by, curve.group), shade=len(shown) <= 4)
     ax.set_ylim(0, 102)
@@ -280,7 +278,7 @@ def alive_figure(study: Study) -> Html:
     ax.set_xlabel(_("P(alive) before the test weeks, and customers"))
     ax.set_ylabel(_("bought in the test weeks, percent"))
     ax.legend(loc="upper left")
-    inside = count_as_predicted(rows)
+    inside = count_inside(rows, "bought")
     title = _("P(alive) was right in {n} of {all} groups").format(n=number(inside), all=number(len(rows)))
     ax.set_title(title)
     parts = [

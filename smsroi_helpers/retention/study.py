@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import ibis
 import numpy as np
@@ -105,6 +106,24 @@ class Study:
     def survival(self, kind: str, by: str) -> Survival | None:
         """The curves of one kind of ending by one grouping; None where there are none."""
         return next((one for one in self.survivals if (one.kind, one.by) == (kind, by)), None)
+
+
+def count_exclusions(
+    study: Study,
+) -> list[tuple[Literal["known", "no_purchase", "young", "no_consent"], float, float]]:
+    """Customers by why they are left out: out (NaN in the first row, of everybody), and left."""
+    rows: list[tuple[Literal["known", "no_purchase", "young", "no_consent"], float, float]]
+    rows = [("known", float("nan"), study.people)]
+    if study.gone is not None:
+        custom = study.survival("custom", "all")
+        watched = custom.curves[0].customers if custom is not None else 0
+        rows.append(("no_purchase", study.people - study.buyers, study.buyers))
+        rows.append(("young", study.buyers - watched, watched))
+    consent = study.survival("consent", "all")
+    if consent is not None:
+        left = consent.curves[0].customers
+        rows.append(("no_consent", study.people - left, left))
+    return rows
 
 
 def analyse(

@@ -73,6 +73,11 @@ class Curve:
         return float(row["survival"]), float(row["low"]), float(row["high"])
 
     @property
+    def ended_at_once(self) -> float:
+        """The share (0–1) of the group who ended on day 0; NaN where the curve has no day."""
+        return 1 - self.at(0)[0]
+
+    @property
     def ended_share(self) -> tuple[float, float, float]:
         """The share (0–1) of the group whose end was seen, with Wilson's 95 % limits; NaN without customers."""
         low, high = wilson(pd.Series([self.ended]), pd.Series([self.customers]))

@@ -15,7 +15,7 @@ from smsroi_helpers.pages import (
     table,
 )
 from smsroi_helpers.retention.plan_wording import plan_words
-from smsroi_helpers.retention.study import Study
+from smsroi_helpers.retention.study import Study, count_exclusions
 from smsroi_helpers.retention.warning_wording import warning_words
 from smsroi_helpers.retention.wording import (
     gone_words,
@@ -49,21 +49,15 @@ __all__ = [
 
 def exclusions_table(study: Study) -> Html:
     """Who is left out of what, and why: customers out and left."""
-    rows: list[tuple[str, float, float]] = [(_("Everybody known by the last day observed"), np.nan, study.people)]
-    custom = study.survival("custom", "all")
-    if study.gone is not None:
-        rows.append((_("Has not bought: no custom to end"), study.people - study.buyers, study.buyers))
-        watched = custom.curves[0].customers if custom is not None else 0
-        young = _("Bought first less than {days} days ago: cannot be known to be gone")
-        young = young.format(days=number(study.gone.lost_after_days))
-        rows.append((young, study.buyers - watched, watched))
-    consent = study.survival("consent", "all")
-    if consent is not None:
-        left = consent.curves[0].customers
-        rows.append((
-            _("Of everybody, for consent: never gave it, or withdrew it before the log began"),
-            study.people - left, left,
-        ))  # fmt: skip
+    words = {
+        "known": _("Everybody known by the last day observed"),
+        "no_purchase": _("Has not bought: no custom to end"),
+        "young": _("Bought first less than {days} days ago: cannot be known to be gone").format(
+            days="" if study.gone is None else number(study.gone.lost_after_days)
+        ),
+        "no_consent": _("Of everybody, for consent: never gave it, or withdrew it before the log began"),
+    }
+    rows = [(words[reason], out, left) for reason, out, left in count_exclusions(study)]
     frame = pd.DataFrame(rows, columns=[_("Reason"), _("Customers out"), _("Customers left")])
     return table(frame, caption=_("Who is looked at, and who is not"), digits=0)
 
@@ -130,7 +124,7 @@ def silences_table(study: Study) -> Html:
             _("Gone after a silence of"): silence_words(each.days, each.share),
             _("Customers"): each.curve.customers,
             _("Still customers after {days} days").format(days=number(days)): share_words(each.curve.at(days)),
-            _("Once and never again"): percent(1 - each.curve.at(0)[0], 1),
+            _("Once and never again"): percent(each.curve.ended_at_once, 1),
             _("Of those gone, bought again since"): share_words(each.came_back),
         }
         for each in study.silences

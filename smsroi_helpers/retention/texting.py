@@ -58,6 +58,11 @@ class Retained:
     always_valid: bool = False
     """Whether the test still runs, so that the limits are always-valid ones."""
 
+    @property
+    def members(self) -> int:
+        """Customers with texts and without."""
+        return sum(self.customers)
+
 
 def find_holdouts(shop: Shop) -> list[tuple[Experiment, tuple[str, ...]]]:
     """The valid tests with an arm that was to get no texts, and these arms; none without experiments or orders."""

@@ -2,7 +2,8 @@
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, joined, number, percent
-from smsroi_helpers.retention.early_warning import AliveTest, count_as_predicted
+from smsroi_helpers.retention.early_warning import AliveTest
+from smsroi_helpers.statistics import count_outside
 
 __all__ = [
     "calibration_words",
@@ -26,7 +27,7 @@ def warning_decision(alive: AliveTest) -> Decision:
     elif score.warned:
         text = joined(
             _("Today’s list warns of {share} of all {all} buyers: those with a P(alive) below {threshold}.").format(
-                share=percent(alive.listed / alive.people), all=number(alive.people), threshold=percent(alive.threshold)
+                share=percent(alive.listed_share), all=number(alive.people), threshold=percent(alive.threshold)
             ),
             _(
                 "Of a list as long on {day} ({n} of {all} customers), {precision} bought nothing in the {weeks} weeks"
@@ -60,13 +61,13 @@ def warning_decision(alive: AliveTest) -> Decision:
 def calibration_words(alive: AliveTest) -> str:
     """In how many groups by P(alive) the share who bought was as expected."""
     rows = alive.calibration
-    inside = count_as_predicted(rows)
-    if inside == len(rows):
+    outside = count_outside(rows, "bought")
+    if not outside:
         return ""
     return _(
         "P(alive) itself is off: in {n} of {all} groups the share who bought lies outside the 95% interval expected."
         " Use it to rank customers, not as a probability."
-    ).format(n=number(len(rows) - inside), all=number(len(rows)))
+    ).format(n=number(outside), all=number(len(rows)))
 
 
 def warning_words(name: str) -> str:

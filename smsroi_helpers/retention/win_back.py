@@ -59,6 +59,11 @@ class WonBack:
     """Of the row's RFM groups, those with at least `FEW_EVENTS` customers in both arms: the result is about them."""
 
     @property
+    def members(self) -> int:
+        """Customers with texts and without."""
+        return sum(self.customers)
+
+    @property
     def deciding(self) -> Interval:
         """The profit with the limits that decide."""
         return self.always if np.isfinite(self.always[1]) else self.profit

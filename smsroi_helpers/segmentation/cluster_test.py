@@ -45,6 +45,7 @@ from smsroi_helpers.statistics import Floats
 __all__ = [
     "FEWEST_CUSTOMERS",
     "ClusterTest",
+    "count_as_good",
     "from_text",
     "run_cluster_test",
     "to_text",
@@ -89,6 +90,11 @@ class ClusterTest:
     """0 where there was nothing to look for."""
     first_eigenvalue: float = float("nan")
     """Variance of the strongest dimension, of which a feature alone has 1."""
+
+
+def count_as_good(tested: ClusterTest) -> int:
+    """Simulated populations without groups that separate as clearly as the customers do."""
+    return round(tested.p_value * (1 + tested.draws)) - 1
 
 
 def run_cluster_test(

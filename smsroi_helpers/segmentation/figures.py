@@ -1,5 +1,6 @@
 """Figures of `01_segmentation`; its tables are in `tables`, `criteria_tables` and `profile_tables`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_colours, segment_name, sentence_case
 from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
-from smsroi_helpers.segmentation.migration import share_who_stayed
+from smsroi_helpers.segmentation.migration import count_differing, share_of_all, share_who_stayed
 from smsroi_helpers.segmentation.wording import (
     cluster_test_sentence,
     range_words,
@@ -19,6 +20,7 @@ from smsroi_helpers.segmentation.wording import (
     spend_words,
     step_name,
 )
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "by_recency",
@@ -293,35 +295,24 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots(figsize=(8.2, 5.2))[1]
-    rows = table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN]
+    rows = share_of_all(table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN])
     befores = list(dict.fromkeys(rows["before"]))
     nows = [name for name in dict.fromkeys([*befores, *rows["now"]]) if name in set(rows["now"])]
     colours = segment_colours(list(dict.fromkeys([*befores, *nows])))
-    everybody = float(rows["customers"].sum())
-    space = 0.025 * everybody
-    left = _stack(rows.groupby("before")["customers"].sum(), befores, space)
-    right = _stack(rows.groupby("now")["customers"].sum(), nows, space)
-    out, into = dict(left), dict(right)
-    curve = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
-    across = np.linspace(0.04, 0.96, 40)
-    for row in rows.sort_values(
+    sizes_before, sizes_now = (rows.groupby(side)[f"{side}_share"].first() for side in ("before", "now"))
+    left, right = _stack(sizes_before, befores), _stack(sizes_now, nows)
+    ordered = rows.sort_values(
         ["before", "now"], key=lambda c: c.map({n: i for i, n in enumerate([*nows, *befores])})
-    ).itertuples():
-        start, end = out[row.before], into[row.now]
-        top, bottom = start + (end - start) * curve, start - row.customers + (end - start) * curve
-        ax.fill_between(across, bottom, top, color=colours[row.before], alpha=0.55, linewidth=0)
-        out[row.before] -= row.customers
-        into[row.now] -= row.customers
-    for x, names, tops, sums, align in (
-        (0.0, befores, left, rows.groupby("before")["customers"].sum(), "right"),
-        (1.0, nows, right, rows.groupby("now")["customers"].sum(), "left"),
-    ):
-        for name in names:
-            size = float(sums[name])
-            ax.fill_between([x - 0.03, x + 0.03], tops[name] - size, tops[name], color=colours[name], linewidth=0)
+    )  # fmt: skip
+    across = np.linspace(0.04, 0.96, 40)
+    for name, upper, lower in _flows(ordered, left, right):
+        ax.fill_between(across, lower, upper, color=colours[name], alpha=0.55, linewidth=0)
+    for x, blocks, sizes, align in ((0.0, left, sizes_before, "right"), (1.0, right, sizes_now, "left")):
+        for name, (top, bottom) in blocks.items():
+            ax.fill_between([x - 0.03, x + 0.03], bottom, top, color=colours[name], linewidth=0)
             ax.annotate(
-                _("{segment} {share}").format(segment=segment_name(name), share=percent(size / everybody)),
-                (x - 0.045 if align == "right" else x + 0.045, tops[name] - size / 2), ha=align, va="center",
+                _("{segment} {share}").format(segment=segment_name(name), share=percent(sizes[name])),
+                (x - 0.045 if align == "right" else x + 0.045, (top + bottom) / 2), ha=align, va="center",
                 annotation_clip=False,
             )  # fmt: skip
     ax.set_xlim(-0.22, 1.22)
@@ -330,26 +321,35 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _stack(sizes: pd.Series, names: list[str], space: float) -> dict[str, float]:
-    """Where the top of each block lies, the first on top."""
-    tops, at = {}, 0.0
+def _stack(sizes: pd.Series, names: list[str], space: float = 0.025) -> dict[str, tuple[float, float]]:
+    """Where the top and the bottom of each block lie, the first on top."""
+    blocks, at = {}, 0.0
     for name in names:
-        tops[name] = at
-        at -= float(sizes[name]) + space
-    return tops
+        blocks[name] = (at, at - float(sizes[name]))
+        at = blocks[name][1] - space
+    return blocks
+
+
+def _flows(
+    rows: pd.DataFrame, left: dict[str, tuple[float, float]], right: dict[str, tuple[float, float]]
+) -> Iterator[tuple[str, Floats, Floats]]:
+    """The segment before, the upper and the lower edge of each movement's band."""
+    out, into = ({name: top for name, (top, _bottom) in blocks.items()} for blocks in (left, right))
+    curve = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
+    for row in rows.itertuples():
+        upper = out[row.before] + (into[row.now] - out[row.before]) * curve
+        yield row.before, upper, upper - row.of_all
+        out[row.before] -= row.of_all
+        into[row.now] -= row.of_all
 
 
 def _moves_title(rows: pd.DataFrame) -> str:
-    stayed = share_who_stayed(rows)
-    rows = rows[rows["possible"]]
-    noted = int((rows["adjusted_p"] < 0.05).sum())
-    if rows["adjusted_p"].isna().all():
-        return _("{share} of customers are where they were").format(share=percent(stayed))
+    noted, compared = count_differing(rows)
+    if not compared:
+        return _("{share} of customers are where they were").format(share=percent(share_who_stayed(rows)))
     if not noted:
         return _("Customers moved as they did the period before")
-    return _("{n} of {all} movements differ from the period before").format(
-        n=number(noted), all=number(rows["adjusted_p"].notna().sum())
-    )
+    return _("{n} of {all} movements differ from the period before").format(n=number(noted), all=number(compared))
 
 
 def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int) -> Html:

@@ -21,11 +21,13 @@ from smsroi_helpers.segmentation.resolution import resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.segmentation.rules import silence_of
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
+from smsroi_helpers.statistics import ALPHA, GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
 
 __all__ = [
+    "count_differing",
     "count_moves",
     "count_stage_moves",
+    "share_of_all",
     "share_who_stayed",
 ]
 
@@ -74,12 +76,36 @@ def count_stage_moves(shop: Shop, cuts: Cuts, period_days: int) -> pd.DataFrame:
 def share_who_stayed(moves: pd.DataFrame) -> float:
     """Share (0–1) of those who were in a segment at the beginning of the period and are in it now.
 
+    NaN where nobody was in one.
+
     Args:
         moves: of `count_moves`.
     """
     rows = moves[moves["possible"]]
-    there = rows.loc[rows["before"] != "new", "customers"].sum()
-    return float(rows.loc[rows["before"] == rows["now"], "customers"].sum() / max(there, 1))
+    there = float(rows.loc[rows["before"] != "new", "customers"].sum())
+    stayed = float(rows.loc[rows["before"] == rows["now"], "customers"].sum())
+    return stayed / there if there else float("nan")
+
+
+def count_differing(moves: pd.DataFrame) -> tuple[int, int]:
+    """Movements that differ from those of the period before (95 %), and movements compared.
+
+    Args:
+        moves: of `count_moves`.
+    """
+    p = moves.loc[moves["possible"], "adjusted_p"]
+    return int((p < ALPHA).sum()), int(p.notna().sum())
+
+
+def share_of_all(moves: pd.DataFrame) -> pd.DataFrame:
+    """The movements with shares (0–1) of all customers in them: of_all, before_share and now_share of both segments.
+
+    Args:
+        moves: rows of `count_moves`.
+    """
+    of_all = moves["customers"] / moves["customers"].sum()
+    shares = {f"{side}_share": of_all.groupby(moves[side]).transform("sum") for side in ("before", "now")}
+    return moves.assign(of_all=of_all, **shares)
 
 
 def _count(segmentation: Segmentation, cuts: Cuts, period_days: int) -> pd.DataFrame:

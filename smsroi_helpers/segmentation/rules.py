@@ -26,6 +26,7 @@ __all__ = [
     "move_cuts",
     "recency_group_of",
     "rule_table",
+    "share_cuts",
     "silence_of",
     "stage_of",
 ]
@@ -194,3 +195,9 @@ def move_cuts(shop: Shop, cuts: Cuts, factors: tuple[float, ...] = (0.75, 1.0, 1
             }
         )
     return pd.DataFrame(tables)
+
+
+def share_cuts(moved: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `move_cuts`: the share (0–1) of all buyers in each group; NaN without buyers."""
+    sizes = moved[list(BUYER_GROUPS)]
+    return sizes.div(sizes.sum(axis=1).where(lambda n: n > 0), axis=0)

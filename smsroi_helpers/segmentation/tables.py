@@ -10,7 +10,7 @@ from smsroi_helpers.pages import Html, attribute_words, names_of, note, segment_
 from smsroi_helpers.segmentation.clusters import Clusters
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, in_order
 from smsroi_helpers.segmentation.membership import Grouping
-from smsroi_helpers.segmentation.rules import BUYER_GROUPS
+from smsroi_helpers.segmentation.rules import BUYER_GROUPS, share_cuts
 from smsroi_helpers.segmentation.wording import (
     cuts_sentence,
     feature_words,
@@ -126,6 +126,7 @@ def moved_cuts_table(moved: pd.DataFrame) -> Html:
     Args:
         moved: the result of `rfm.move_cuts`.
     """
+    shares = share_cuts(moved)
     shown = pd.DataFrame(
         {
             _("Cut-offs"): [
@@ -136,10 +137,8 @@ def moved_cuts_table(moved: pd.DataFrame) -> Html:
             _("Lost after (days)"): moved["lost_after_days"],
             **{
                 sentence_case(segment_name(name, "rfm_group")): [
-                    percent(row[name] / max(sum(row[other] for other in BUYER_GROUPS), 1))
-                    if row[name] == 0 or row[name] >= FEWEST_SHOWN
-                    else "–"
-                    for row in moved.to_dict("records")
+                    percent(share) if customers == 0 or customers >= FEWEST_SHOWN else "–"
+                    for share, customers in zip(shares[name], moved[name], strict=True)
                 ]
                 for name in BUYER_GROUPS
             },

@@ -11,7 +11,7 @@ from smsroi_helpers.locale import _, enumerated, joined, listed, money, number, 
 from smsroi_helpers.pages import attribute_words, names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation import decision
 from smsroi_helpers.segmentation.by_response import TREE
-from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
+from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS, count_as_good
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
 from smsroi_helpers.segmentation.decision import Findings, Reactions, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
@@ -258,7 +258,7 @@ def cluster_test_sentence(grouping: Grouping) -> str:
         ).format(k=number(tested.k), draws=number(tested.draws))
     if not tested.table["admissible"].any():
         return _("No clustering is supported: with any number of clusters, one is too small to be of use.")
-    as_good = round(tested.p_value * (1 + tested.draws)) - 1
+    as_good = count_as_good(tested)
     if not as_good:
         return _(
             "No clustering is supported: the best one is no more distinct or stable than clusters found in"

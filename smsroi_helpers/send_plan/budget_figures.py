@@ -2,7 +2,6 @@
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 
 from smsroi_helpers.locale import _, money
 from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, tooltips
@@ -45,11 +44,11 @@ def curve_figure(curve: BudgetCurve | None, currency: str, weeks: int) -> Html |
     drawing.suptitle(
         title, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], fontweight=mpl.rcParams["axes.titleweight"]
     )
-    at = int(np.argmin(np.abs(np.array(budget) - curve.best)))
+    nearest = curve.nearest_best
     alt = _("{title}. At {budget} the plan brings {long_run} in the long run and {cash} in its weeks.").format(
-        title=title, budget=money(budget[at], currency),
+        title=title, budget=money(nearest.budget, currency),
         **{name: compact_words(each.value, each.low, each.high, currency)
-           for name, each in (("long_run", curve.points[at].long_run), ("cash", curve.points[at].cash))},
+           for name, each in (("long_run", nearest.long_run), ("cash", nearest.cash))},
     )  # fmt: skip
     caption = _(
         "Profit by budget for all texts of the plan, exploring included, with 95% intervals; the dashed line is where"

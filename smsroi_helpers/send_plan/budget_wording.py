@@ -50,7 +50,7 @@ def _left_out_words(plan: SendPlan, found: Spending, currency: str) -> str:
         "The next {unit} for these weeks’ texts would bring about {profit} in the long run, if it is spent again later."
     ).format(unit=money(1.0, currency, 0), profit=money(found.price, currency))
     left = _("The budget leaves {n} customers without a text.").format(n=_people(found.left_out))
-    if plan.settled.capacity.dropped:
+    if plan.limited.capacity.dropped:
         more = _("Money of texts that fall away by the hourly limit is not spent again.")
     return joined(full, left if found.left_out else "", more)
 
@@ -67,7 +67,7 @@ def describe_capacity(plan: SendPlan, currency: str) -> str:
         plan: of `plan.make_plan`.
         currency: the source's.
     """
-    use = plan.settled.capacity
+    use = plan.limited.capacity
     if not use.limit:
         return _("The busiest hour has {n} texts; no limit per hour is set.").format(n=number(use.busiest))
     limit = _("No hour has more than {n} texts, by the limit that is set.").format(n=number(use.limit))

@@ -35,6 +35,10 @@ class Compared:
     today: Floats
     """V of today's practice."""
 
+    def gain(self, name: str, over: str = "") -> Floats:
+        """(1 + 64, L): V of a candidate's plan less that of another candidate's; empty: less that of today."""
+        return self.long_run[name] - (self.long_run[over] if over else self.today)
+
 
 def compare(candidates: Sequence[Candidate], customers: Floats) -> Compared:
     """Value every candidate's plan by one response.

@@ -37,7 +37,7 @@ def decide_plan(plan: SendPlan, factor: PromiseFactor | None = None) -> PlanDeci
         plan: of `make_plan`.
         factor: of earlier plans; None: there is none.
     """
-    customers = plan.settled.decided
+    customers = plan.limited.decided
     gain, cash = plan.chosen.gain, plan.chosen.cash_gain
     if factor is not None and factor.corrects:
         gain, cash = correct(gain, factor), correct(cash, factor)

@@ -13,8 +13,8 @@ __all__ = ["candidates_figure"]
 
 def candidates_figure(plan: SendPlan, currency: str) -> Html:
     """The gain over today of a plan by each grouping, with intervals."""
-    compared = plan.settled.compared
-    gains = {each.name: each.estimate(compared.long_run[each.name] - compared.today) for each in plan.candidates}
+    compared = plan.limited.compared
+    gains = {each.name: each.estimate(compared.gain(each.name)) for each in plan.candidates}
     names = sorted(gains, key=lambda name: gains[name].value)
     shown = [gains[name] for name in names]
     at = np.arange(len(shown))

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from smsroi_helpers.send_plan.plan import SendPlan
 
-__all__ = ["InShort", "summarise_plan"]
+__all__ = ["InShort", "count_actions", "summarise_plan"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,20 @@ class InShort:
     """Share (0–1) of these customers who get it."""
     weekdays: frozenset[int]
     """0: Monday."""
+
+
+def count_actions(plan: SendPlan) -> pd.DataFrame:
+    """What the customers get for whom the plan decides, most customers first.
+
+    Returns:
+        type (the group), reason, texts_per_week, hour, variant; customers, messages.
+    """
+    by = ("type", "reason", "texts_per_week", "hour", "variant")
+    rows = plan.messages.filter(plan.messages.role == "plan")
+    counted = rows.group_by(*by).aggregate(
+        customers=rows.customer_id.nunique(), messages=rows.count(where=rows.send_at.notnull())
+    )
+    return plan.shop.count(counted.order_by(*by)).sort_values(["customers"], ascending=False)
 
 
 def summarise_plan(plan: SendPlan) -> InShort | None:

@@ -85,7 +85,7 @@ def score_rows(plan: SendPlan) -> pd.DataFrame:
         add("today", period, of_today)
         add("plan_minus_today", period, of_plan - of_today)
         rows.append(("nothing", period, 0.0, 0.0, 0.0, EVIDENCE))
-    for name, value in plan.settled.compared.long_run.items():
+    for name, value in plan.limited.compared.long_run.items():
         add(f"by_{name}", LONG_RUN, value)
     for gain in (each.gain for each in plan.levers if each.lever == "frequency"):
         rows.append(("frequency_minus_nothing", "1 week", gain.value, gain.low, gain.high, "randomised"))

@@ -41,7 +41,7 @@ def track_figure(found: PreviousPlans, currency: str) -> Html | None:
     ax.set_ylim(-0.6, len(shown) - 0.4)
     ax.set_xlabel(_("incremental profit per customer over the plan’s weeks ({currency})").format(currency=currency))
     ax.legend(loc="best")
-    missed = sum(main.gap.excludes(0.0) for _score, main in shown)
+    missed = len([main for _score, main in shown if main.gap.excludes(0.0)])
     title = _("Promise outside the interval: {n} of {all} plans").format(n=number(missed), all=number(len(shown)))
     ax.set_title(title)
     points = listed(

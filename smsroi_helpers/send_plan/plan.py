@@ -17,9 +17,9 @@ from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
 from smsroi_helpers.send_plan.evidence import Evidence, collect_evidence
 from smsroi_helpers.send_plan.groupings import find_groupings
 from smsroi_helpers.send_plan.lever_checks import LeverCheck, check_levers
+from smsroi_helpers.send_plan.limited_plan import LimitedPlan, Limits, PlanInputs, divide, limit_plan
 from smsroi_helpers.send_plan.policy import Economics
 from smsroi_helpers.send_plan.schedule import Calendar, Exploration, Roles, plan_calendar, write_messages
-from smsroi_helpers.send_plan.settle import Limits, Scene, Settled, divide, settle_plan
 from smsroi_helpers.send_plan.text_choice import TextChoice, compare_texts
 from smsroi_helpers.send_plan.today import Audience, Today, count_audience, count_today, find_audience
 from smsroi_helpers.send_plan.valuation import Candidate, Design, value_candidate
@@ -55,11 +55,11 @@ class SendPlan:
     """Of `divide_customers`."""
     messages: ir.Table
     """Of `write_messages`: the table `send_plan`."""
-    scene: Scene
+    inputs: PlanInputs
     fitted: tuple[Candidate, ...]
     """The candidates without a budget."""
     limits: Limits
-    settled: Settled
+    limited: LimitedPlan
     """The plan within these limits, on cells."""
 
     @property
@@ -86,6 +86,11 @@ class SendPlan:
     def left_out(self) -> pd.DataFrame:
         """reason, customers: with those in the plan, everybody known."""
         return self.audience.left_out
+
+    @property
+    def known(self) -> int:
+        """Everybody known on the last day."""
+        return int(self.left_out["customers"].sum())
 
     @property
     def gains(self) -> bool:
@@ -142,18 +147,18 @@ def make_plan(
     candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
     calendar = plan_calendar(shop, horizon_weeks)
     roles, customers = Roles.of_shares(holdout_share, explore_share), count_audience(evidence, audience)
-    scene = Scene(shop, evidence, audience, calendar, roles, customers)
+    inputs = PlanInputs(shop, evidence, audience, calendar, roles, customers)
     limits = Limits(budget, capacity_per_hour)
-    settled = settle_plan(scene, candidates, design, limits)
-    divided = divide(scene, settled, ranked=limits.capacity_per_hour > 0)
+    limited = limit_plan(inputs, candidates, design, limits)
+    divided = divide(inputs, limited, ranked=limits.capacity_per_hour > 0)
     messages = write_messages(
-        divided, settled.slots, settled.actions, settled.exploration, calendar, evidence.channel,
-        profile_names(settled.chosen),
+        divided, limited.slots, limited.actions, limited.exploration, calendar, evidence.channel,
+        profile_names(limited.chosen),
     )  # fmt: skip
     return SendPlan(
-        shop, types, evidence, audience, settled.candidates, settled.chosen, check_levers(settled.chosen, design),
-        design, calendar, settled.roles, settled.exploration, settled.actions, divided, shop.keep(messages),
-        scene, candidates, limits, settled,
+        shop, types, evidence, audience, limited.candidates, limited.chosen, check_levers(limited.chosen, design),
+        design, calendar, limited.roles, limited.exploration, limited.actions, divided, shop.keep(messages),
+        inputs, candidates, limits, limited,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, money, number, percent
 from smsroi_helpers.pages import Html, arm_name, column_name, compact_words, experiment_words, note, segment_name, table
-from smsroi_helpers.send_plan.customer_types import RFM_GROUP, read_codes
+from smsroi_helpers.send_plan.customer_types import RFM_GROUP
 from smsroi_helpers.send_plan.recipient_rules import Rule
 from smsroi_helpers.send_plan.recipient_wording import rule_name, window_words
 from smsroi_helpers.send_plan.recipients import RecipientPlan
@@ -52,23 +52,19 @@ def rules_table(plan: RecipientPlan, currency: str) -> Html:
 
 def traits_table(plan: RecipientPlan) -> Html:
     """Whom the plan gives what today, by each attribute."""
-    levels, given = read_codes(plan.codes), plan.given * plan.today[:, None]
-    if (given.sum(axis=0) > 0).sum() < 2:
-        return note(
-            _("Every customer gets the same: {what}.").format(what=arm_name(plan.arms[int(plan.given[0].argmax())]))
-        )
+    if plan.only_arm:
+        return note(_("Every customer gets the same: {what}.").format(what=arm_name(plan.only_arm)))
     rows = []
     for name in (*plan.types.values, *([RFM_GROUP] if plan.types.cuts is not None else [])):
-        own, names = levels[:, plan.types.place(name)], plan.types.names(name)
-        if len(np.unique(own[plan.today > 0])) < 2:
-            continue
-        for level in np.unique(own[plan.today > 0]):
-            sums = given[own == level].sum(axis=0)
-            heading = _("RFM group") if name == RFM_GROUP else column_name(name)
-            rows.append({
-                _("Attribute"): heading, _("Level"): segment_name(names[level], name), _("Customers"): sums.sum(),
-                **{arm_name(arm): percent(sums[a] / sums.sum(), 0) for a, arm in enumerate(plan.arms)},
-            })  # fmt: skip
+        levels = plan.by_level(name)
+        heading = _("RFM group") if name == RFM_GROUP else column_name(name)
+        rows += [
+            {
+                _("Attribute"): heading, _("Level"): segment_name(own.level, name), _("Customers"): own.customers,
+                **{arm_name(arm): percent(share, 0) for arm, share in zip(plan.arms, own.shares, strict=True)},
+            }
+            for own in levels if len(levels) > 1
+        ]  # fmt: skip
     if not rows:
         return note(_("Customers have no attributes to choose by."))
     caption = _("Today’s customers by attribute, and how many of them get which message")

@@ -35,7 +35,7 @@ def decide_recipients(plan: RecipientPlan) -> list[Decision]:
     Args:
         plan: of `plan_recipients`.
     """
-    customers, gain, worth = float(plan.today.sum()), plan.gain, plan.worth
+    customers, gain, worth = plan.customers, plan.gain, plan.worth
     currency = plan.shop.settings.currency
     if plan.gains:
         learned = _(
@@ -100,7 +100,7 @@ def _consent_words(plan: RecipientPlan) -> str:
 
 def _untried_words(plan: RecipientPlan) -> str:
     """That some of today's customers have traits that nobody in the test had; empty where none have."""
-    untried = float(plan.today[plan.untried].sum())
+    untried = plan.untried_customers
     if not untried or not plan.gains:
         return ""
     words = _("{n} of today’s customers have an attribute value that nobody in the test had; they get no message.")
@@ -118,13 +118,11 @@ def _action(plan: RecipientPlan) -> str:
     if plan.chosen.name == ALL:
         arm = arm_name(plan.arms[int(plan.chosen.policy[0].argmax())])
         return _("Send “{arm}” to everybody: choosing among customers is not shown to bring more.").format(arm=arm)
-    given = plan.receivers
-    sent = float(given[1:].sum())
     named = arm_name(plan.arms[1]) if len(plan.arms) == 2 else ""
     words = _("Send “{arm}” to {n} of {all} customers ({share}), {rule}.") if named else _(
         "Send a message to {n} of {all} customers ({share}), {rule}."
     )  # fmt: skip
     return words.format(
-        arm=named, n=number(sent), all=number(given.sum()), share=percent(sent / max(given.sum(), 1), 0),
+        arm=named, n=number(plan.messaged), all=number(plan.customers), share=percent(plan.messaged_share, 0),
         rule=rule_name(plan, plan.chosen),
     )  # fmt: skip

@@ -62,6 +62,16 @@ _MOST_MESSAGED = 0.01
 
 
 @dataclass(frozen=True)
+class LevelReceivers:
+    """Today's customers with one level of an attribute."""
+
+    level: str
+    customers: float
+    shares: tuple[float, ...]
+    """Of these customers (0–1), whom the plan gives each arm."""
+
+
+@dataclass(frozen=True)
 class RecipientPlan:
     """Rules of who gets which message, with their values per customer over the test's outcome window."""
 
@@ -137,6 +147,42 @@ class RecipientPlan:
     def receivers(self) -> Floats:
         """(arms,): today's customers whom the plan gives each arm."""
         return np.asarray(self.today @ self.given)
+
+    @property
+    def customers(self) -> float:
+        """Today's."""
+        return float(self.today.sum())
+
+    @property
+    def untried_customers(self) -> float:
+        """Today's customers of whom the test says nothing: see `untried`."""
+        return float(self.today[self.untried].sum())
+
+    @property
+    def messaged(self) -> float:
+        """Today's customers who get a message."""
+        return float(self.receivers[1:].sum())
+
+    @property
+    def messaged_share(self) -> float:
+        """Share (0–1) of today's customers who get a message; NaN without customers."""
+        return self.messaged / self.customers if self.customers else float("nan")
+
+    @property
+    def only_arm(self) -> str:
+        """The arm that everybody gets; empty where customers get several."""
+        return "" if (self.receivers > 0).sum() > 1 else self.arms[int(self.given[0].argmax())]
+
+    def by_level(self, name: str) -> tuple[LevelReceivers, ...]:
+        """Today's customers by the level of an attribute, or of `customer_types.RFM_GROUP`."""
+        levels = read_codes(self.codes)[:, self.types.place(name)]
+        given = self.given * self.today[:, None]
+        names, sums = self.types.names(name), {at: given[levels == at].sum(axis=0) for at in np.unique(levels)}
+        return tuple(
+            LevelReceivers(names[at], float(own.sum()), tuple((own / own.sum()).tolist()))
+            for at, own in sums.items()
+            if own.sum() > 0
+        )
 
     @property
     def worth(self) -> Estimate:

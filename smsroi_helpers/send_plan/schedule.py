@@ -8,7 +8,6 @@ independent.
 
 import datetime as dt
 import functools
-import zoneinfo
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -409,9 +408,5 @@ def window_instants(day: dt.date, window: tuple[int, int], zone: str) -> tuple[d
     >>> window_instants(dt.date(2026, 10, 25), (1, 4), "Europe/Berlin")
     (datetime.datetime(2026, 10, 24, 23, 0), 14400)
     """
-    midnight, home = dt.datetime.combine(day, dt.time()), zoneinfo.ZoneInfo(zone)
-    opens, closes = (
-        (midnight + dt.timedelta(hours=hour)).replace(tzinfo=home).astimezone(dt.UTC).replace(tzinfo=None)
-        for hour in window
-    )
+    opens, closes = (measures.instant_of(day, hour, zone) for hour in window)
     return opens, int((closes - opens).total_seconds())

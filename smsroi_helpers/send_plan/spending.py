@@ -73,6 +73,11 @@ class BudgetCurve:
     explored: float
     """Cost of exploring."""
 
+    @property
+    def nearest_best(self) -> BudgetPoint:
+        """The point whose budget is nearest to `best`."""
+        return min(self.points, key=lambda each: abs(each.budget - self.best))
+
 
 def count_spending(plan: SendPlan) -> Spending | None:
     """What the plan's messages cost; None where the source does not say what a text costs.
@@ -91,10 +96,10 @@ def count_spending(plan: SendPlan) -> Spending | None:
     cost = found["texts"] * found["variant"].fillna("").map(price)
     explored = found["role"] == "explore"
     explored_cost = float(cost[explored].sum())
-    choice, held_back = plan.settled.choice, (found["reason"] == "budget").to_numpy()
+    choice, held_back = plan.limited.choice, (found["reason"] == "budget").to_numpy()
     return Spending(
         plan.limits.budget, int(found["texts"].sum()), float(cost.sum()), int(found.loc[explored, "texts"].sum()),
-        explored_cost, plan.roles.explore / SLICES, plan.scene.roles.explore / SLICES,
+        explored_cost, plan.roles.explore / SLICES, plan.inputs.roles.explore / SLICES,
         float(choice.price) if choice else 0.0,
         explored_cost + float(choice.unlimited_cost) if choice else float(cost.sum()),
         int(found.loc[held_back, "customers"].sum()),
@@ -112,23 +117,23 @@ def find_curve(plan: SendPlan) -> BudgetCurve | None:
     Args:
         plan: of `make_plan`.
     """
-    settled, economics = plan.settled, plan.design.economics
+    limited, economics = plan.limited, plan.design.economics
     fitted = plan.unlimited
     if not measures.knows_cost(plan.shop) or not economics.cost.any() or hold_if_worthless(fitted) is not fitted:
         return None
-    steps = find_all_steps(fitted, economics, plan.design.masks, settled.members)
+    steps = find_all_steps(fitted, economics, plan.design.masks, limited.members)
     best = sum(step.cost for step in steps.whole if step.value > 0)
     most = sum(step.cost for step in steps.whole)
-    explored = float(settled.explored.within(plan.roles.explore)[0] @ economics.cost)
-    customers = plan.settled.decided
+    explored = float(limited.explored.within(plan.roles.explore)[0] @ economics.cost)
+    customers = plan.limited.decided
     points = []
     for share in (0.0, *(each for each in _SHARES if each * best <= most)):
         lose = share > 1
-        limited, choice = rechoose(fitted, economics, steps, share * best * (1 + 1e-9), lose=lose)
+        within, choice = rechoose(fitted, economics, steps, share * best * (1 + 1e-9), lose=lose)
         if share == 1.0:
             # The plan without a budget, as every other table values it: its halves may spend what each finds worth it.
-            limited = fitted
-        long_run, cash = (limited.estimate(each) for each in (limited.long_run, limited.cash))
+            within = fitted
+        long_run, cash = (within.estimate(each) for each in (within.long_run, within.cash))
         points.append(
             BudgetPoint(
                 float(explored + share * best), _price(steps.whole, share * best), of_customers(long_run, customers),

@@ -134,6 +134,11 @@ class LongRunCheck:
         """That any test treated its customers, of those that cannot check the long run."""
         return max((each.weeks for each in self.unready), default=0)
 
+    @property
+    def missing_weeks(self) -> int:
+        """Weeks of treatment that the longest test still needs."""
+        return self.needed_weeks - self.longest_weeks
+
 
 def _excluding_zero(gaps: Sequence[tuple[LaterEffect, Estimate]]) -> tuple[tuple[LaterEffect, Estimate], ...]:
     if not gaps:

@@ -84,7 +84,7 @@ def _not_yet_words(check: LongRunCheck) -> str:
         " {horizon} of the plan and {later} more. So far the longest has {weeks}; {missing} are missing."
     ).format(
         needed=number(needed), horizon=number(check.horizon_weeks), later=number(LATER_WEEKS), weeks=number(weeks),
-        missing=number(needed - weeks),
+        missing=number(check.missing_weeks),
     )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def _model_words(check: LongRunCheck, currency: str) -> str:
             return _(
                 "No test of frequencies is old enough to check the plan’s model. It must treat its customers for"
                 " {needed} weeks. So far the longest has {weeks}; {missing} are missing."
-            ).format(needed=number(needed), weeks=number(weeks), missing=number(needed - weeks))
+            ).format(needed=number(needed), weeks=number(weeks), missing=number(check.missing_weeks))
         return _(
             "The tests that are old enough do not state a frequency that the plan considers, so its model has no figure"
             " to compare."

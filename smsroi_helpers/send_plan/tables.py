@@ -8,6 +8,7 @@ from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, arm_name, compact_words, experiment_name, note, segment_name, stacked, table
 from smsroi_helpers.send_plan.evidence import Evidence
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
+from smsroi_helpers.send_plan.in_short import count_actions
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans
@@ -44,7 +45,7 @@ def exclusions_table(plan: SendPlan) -> Html:
     frame = pd.DataFrame(
         {_("Reason"): [left_out_words(reason) for reason in rows["reason"]], _("Customers"): rows["customers"]}
     )
-    total = pd.DataFrame({_("Reason"): [_("all")], _("Customers"): [rows["customers"].sum()]})
+    total = pd.DataFrame({_("Reason"): [_("all")], _("Customers"): [plan.known]})
     frame = pd.concat([frame, total], ignore_index=True)
     return table(frame, caption=_("Customers known on the last day, in the plan or not"), suppress=_("Customers"))
 
@@ -153,10 +154,9 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
 
 def candidates_table(plan: SendPlan, currency: str) -> Html:
     """Every way of grouping customers that was tried, with the value of its plan."""
-    rows, compared = [], plan.settled.compared
+    rows, compared = [], plan.limited.compared
     for each in sorted(plan.candidates, key=lambda one: -one.replicates(compared.long_run[one.name])[0]):
-        value = compared.long_run[each.name]
-        found, gain = each.estimate(value), each.estimate(value - compared.today)
+        found, gain = each.estimate(compared.long_run[each.name]), each.estimate(compared.gain(each.name))
         rows.append({
             _("Customers treated by"): grouping_name(each.name),
             _("Groups"): each.cells.grouping.parameters,
@@ -181,10 +181,10 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
 
 def _grouping_words(plan: SendPlan, currency: str) -> str:
     """Whether the chosen groups are worth more than one plan for all; and by which model the plan's value is."""
-    chosen, compared = plan.chosen, plan.settled.compared
+    chosen, compared = plan.chosen, plan.limited.compared
     words = []
     if chosen.name != ALL and ALL in compared.long_run:
-        found = chosen.estimate(compared.long_run[chosen.name] - compared.long_run[ALL])
+        found = chosen.estimate(compared.gain(chosen.name, over=ALL))
         said = _("It is not shown that the chosen groups are worth more than one plan for all: {amount} per customer.")
         if found.low > 0:
             said = _("The chosen groups are worth more than one plan for all: {amount} per customer.")
@@ -199,13 +199,7 @@ def _grouping_words(plan: SendPlan, currency: str) -> str:
 
 def actions_table(plan: SendPlan) -> Html:
     """The plan in short: who gets how many texts, when and with what."""
-    by = ("type", "reason", "texts_per_week", "hour", "variant")
-    rows = plan.messages.filter(plan.messages.role == "plan")
-    counted = rows.group_by(*by).aggregate(
-        customers=rows.customer_id.nunique(), messages=rows.count(where=rows.send_at.notnull())
-    )
-    short = plan.shop.count(counted.order_by(*by))
-    short = short.sort_values(["customers"], ascending=False).head(_MOST_ROWS)
+    short = count_actions(plan).head(_MOST_ROWS)
     frame = pd.DataFrame({
         _("Group"): [_group_name(plan, name) for name in short["type"]],
         _("Reason"): [role_words(reason) for reason in short["reason"]],

@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 
 from smsroi_helpers import measures
+from smsroi_helpers.send_plan.limited_plan import LimitedPlan, Limits, choose_plan, fit_to_gateway
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.policy import choose_policy
 from smsroi_helpers.send_plan.schedule import plan_key
-from smsroi_helpers.send_plan.settle import Limits, Settled, choose_plan, fit_to_gateway
 from smsroi_helpers.send_plan.spending import of_customers
 from smsroi_helpers.send_plan.valuation import Candidate, Design, Estimate, revalue
 
@@ -51,14 +51,14 @@ def what_if(plan: SendPlan) -> tuple[WhatIf, ...]:
         plan: of `make_plan`.
     """
     fitted = plan.unlimited
-    base = _answer(plan, "plan", 0.0, plan.settled)
+    base = _answer(plan, "plan", 0.0, plan.limited)
     found = [base]
     for change, level in _changes(plan, base):
         candidate, design, limits = _changed(plan, fitted, change, level)
-        settled = choose_plan(plan.scene, [candidate], design, limits.budget, plan.settled)
+        limited = choose_plan(plan.inputs, [candidate], design, limits.budget, plan.limited)
         if limits.capacity_per_hour:
-            settled = fit_to_gateway(plan.scene, settled, limits.capacity_per_hour)
-        found.append(_answer(plan, change, level, settled, design))
+            limited = fit_to_gateway(plan.inputs, limited, limits.capacity_per_hour)
+        found.append(_answer(plan, change, level, limited, design))
     return tuple(found)
 
 
@@ -72,7 +72,7 @@ def _changes(plan: SendPlan, base: WhatIf) -> Iterator[tuple[Change, float]]:
     yield from (("cap", level) for level in _CAPS if level <= cap)
     if costs and base.cost:
         yield "budget", (plan.limits.budget or base.cost) / 2
-    busiest = plan.limits.capacity_per_hour or plan.settled.capacity.busiest
+    busiest = plan.limits.capacity_per_hour or plan.limited.capacity.busiest
     if busiest > 1:
         yield "capacity", float(busiest // 2)
 
@@ -101,17 +101,17 @@ def _changed(plan: SendPlan, fitted: Candidate, change: Change, level: float) ->
     return revalue(fitted, economics, policies, policy), replace(design, economics=economics), limits
 
 
-def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, design: Design | None = None) -> WhatIf:
-    """The totals of a settled plan, from its cells."""
+def _answer(plan: SendPlan, change: Change, level: float, limited: LimitedPlan, design: Design | None = None) -> WhatIf:
+    """The totals of a limited plan, from its cells."""
     cost = (design or plan.design).economics.cost
     price = dict(zip(plan.evidence.creatives, cost.tolist(), strict=True))
-    size = _sizes(settled)
-    explored, customers = settled.explored.within(settled.roles.explore)
-    use = settled.capacity
+    size = _sizes(limited)
+    explored, customers = limited.explored.within(limited.roles.explore)
+    use = limited.capacity
     paid = float(explored @ cost)
     texts = int(explored.sum()) - use.dropped_explored
     paid *= texts / explored.sum() if explored.sum() else 1.0
-    slots = settled.slots[settled.slots["cash"].notna()]
+    slots = limited.slots[limited.slots["cash"].notna()]
     who = list(zip(slots["of_place"].tolist(), slots["of_action"].tolist(), strict=True))
     n = np.array([size.get(each, 0) for each in who], np.int64)
     first, end = (np.minimum(slots[name].to_numpy(np.int64), n) for name in ("first_rank", "end_rank"))
@@ -121,25 +121,25 @@ def _answer(plan: SendPlan, change: Change, level: float, settled: Settled, desi
     number = {each: k for k, each in enumerate(dict.fromkeys(who))}
     apart = np.array([number[each] for each in who], np.int64) * (int(n.max(initial=0)) + 1)
     customers += _covered(first + apart, end + apart)
-    chosen, people = settled.chosen, settled.decided
+    chosen, people = limited.chosen, limited.decided
     cash, long_run = (of_customers(chosen.estimate(each), people) for each in (chosen.cash, chosen.long_run))
     return WhatIf(change, level, texts, customers, paid, cash, long_run)
 
 
-def _sizes(settled: Settled) -> dict[tuple[int, str], int]:
+def _sizes(limited: LimitedPlan) -> dict[tuple[int, str], int]:
     """(place, action) → customers in the role `plan`, as `divide_customers` gives them their turns."""
-    members, policy = settled.members, settled.chosen.policy
-    customers = members.by_profile(settled.chosen.cells.grouping)
+    members, policy = limited.members, limited.chosen.policy
+    customers = members.by_profile(limited.chosen.cells.grouping)
     found = {
         (place, p, mask, part): int(customers[p, place])
         for (p, mask, part), _action, _share in policy.parts()
         for place in np.flatnonzero(members.masks == mask).tolist()
     }
-    for profile, place, many in settled.split.itertuples(index=False):
+    for profile, place, many in limited.split.itertuples(index=False):
         mask = int(members.masks[place])
         found[place, profile, mask, 0] -= many
         found[place, profile, mask, 1] = many
-    turns = settled.turns.set_index(["of_place", "of_action"])["turns"].to_dict()
+    turns = limited.turns.set_index(["of_place", "of_action"])["turns"].to_dict()
     sizes: dict[tuple[int, str], int] = {}
     for (place, *rest), many in found.items():
         key = plan_key(*rest)

@@ -220,8 +220,8 @@ class _SourceReader:
         rewritten = [column for column in columns.present if column.name not in columns.plain]
         values = {name: column.value for name, column in typed.items()}
         if columns.answers.columns:
-            told = dataclasses.replace(columns.answers, rows=raw_rows)
-            values |= {name: told.fill(name, values[name], values["sent_at"], zone) for name in told.columns}
+            filled = dataclasses.replace(columns.answers, rows=raw_rows)
+            values |= {name: filled.fill(name, values[name], values["sent_at"], zone) for name in filled.columns}
         has_repeated_keys = bool(table.key) and _has_duplicates(
             raw.rows.select(**{n: raw.rows[n] if n in columns.plain else read_id(raw.rows[n]) for n in table.key})
         )

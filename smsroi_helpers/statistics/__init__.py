@@ -2,6 +2,7 @@
 
 from smsroi_helpers.statistics.arrays import Floats, Ints
 from smsroi_helpers.statistics.combined import product_interval, sum_interval
+from smsroi_helpers.statistics.coverage import count_inside, count_outside
 from smsroi_helpers.statistics.daily_band import (
     DRIFT_DAYS,
     LEAST_DAYS,
@@ -105,6 +106,8 @@ __all__ = [
     "carry_over",
     "chance_per_test",
     "compare",
+    "count_inside",
+    "count_outside",
     "covariate_moments",
     "design_effect",
     "detectable_difference",

@@ -14,7 +14,7 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.measures import count_places
 from smsroi_helpers.timing.audit import audit_sends, mark_disallowed
-from smsroi_helpers.timing.best_hours import analyse, find_best_hours
+from smsroi_helpers.timing.best_hours import find_best_hours
 from smsroi_helpers.timing.best_weekdays import find_best_weekdays, weekday_rows
 from smsroi_helpers.timing.competitors import count_competitors
 from smsroi_helpers.timing.customer_hours import customer_send_hours
@@ -25,6 +25,7 @@ from smsroi_helpers.timing.outputs import response_rows
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
+from smsroi_helpers.timing.study import analyse
 from smsroi_helpers.timing.weekday_wording import decide_weekdays
 from smsroi_helpers.timing.wording import decide, weekdays_words
 

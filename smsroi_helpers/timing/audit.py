@@ -1,6 +1,7 @@
 """Past texts that went out when they are not allowed: at closed hours, or on public holidays."""
 
 import datetime as dt
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -11,7 +12,7 @@ from smsroi_helpers.measures import OTHER_CHANNELS, allowed, days_off, rule_of, 
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends
 
-__all__ = ["COLUMNS", "audit_sends", "mark_disallowed"]
+__all__ = ["COLUMNS", "AuditSums", "audit_sends", "mark_disallowed", "sum_audit"]
 
 COLUMNS = ("rules", "texts", "on_days_off", "at_closed_hours")
 
@@ -39,6 +40,23 @@ def audit_sends(shop: Shop, sends: Sends, weeks: int = 26, channel: str = "sms")
     return shop.count(found.order_by(ibis.desc("texts"), "rules"))
 
 
+@dataclass(frozen=True)
+class AuditSums:
+    """The texts of all rules together."""
+
+    texts: float
+    off_share: float
+    """Share (0–1) of them on days off; NaN without texts."""
+    closed_share: float
+    """Share (0–1) of them at closed hours of other days; NaN without texts."""
+
+
+def sum_audit(audit: pd.DataFrame) -> AuditSums:
+    """All rows of `audit_sends` together."""
+    texts, off, closed = (float(audit[name].sum()) for name in COLUMNS[1:])
+    return AuditSums(texts, *(part / texts if texts else float("nan") for part in (off, closed)))
+
+
 def mark_disallowed(shop: Shop, rows: ir.Table, first: dt.date) -> ir.Table | None:
     """Texts with the recipients' rules, and whether these allow them at that time; None where there are no texts.
 
@@ -56,8 +74,8 @@ def mark_disallowed(shop: Shop, rows: ir.Table, first: dt.date) -> ir.Table | No
     places = shop.count(rows.select("zone", "area").distinct().order_by("zone", "area"))
     if not len(places):
         return None
-    told = (shop.settings.jurisdiction, shop.settings.timezone)
-    places["rules"] = [" ".join(rule_of(place.zone, place.area, *told)) for place in places.itertuples()]
+    where = (shop.settings.jurisdiction, shop.settings.timezone)
+    places["rules"] = [" ".join(rule_of(place.zone, place.area, *where)) for place in places.itertuples()]
     names = sorted(set(places["rules"]))
     rows = rows.join(ibis.memtable(places), ["zone", "area"])
     closed = ibis.memtable(_closed_hours(names), schema={"at": "string", "day": "int64", "closed": "int64"})

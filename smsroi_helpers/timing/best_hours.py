@@ -14,32 +14,26 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from smsroi_helpers.experiments import ClickValue, find_click_value
-from smsroi_helpers.measures import OTHER_CHANNELS, PRACTICE_WEEKS, Practice, choose_channel, find_practice, parse_rule
-from smsroi_helpers.source import Shop
+from smsroi_helpers.experiments import ClickValue
+from smsroi_helpers.measures import OTHER_CHANNELS, Practice
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
-from smsroi_helpers.timing import places as by_place
-from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
+from smsroi_helpers.timing.counts import Sends, TimingTest
 from smsroi_helpers.timing.places import Schedule, gains_of_places, read_practice, send_policies, with_uncovered
 from smsroi_helpers.timing.response import (
     ALL,
     DF,
     HourResponse,
     columns_of,
-    estimate_from_log,
-    estimate_from_test,
     hours_differ_p,
     rate_by_hour,
     t_quantile,
 )
 from smsroi_helpers.timing.response_curve import Curves
-from smsroi_helpers.timing.weekday_test import estimate_from_weekday_test
 
 __all__ = [
     "Answer",
     "Timing",
     "adjust_in_sequence",
-    "analyse",
     "best_windows",
     "compare_with_today",
     "find_best_hours",
@@ -99,57 +93,6 @@ class Timing:
     def priced(self) -> bool:
         """Whether a click has a known value above 0, so that gains are in money."""
         return self.click.known and self.click.estimate > 0
-
-
-# --- analysis --------------------------------------------------------------------------------------------------------
-
-
-def analyse(
-    shop: Shop,
-    *,
-    segment_by: str = "rfm_group",
-    window_hours: int = 72,
-    log_weeks: int = 26,
-    practice_weeks: int = PRACTICE_WEEKS,
-    own_hours: str = "",
-    channel: str = "",
-) -> Timing:
-    """Count and fit everything on hours.
-
-    Args:
-        shop: the company.
-        segment_by: which grouping.
-        window_hours: how long after delivery an outcome counts.
-        log_weeks: how many weeks of the log are read for the observational estimate.
-        practice_weeks: how many complete weeks up to the last day observed are today's practice.
-        own_hours: the sender's own allowed hours (`9-18`); empty for none.
-        channel: of the messages counted, as for `measures.choose_channel`.
-
-    Raises:
-        NotEnoughData: no text was delivered.
-        UsageError: the source has no messages of the channel.
-    """
-    sends = collect_sends(shop, window_hours, channel)
-    today = find_practice(shop, practice_weeks, channel)
-    chosen, own = choose_channel(shop, channel), parse_rule(own_hours)
-    tests = find_tests(shop)
-    sound = tests[0] if tests and tests[0].sound else None
-    return Timing(
-        sends,
-        tests,
-        estimate_from_test(shop, sends, sound, segment_by, channel) if sound else None,
-        estimate_from_log(shop, sends, segment_by, log_weeks),
-        count_practice(shop, today, segment_by),
-        count_volume(shop, today, segment_by),
-        find_click_value(shop),
-        by_place.hours_open(shop, own, chosen),
-        (shop.settings.jurisdiction, shop.settings.timezone),
-        own,
-        today,
-        estimate_from_weekday_test(shop, sends, segment_by, channel),
-        shop.has("orders"),
-        chosen,
-    )
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------

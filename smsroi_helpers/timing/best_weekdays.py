@@ -119,7 +119,7 @@ def find_best_weekdays(
     """Estimate the best weekdays of all customers and of each segment, from an experiment on them or from the log.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         rng: of critical values.
         smallest_gain: profit per message below which a change is not worth making; used where a click has a value.
         smallest_click_gain: clicks per message below which it is not; used where a click has no known value.

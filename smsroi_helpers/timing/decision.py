@@ -36,6 +36,8 @@ __all__ = [
     "mark_followers",
     "place_rows",
     "regret_per_week",
+    "responses_per_week",
+    "share_of_texts",
 ]
 
 HourReason = Literal[
@@ -109,11 +111,18 @@ class HourDecision:
     has fewer texts than they have, so its own interval is wider."""
 
 
+def share_of_texts(kept: Sequence[HourDecision], whole: HourDecision) -> float:
+    """Share (0–1) of the texts that the amount for all customers is for, of some segments; NaN where not known."""
+    texts = whole.answer.messages_per_week if whole.answer is not None else 0.0
+    theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)
+    return theirs / texts if texts > 0 else float("nan")
+
+
 def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEEKS) -> list[HourDecision]:
     """Decide for all customers, then for each segment.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """
@@ -201,7 +210,7 @@ def _no_gain_in_money(timing: Timing, clicks: tuple[float, float, float], smalle
     """Whether clicks below the smallest gain are below it in money too, whatever a click is worth within its interval.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         clicks: those that might be gained per message, with limits.
         smallest: the smallest worthwhile gain, in clicks per message at the estimated value of a click.
     """
@@ -228,6 +237,12 @@ def gain_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:
     return _per_week(timing, answer, answer.gain()) if timing.priced else (float("nan"),) * 3
 
 
+def responses_per_week(answer: Answer) -> tuple[float, float, float]:
+    """Responses a week that the advised window gains over today's hours, with limits."""
+    value, low, high = (gain * answer.messages_per_week for gain in answer.gain())
+    return value, low, high
+
+
 def regret_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:
     """Money a week lost by today's hours compared with the best window, with limits; NaN without a click value."""
     if not timing.priced:
@@ -239,7 +254,7 @@ def gains_by_place(timing: Timing, answer: Answer) -> pd.DataFrame:
     """Messages, and the gain of the advised window in clicks and in money, by place; they add up to the segment's.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answer: one segment's.
 
     Returns:
@@ -268,7 +283,7 @@ def place_rows(timing: Timing, answers: Sequence[Answer]) -> pd.DataFrame:
     """The table `timing_places`: `gains_by_place` of every segment of at least 10 customers.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
     """
     parts = [gains_by_place(timing, answer) for answer in answers if answer.customers >= _FEWEST_SHOWN]
@@ -346,7 +361,7 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
     """Decide on the weekdays of all customers; only randomised weekdays are ever recommended.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_weekdays.find_best_weekdays`.
         cash_weeks: the coming weeks whose cash is counted.
     """

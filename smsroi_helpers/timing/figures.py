@@ -14,7 +14,7 @@ from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name, tool
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.competitors import measure_crowding
 from smsroi_helpers.timing.holidays import SpecialDays
-from smsroi_helpers.timing.outputs import count_cells
+from smsroi_helpers.timing.outputs import count_cells, forbidden_shares, rate_as_counted
 from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
 from smsroi_helpers.timing.secondary_outcomes import HourOutcome
 from smsroi_helpers.timing.wording import hours_words, window_words
@@ -37,9 +37,9 @@ def _middle(rows: pd.DataFrame) -> np.ndarray:
 
 def _shade(ax: Axes, timing: Timing) -> None:
     """Hours that are not allowed, in grey: the fewer customers may be texted, the darker."""
-    for hour in np.flatnonzero(timing.allowed < 1).tolist():
-        darkness = 0.6 * (1 - float(timing.allowed[hour]))
-        ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=darkness, linewidth=0, zorder=0)
+    for hour, share in enumerate(forbidden_shares(timing).tolist()):
+        if share > 0:
+            ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=0.6 * share, linewidth=0, zorder=0)
 
 
 def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: str = "") -> pd.DataFrame:
@@ -52,9 +52,8 @@ def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: st
 
 
 def _dots(ax: Axes, response: HourResponse, segment: str, colour: str) -> None:
-    sums = count_cells(response, segment).groupby(["hour", "until"], as_index=False)[["messages", "clicks"]].sum()
-    sums = sums[sums["messages"] > 0]
-    ax.plot(_middle(sums), 100 * sums["clicks"] / sums["messages"], "o", color=PALETTE[colour], markersize=3.5)
+    counted = rate_as_counted(response, segment)
+    ax.plot(_middle(counted), 100 * counted["rate"], "o", color=PALETTE[colour], markersize=3.5)
 
 
 def _tell(ax: Axes, rows: pd.DataFrame) -> None:
@@ -93,7 +92,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """The response by hour over all customers, with the windows that are not distinguishable from the best.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
     """
     response = timing.main
@@ -150,7 +149,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
 def _why_a_gap(answer: Answer) -> str:
     """Explains why the first or the last window may be in the set of the best while its neighbour is not."""
     chosen = answer.chosen
-    if chosen.sum() < 2 or not ((chosen[0] and not chosen[1]) or (chosen[-1] and not chosen[-2])):
+    if len(np.flatnonzero(chosen)) < 2 or not ((chosen[0] and not chosen[1]) or (chosen[-1] and not chosen[-2])):
         return ""
     return _(
         "The first and the last hour tried are known less well than those between, which have neighbours on both sides."
@@ -161,7 +160,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """The curve of each segment, one panel each.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
     """
     response = timing.main
@@ -302,7 +301,7 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
 
     Args:
         days: of `holidays.analyse_days`.
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     rows = days.months
     if len(rows) < 3:

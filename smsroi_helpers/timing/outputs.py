@@ -5,11 +5,19 @@ import pandas as pd
 from scipy.special import expit
 
 from smsroi_helpers.contract import evidence_of_model
+from smsroi_helpers.statistics import Floats
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.response import ALL, HourResponse, t_quantile
 
-__all__ = ["carried_segments", "count_cells", "response_rows"]
+__all__ = [
+    "carried_segments",
+    "count_cells",
+    "count_responses",
+    "forbidden_shares",
+    "rate_as_counted",
+    "response_rows",
+]
 
 _FEWEST_SHOWN = 10
 """Segments of fewer customers are left out of saved tables."""
@@ -31,6 +39,23 @@ def count_cells(response: HourResponse, segment: str) -> pd.DataFrame:
     rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
     rows = rows[rows["messages"] > 0]
     return rows if segment == ALL or own.any() else rows.assign(messages=0, clicks=0)
+
+
+def count_responses(response: HourResponse, segment: str) -> float:
+    """Responses of a segment as counted, over all weekdays and hours."""
+    return float(count_cells(response, segment)["clicks"].sum())
+
+
+def rate_as_counted(response: HourResponse, segment: str) -> pd.DataFrame:
+    """Responses per message of a segment as counted, by window: hour, until, rate (0–1)."""
+    sums = count_cells(response, segment).groupby(["hour", "until"], as_index=False)[["messages", "clicks"]].sum()
+    sums = sums[sums["messages"] > 0]
+    return sums[["hour", "until"]].assign(rate=sums["clicks"] / sums["messages"])
+
+
+def forbidden_shares(timing: Timing) -> Floats:
+    """(24,): share (0–1) of the customers who may not be texted at each hour."""
+    return 1 - timing.allowed
 
 
 def carried_segments(response: HourResponse) -> tuple[str, ...]:

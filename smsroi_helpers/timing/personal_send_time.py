@@ -377,7 +377,7 @@ def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> P
 
     Args:
         shop: the company.
-        hours: of `best_hours.analyse`.
+        hours: of `study.analyse`.
         segment_by: which grouping, as of three days: the split of the log, the assignment, and the last day observed.
     """
     events = _events(shop, hours.sends)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent, translated
-from smsroi_helpers.measures import OTHER_CHANNELS, RULES, Rule, allowed, days_off, state_unknown
+from smsroi_helpers.measures import OTHER_CHANNELS, RULES, Rule, allowed, days_off, state_unknown, sum_places
 from smsroi_helpers.pages import Html, channel_name, evidence_label, note, table
+from smsroi_helpers.timing.audit import sum_audit
 from smsroi_helpers.timing.best_hours import Answer, Timing
-from smsroi_helpers.timing.decision import gain_per_week, gains_by_place
+from smsroi_helpers.timing.decision import gain_per_week, gains_by_place, responses_per_week
 from smsroi_helpers.timing.response import ALL
 from smsroi_helpers.timing.wording import clicks_words, rules_words, weekdays_words, window_words
 
@@ -38,9 +39,8 @@ def allowed_table(places: pd.DataFrame, channel: str = "sms") -> Html:
                 " own_hours limits the advice to hours of your own."
             ).format(channel=channel_name(channel))
         )
-    sums = places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)
     rows = []
-    for rules, customers in sums.items():
+    for rules, customers in sum_places(places).items():
         names = str(rules).split()
         week = allowed(names)
         rows.append({
@@ -59,7 +59,7 @@ def allowed_table(places: pd.DataFrame, channel: str = "sms") -> Html:
         _("Rules for calls apply where there is none for texts; places without a rule have the careful default."),
         _("Where a US customer’s state is not known, only hours that every state of the time zone allows are used: the"
           " state’s law decides, and the customer may live in any of them. A known state widens the hours.")
-        if any(state_unknown(str(rules).split()) for rules in sums.index)
+        if any(state_unknown(str(rules).split()) for rules in places["rules"])
         else "",
     )  # fmt: skip
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
@@ -100,30 +100,29 @@ def days_off_table(
     """
     if channel in OTHER_CHANNELS:
         return None
-    customers = places.groupby("rules")["customers"].sum()
     past = audit.set_index("rules") if len(audit) else pd.DataFrame(columns=["texts", "on_days_off", "at_closed_hours"])
     first, last = as_of + dt.timedelta(days=1), as_of + dt.timedelta(weeks=_WEEKS_AHEAD)
     rows = []
-    for rules in customers.sort_values(ascending=False).index:
+    for rules, customers in sum_places(places).items():
         days = days_off(str(rules).split(), first, last)
         sent = past.loc[rules] if rules in past.index else None
         rows.append({
             _("Rules"): rules_words(str(rules)),
-            _("Customers"): int(customers[rules]),
+            _("Customers"): int(customers),
             _("Days to skip until {day}").format(day=day(last)): listed(day(date) for date in days) or _("none"),
             _("Texts sent"): int(sent["texts"]) if sent is not None else 0,
             _("On public holidays not allowed"): int(sent["on_days_off"]) if sent is not None else 0,
             _("On other days, at hours not allowed"): int(sent["at_closed_hours"]) if sent is not None else 0,
         })  # fmt: skip
-    texts, off, closed = (float(audit[name].sum()) for name in ("texts", "on_days_off", "at_closed_hours"))
+    found = sum_audit(audit)
     caption = _(
         "Days on which no marketing text may be sent, and past texts by the rules of this table. Of the {n} texts of"
         " the last {weeks} weeks, {off} went out on such days and {closed} at other times that are not allowed. Advice"
         " on hours and weekdays is for a usual week: skip these days. The page on effectiveness counts the texts of all"
         " weeks"
     ).format(
-        n=number(texts), weeks=number(weeks), off=percent(off / max(texts, 1), 1),
-        closed=percent(closed / max(texts, 1), 1),
+        n=number(found.texts), weeks=number(weeks), off=percent(found.off_share, 1),
+        closed=percent(found.closed_share, 1),
     )  # fmt: skip
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
@@ -132,7 +131,7 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
     """The best window, messages, and the gain in clicks and in money, by place; the last row is their sum.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         currency: the source's.
     """
@@ -173,7 +172,7 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
 
 def _total_row(timing: Timing, answer: Answer, currency: str) -> dict[str, object]:
     """The segment's own gain, computed without the places."""
-    value, low, high = (x * answer.messages_per_week for x in answer.gain())
+    value, low, high = responses_per_week(answer)
     return {
         _("Rules"): _("All places"),
         _("Share of today’s texts"): percent(1.0, 1),

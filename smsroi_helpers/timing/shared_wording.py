@@ -7,7 +7,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, joined, number, percent
 from smsroi_helpers.pages import segment_name
 from smsroi_helpers.timing.best_hours import Answer
-from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.decision import HourDecision, share_of_texts
 from smsroi_helpers.timing.todays_hours import rule_unknown
 
 __all__ = ["forbidden_sentence", "number_words", "reconcile"]
@@ -46,7 +46,7 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
         found: the decisions; that for all customers first.
         words: the same decisions in words.
     """
-    following = sum(one.follows_all for one in found)
+    following = len([one for one in found if one.follows_all])
     if not following:
         return list(words)
     follow = _("Follow the answer for all customers: this segment alone does not decide yet")
@@ -55,7 +55,11 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
     why = _(
         "All customers together decide this; {n} of the {segments} segments alone do not. In {following} of them,"
         " the segment’s own texts neither show nor rule out a worthwhile gain; they follow the answer for all."
-    ).format(n=number(sum(one.outcome != "do" for one in own)), segments=number(len(own)), following=number(following))
+    ).format(
+        n=number(len([one for one in own if one.outcome != "do"])),
+        segments=number(len(own)),
+        following=number(following),
+    )
     return [replace(said[0], text=joined(said[0].text, why, _kept_sentence(found[0], own))), *said[1:]]
 
 
@@ -67,8 +71,7 @@ def _kept_sentence(whole: HourDecision, own: Sequence[HourDecision]) -> str:
     names = enumerated(_("“{segment}”").format(segment=segment_name(one.segment)) for one in kept)
     if whole.answer is None or not whole.answer.messages_per_week > 0:
         return _("Today’s hours stay for {segments}.").format(segments=names)
-    theirs = sum(one.answer.messages_per_week for one in kept if one.answer is not None)
     return _(
         "Today’s hours stay for {segments}, as their rows say. The amount is for all texts, {share} of which are"
         " theirs."
-    ).format(segments=names, share=percent(theirs / whole.answer.messages_per_week))
+    ).format(segments=names, share=percent(share_of_texts(kept, whole)))

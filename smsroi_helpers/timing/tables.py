@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.contract import evidence_of_model
+from smsroi_helpers.experiments import count_assigned
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -26,7 +27,7 @@ from smsroi_helpers.timing.counts import click_rates
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
-from smsroi_helpers.timing.outputs import carried_segments, count_cells
+from smsroi_helpers.timing.outputs import carried_segments, count_responses
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import HourResponse, observational_gap
 from smsroi_helpers.timing.wording import (
@@ -59,7 +60,7 @@ def exclusions_table(timing: Timing) -> Html:
     """Which messages are included and excluded.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     rows = timing.sends.exclusions
     frame = pd.DataFrame(
@@ -113,7 +114,7 @@ def tests_table(timing: Timing) -> Html:
                 n=number(len(test.windows)), first=f"{test.windows['hour'].min()}:00",
                 last=f"{test.windows['until'].max()}:00",
             ),
-            _("Customers"): test.experiment.customers.sum(),
+            _("Customers"): count_assigned(test.experiment),
             _("Since"): day(test.experiment.started),
             _("Split as planned (p)"): number(test.split_p, 2),
             _("Used"): _("yes") if timing.test is test else _("no"),
@@ -135,7 +136,7 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
 
     Args:
         answers: of `best_hours.find_best_hours`.
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     if not answers or timing.main is None:
         return note(_("There is nothing to choose from."))
@@ -145,7 +146,7 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _customers_heading(timing.main): answer.customers,
-            _("Responses"): count_cells(timing.main, answer.segment)["clicks"].sum(),
+            _("Responses"): count_responses(timing.main, answer.segment),
             _("Perhaps the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
             _("Likeliest"): window_words(best["hour"], best["until"]),
             _("Response there"): _("{share} ({low} to {high})").format(
@@ -181,7 +182,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
 
     Args:
         answers: of `best_weekdays.find_best_weekdays`.
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     response = timing.assigned_weekdays or timing.observational
     if not answers or response is None:
@@ -194,7 +195,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _customers_heading(response): answer.customers,
-            _("Responses"): count_cells(response, answer.segment)["clicks"].sum(),
+            _("Responses"): count_responses(response, answer.segment),
             _("Possible best weekdays"): _("all of them") if answer.chosen.all() else best_days_words(answer),
             _("Most likely best"): weekday_name(int(best["weekday"])),
             _("Response on it"): _("{share} ({low} to {high})").format(
@@ -228,7 +229,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str, cash_w
     """What today's schedule loses compared with the best window, in clicks and in money.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         currency: the source's.
         cash_weeks: the coming weeks whose cash is counted.
@@ -281,7 +282,7 @@ def gap_table(timing: Timing) -> Html:
     """The bias of the observational data by hour: see `response.observational_gap`.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
     """
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))

@@ -17,7 +17,7 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
     """The decision of `decision.decide_weekdays` in words.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_weekdays.find_best_weekdays`.
         cash_weeks: the coming weeks whose cash is counted.
     """

@@ -80,16 +80,16 @@ def weekdays_words(weekdays: Iterable[int]) -> str:
         return _("never")
     spans: list[list[int]] = []
     for day in days:
-        if spans and spans[-1][1] == day - 1:
-            spans[-1][1] = day
+        if spans and spans[-1][-1] == day - 1:
+            spans[-1].append(day)
         else:
-            spans.append([day, day])
+            spans.append([day])
     words: list[str] = []
-    for first, last in spans:
-        if last - first >= 2:
-            words.append(_("{first} to {last}").format(first=weekday_name(first), last=weekday_name(last)))
+    for span in spans:
+        if len(span) >= 3:
+            words.append(_("{first} to {last}").format(first=weekday_name(span[0]), last=weekday_name(span[-1])))
         else:
-            words += [weekday_name(day) for day in range(first, last + 1)]
+            words += map(weekday_name, span)
     return enumerated(words)
 
 
@@ -166,7 +166,7 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
     """The decisions of `decision.decide` in words: all customers first, then each segment.
 
     Args:
-        timing: of `best_hours.analyse`.
+        timing: of `study.analyse`.
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """

@@ -1,4 +1,4 @@
-"""Profit worked out from clicks and opt-outs, on customers drawn from known rates."""
+"""Profit computed from clicks and opt-outs, on customers drawn from known rates."""
 
 import dataclasses
 

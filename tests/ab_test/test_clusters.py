@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from smsroi_helpers import ab_test, experiments
-from smsroi_helpers.ab_test.evaluate import differ_by_segment
+from smsroi_helpers.ab_test.study import differ_by_segment
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.pages import problem_words
 from tests.cluster_sources import DAY, draw_households, open_households

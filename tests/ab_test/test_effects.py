@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.ab_test.evaluate import differ_by_segment
+from smsroi_helpers.ab_test.study import differ_by_segment
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from tests.experiment_sources import by_name, effect
 

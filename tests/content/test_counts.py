@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from smsroi_helpers import measures
-from smsroi_helpers.content.analysis import with_options
 from smsroi_helpers.content.counts import (
     collect_sends,
     count_billed,
@@ -17,6 +16,7 @@ from smsroi_helpers.content.counts import (
     count_recipients,
     count_today,
 )
+from smsroi_helpers.content.study import with_options
 from smsroi_helpers.content.texts import read_texts
 from smsroi_helpers.content.within_campaign import fit_within
 from smsroi_helpers.segmentation import segments

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.content import tables, wording
-from smsroi_helpers.content.creative_profit import SegmentChoice
+from smsroi_helpers.content.creative_profit import ByCreative, SegmentChoice
 from smsroi_helpers.content.decision import decide_creatives
 
 
@@ -26,7 +26,7 @@ def content(
     *segments: SegmentChoice, priced: bool = True, left_out: tuple[tuple[str, int], ...] = ()
 ) -> SimpleNamespace:
     prices = SimpleNamespace(subscriber=SimpleNamespace(known=True))
-    found = SimpleNamespace(segments=segments, priced=priced, prices=prices, left_out=left_out)
+    found = ByCreative({}, {}, tuple(segments), prices, priced, left_out)
     return SimpleNamespace(by_creative=found, log_customers=5_000)
 
 

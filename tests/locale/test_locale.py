@@ -4,10 +4,13 @@ import ast
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 import pytest
+from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from jinja2.nodes import Call, Const, Name
 
@@ -146,14 +149,13 @@ def test_a_notebook_is_translated_with_its_marks():
 def test_every_phrase_is_a_literal_that_can_be_collected(file):
     """Babel passes over everything else in silence, and over whatever stands within an f-string."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        place = f"{file}:{getattr(node, 'lineno', 0)}"
         if _calls_underscore(node):
-            assert len(node.args) == 1
-            assert not node.keywords
-            assert isinstance(node.args[0], ast.Constant), f"line {node.lineno}: {ast.unparse(node)}"
-            assert isinstance(node.args[0].value, str)
+            texts = [isinstance(one, ast.Constant) and isinstance(one.value, str) for one in node.args]
+            assert (texts, node.keywords) == ([True], []), f"{place}: {ast.unparse(node)} is not one literal text"
         if isinstance(node, ast.JoinedStr):
             within = [ast.unparse(inner) for inner in ast.walk(node) if _calls_underscore(inner)]
-            assert within == [], f"line {node.lineno}: take it out of the f-string"
+            assert not within, f"{place}: take {within[0]} out of the f-string"
 
 
 def _calls_underscore(node):
@@ -164,16 +166,17 @@ def _calls_underscore(node):
 def test_every_phrase_of_a_template_is_a_literal(file):
     for call in jinja2.Environment(autoescape=True).parse(file.read_text(encoding="utf-8")).find_all(Call):
         if isinstance(call.node, Name) and call.node.name == "_":
-            assert [type(argument) for argument in call.args] == [Const], f"line {call.lineno}"
+            literal = [type(argument) for argument in call.args] == [Const]
+            assert literal, f"{file}:{call.lineno}: a phrase is not one literal text"
 
 
 def test_every_heading_of_a_notebook_is_a_message_of_its_own():
-    for file in NOTEBOOKS.glob("*.ipynb"):
-        for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+    for file in NOTEBOOKS.rglob("[0-9][0-9]_*.ipynb"):
+        for number, cell in enumerate(json.loads(file.read_text(encoding="utf-8"))["cells"], start=1):
             if cell["cell_type"] == "markdown":
                 for block in locale.paragraphs("".join(cell["source"])):
                     mark, words = locale.heading_parts(block)
-                    assert not (mark and "\n" in words), f"{file.name}: a blank line goes after {block!r}"
+                    assert not (mark and "\n" in words), f"{file}, cell {number}: a blank line goes after {block!r}"
 
 
 def test_phrases_from_elsewhere_stand_there():
@@ -193,8 +196,20 @@ def found():
 
 @pytest.fixture(params=LANGUAGES)
 def catalogue(request):
-    with (PACKAGE / "locale" / request.param / "LC_MESSAGES" / "smsroi.po").open("rb") as file:
-        return [message for message in read_po(file, locale=request.param) if message.id]
+    path = PACKAGE / "locale" / request.param / "LC_MESSAGES" / "smsroi.po"
+    with path.open("rb") as file:
+        return Catalogue(path, [message for message in read_po(file, locale=request.param) if message.id])
+
+
+class Catalogue(NamedTuple):
+    """The messages of a language."""
+
+    path: Path
+    messages: list[Message]
+
+    def wrong(self, is_wrong: Callable[[Message], object]) -> str:
+        """File, line and text of each message that is wrong; empty where none is."""
+        return "\n".join(f"{self.path}:{one.lineno}: {one.id!r}" for one in self.messages if is_wrong(one))
 
 
 def test_the_report_speaks_chinese():
@@ -203,23 +218,31 @@ def test_the_report_speaks_chinese():
 
 def test_every_message_is_translated_and_none_is_stale(found, catalogue):
     todo = "run `python -m smsroi_helpers.runner.collect_messages`, then translate what is empty or marked fuzzy"
-    translated = {message.id for message in catalogue if message.string and not message.fuzzy}
-    assert sorted(set(found) - translated) == [], todo
-    assert sorted({message.id for message in catalogue} - set(found)) == [], todo
+    translated = {message.id for message in catalogue.messages if message.string and not message.fuzzy}
+    places = {text: ", ".join(f"{file}:{line}" for file, line in found[text]) for text in set(found) - translated}
+    missing = "\n".join(sorted(f"{place}: {text!r}" for text, place in places.items()))
+    assert not missing, f"{todo}\n{missing}"
+    stale = catalogue.wrong(lambda message: message.id not in found)
+    assert not stale, f"{todo}\n{stale}"
 
 
 def test_a_translation_has_the_placeholders_formulas_and_code_of_its_message(catalogue):
-    for message in catalogue:
-        for what in (r"\{\w*\}", r"\$[^$]+\$", r"`[^`]+`"):
-            assert Counter(re.findall(what, message.string)) == Counter(re.findall(what, message.id)), message.id
+    for what in (r"\{\w*\}", r"\$[^$]+\$", r"`[^`]+`"):
+        wrong = catalogue.wrong(
+            lambda m, what=what: Counter(re.findall(what, m.string)) != Counter(re.findall(what, m.id))
+        )
+        assert not wrong, wrong
 
 
 def test_a_translation_has_the_marks_of_its_message(found, catalogue):
     """Emphasis beside a full-width stop is easily no emphasis to Markdown: what is rendered is compared."""
-    for message in catalogue:
-        if any(place.startswith("notebooks/") for place, _line in found.get(message.id, [])):
-            assert _tags(message.string) == _tags(message.id), message.id
-            assert "*" not in re.sub("<[^>]+>", "", _markdown(message.string)), message.id
+
+    def has_others(message):
+        of_notebook = any(place.startswith("notebooks/") for place, _line in found.get(message.id, []))
+        plain = re.sub("<[^>]+>", "", _markdown(message.string))
+        return of_notebook and (_tags(message.string) != _tags(message.id) or "*" in plain)
+
+    assert not (wrong := catalogue.wrong(has_others)), wrong
 
 
 def _tags(markdown):
@@ -243,7 +266,8 @@ def test_marks_between_phrases_are_phrases(file):
         return
     if str(file.relative_to(PACKAGE)) in _ENGLISH:
         return
-    assert list(_fixed_marks(ast.parse(text))) == []
+    wrong = [f"{file}:{line}: {source}" for line, source in _fixed_marks(ast.parse(text))]
+    assert not wrong, "\n".join(wrong)
 
 
 def _fixed_marks(tree):
@@ -299,8 +323,17 @@ def test_chinese_phrases_have_a_blank_beside_numbers_and_latin_letters(catalogue
     """Dates (2026年6月) and amounts in 万 and 亿 are written solid."""
     han, narrow = r"[\u4e00-\u9fff]", r"[0-9A-Za-z`]"
     solid = re.compile(rf"{han}(?<![年月]){narrow}|(?:{narrow}|%)(?!(?<=[0-9])[年月日万亿]){han}|{han} {han}")
-    assert [m.id for m in catalogue if solid.search(m.string)] == []
+    assert not (wrong := catalogue.wrong(lambda message: solid.search(message.string))), wrong
 
 
 def test_chinese_phrases_name_an_interval_in_one_way(catalogue):
-    assert [m.id for m in catalogue if re.search(r"95 ?% ?(可信)?区间|95 %", m.string)] == []
+    otherwise = re.compile(r"95 ?% ?(可信)?区间|95 %")
+    assert not (wrong := catalogue.wrong(lambda message: otherwise.search(message.string))), wrong
+
+
+def test_a_wrong_translation_is_named_by_file_and_line(tmp_path):
+    path = tmp_path / "smsroi.po"
+    path.write_text('msgid "a"\nmsgstr "b"\n\nmsgid "{n} days"\nmsgstr "天"\n', encoding="utf-8")
+    with path.open("rb") as file:
+        read = Catalogue(path, [message for message in read_po(file) if message.id])
+    assert read.wrong(lambda message: "{n}" not in message.string and "{n}" in message.id) == f"{path}:4: '{{n}} days'"

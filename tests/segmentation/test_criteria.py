@@ -6,7 +6,7 @@ from scipy.stats import chi2, kstest
 from statsmodels.stats.power import NormalIndPower
 
 from smsroi_helpers import ab_test
-from smsroi_helpers.ab_test.evaluate import differ_by_segment
+from smsroi_helpers.ab_test.study import differ_by_segment
 from smsroi_helpers.segmentation import criteria, cutoffs, membership, resolution, rules
 from tests.segmentation.samples import HEAD
 

@@ -1,7 +1,9 @@
 """Who moved between segments, and how far customers have come."""
 
 import datetime as dt
+import math
 
+import pandas as pd
 import pytest
 
 from smsroi_helpers.segmentation import cutoffs, figures, membership, migration, resolution, tables
@@ -26,6 +28,21 @@ class TestMoves:
         assert table.loc[("growth", "dormant"), "money"] == -21  # b spent 21 in the period before and nothing in this
         assert table.loc[("growth", "growth"), "money"] == 28 - 21
         assert table.loc[("growth", "growth"), "share"] == 0.5
+
+    def test_shares_are_those_of_the_customers_and_unknown_where_there_are_none(self):
+        names = ["before", "now", "customers", "adjusted_p", "possible"]
+        rows = [["gold", "gold", 6, 0.5, True], ["gold", "lost", 2, 0.04, True], ["new", "lost", 8, math.nan, True],
+                ["gold", "dormant", 4, 0.001, False]]  # fmt: skip
+        moves = pd.DataFrame(rows, columns=names)
+        assert migration.share_who_stayed(moves) == 6 / 8  # the dormant could not have been there
+        assert migration.count_differing(moves) == (1, 2)
+        shared = migration.share_of_all(moves)
+        assert shared["of_all"].tolist() == [0.3, 0.1, 0.4, 0.2]
+        assert shared["before_share"].tolist() == pytest.approx([0.6, 0.6, 0.4, 0.6])
+        assert shared["now_share"].tolist() == pytest.approx([0.3, 0.5, 0.5, 0.2])
+        for nobody in (moves.head(0), moves[moves["before"] == "new"]):
+            assert math.isnan(migration.share_who_stayed(nobody))
+            assert figures.moves(nobody).get_title(loc="left") == "– of customers are where they were"
 
     def test_movements_of_a_steady_company_are_seldom_more_than_noise(self, company):
         shop, found, _source = company

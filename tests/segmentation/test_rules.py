@@ -3,6 +3,7 @@
 import ibis
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,10 @@ def test_moved_cuts_move_customers_and_lose_none(company):
     assert set(moved[list(rules.BUYER_GROUPS)].sum(axis=1)) == {moved.loc[1, list(rules.BUYER_GROUPS)].sum()}
     assert moved["lost"].is_monotonic_decreasing
     assert len(set(moved["lost"])) == 3
+    shares = rules.share_cuts(moved)
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
+    assert shares["lost"].tolist() == (moved["lost"] / moved[list(rules.BUYER_GROUPS)].sum(axis=1)).tolist()
+    assert rules.share_cuts(moved.assign(**dict.fromkeys(rules.BUYER_GROUPS, 0))).isna().all(axis=None)
 
 
 def test_recency_groups_divide_after_a_month_and_a_quarter(make_source, open_source):

@@ -147,14 +147,14 @@ def test_customers_by_code_are_those_of_every_grouping(second_plan):
     plan = second_plan.plan
     for candidate in plan.candidates:
         by_profile = np.zeros_like(candidate.today.customers)
-        np.add.at(by_profile, candidate.cells.grouping.profile, plan.scene.customers)
+        np.add.at(by_profile, candidate.cells.grouping.profile, plan.inputs.customers)
         assert (by_profile == candidate.today.customers).all()
 
 
 def test_the_plan_is_worth_the_same_in_the_comparison_where_it_is_the_judge(second_plan):
     plan = second_plan.plan
-    judge = next(each for each in plan.candidates if each.name == plan.settled.compared.judge)
-    assert plan.settled.compared.long_run[judge.name] == pytest.approx(judge.long_run)
+    judge = next(each for each in plan.candidates if each.name == plan.limited.compared.judge)
+    assert plan.limited.compared.long_run[judge.name] == pytest.approx(judge.long_run)
 
 
 @pytest.mark.parametrize(("more", "words"), [
@@ -168,9 +168,9 @@ def test_the_page_says_whether_groups_are_worth_more_than_one_plan_for_all(secon
     alike = np.ones((1 + GROUPS, len(grouped.economics.loss_rates)))
     worth = alike + np.append(0.0, np.tile([0.1, -0.1], GROUPS // 2))[:, None]  # a standard error of about .8
     compared = Compared("rfm_group", {"all": alike, "rfm_group": worth + more}, alike)
-    text = candidates_table(replace(plan, chosen=grouped, settled=replace(plan.settled, compared=compared)), "USD").text
+    text = candidates_table(replace(plan, chosen=grouped, limited=replace(plan.limited, compared=compared)), "USD").text
     assert words in text
     assert "which differs" not in text
     other = replace(compared, judge="all")
-    text = candidates_table(replace(plan, chosen=grouped, settled=replace(plan.settled, compared=other)), "USD").text
+    text = candidates_table(replace(plan, chosen=grouped, limited=replace(plan.limited, compared=other)), "USD").text
     assert "is by the model of its own grouping (RFM group), which differs" in text

@@ -11,6 +11,7 @@ from smsroi_helpers.locale import money
 from smsroi_helpers.send_plan import learning
 from smsroi_helpers.send_plan.learning import cost_of_exploring, expected_gain, gains_of_learning, size_exploration
 from smsroi_helpers.send_plan.learning_tables import describe_learning, learning_note, learning_table
+from smsroi_helpers.send_plan.limited_plan import Limits
 from smsroi_helpers.send_plan.policy import NOTHING, Action, ActionValues, Policy, choose_policy, value_action
 from smsroi_helpers.send_plan.sample_information import (
     Kept,
@@ -20,7 +21,6 @@ from smsroi_helpers.send_plan.sample_information import (
     mean_and_error,
 )
 from smsroi_helpers.send_plan.schedule import Exploration, Roles
-from smsroi_helpers.send_plan.settle import Limits
 from smsroi_helpers.send_plan.valuation import Candidate
 from tests.send_plan.test_policy import OPEN, by_hand, economics, grouped, random_response
 

@@ -44,7 +44,7 @@ def test_every_limit_is_kept_and_everybody_has_a_reason(limited):
     if plan.limits.budget:
         assert spent <= plan.limits.budget * (1 + 1e-9)
     busiest = texts.groupby(texts["send_at"].dt.floor("h")).size().max()
-    assert busiest == plan.settled.capacity.busiest
+    assert busiest == plan.limited.capacity.busiest
     if plan.limits.capacity_per_hour:
         assert busiest <= plan.limits.capacity_per_hour
     assert texts.groupby(["customer_id", "date"]).size().max() == 1
@@ -62,7 +62,7 @@ def test_a_budget_of_half_the_cost_is_used_up(half, second_plan):
     assert plan.roles == second_plan.plan.roles
     assert (half.messages["reason"] == "budget").sum() == count_spending(plan).left_out > 0
     unlimited = PRICE * (second_plan.texts["role"] == "plan").sum()
-    assert plan.settled.choice.unlimited_cost == pytest.approx(unlimited)
+    assert plan.limited.choice.unlimited_cost == pytest.approx(unlimited)
 
 
 def test_a_budget_below_the_cost_of_exploring_leaves_fewer_to_explore_with(poor, second_plan):
@@ -78,7 +78,7 @@ def test_a_budget_below_the_cost_of_exploring_leaves_fewer_to_explore_with(poor,
 
 
 def test_texts_fall_away_where_the_gateway_is_too_slow(narrow, second_plan):
-    use = narrow.plan.settled.capacity
+    use = narrow.plan.limited.capacity
     assert use.dropped == len(second_plan.texts) - len(narrow.texts) > 0
     lost = second_plan.messages["expected_profit"].sum() - narrow.messages["expected_profit"].sum()
     assert use.lost_cash == pytest.approx(lost)

@@ -15,9 +15,9 @@ import pytest
 
 from smsroi_helpers import measures
 from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.send_plan.limited_plan import Limits, PlanInputs, divide, limit_plan
 from smsroi_helpers.send_plan.policy import choose_policy
 from smsroi_helpers.send_plan.schedule import Calendar, Roles, write_messages
-from smsroi_helpers.send_plan.settle import Limits, Scene, divide, settle_plan
 from smsroi_helpers.send_plan.today import Audience
 from smsroi_helpers.send_plan.valuation import Candidate, revalue
 from smsroi_helpers.statistics import GROUPS
@@ -41,7 +41,7 @@ def shop(read_once):
     return read_once(orders=ORDERS)
 
 
-def random_scene(shop, rng):
+def random_inputs(shop, rng):
     """Customers in random places and groups; a quarter of them may not be texted."""
     names = [PLACES[k] for k in rng.choice(len(PLACES), rng.integers(2, 6), replace=False)]
     masks = tuple(measures.allowed(rules.split()) for _zone, rules in names)
@@ -60,12 +60,12 @@ def random_scene(shop, rng):
     )
     roles = Roles.of_shares(float(rng.choice([0, 0.05, 0.2])), float(rng.choice([0, 0.1, 0.4])))
     customers = np.ones((len(codes), len(masks)))
-    return Scene(shop, evidence, audience, calendar, roles, customers), people
+    return PlanInputs(shop, evidence, audience, calendar, roles, customers), people
 
 
-def random_candidate(scene, rng, prices):
+def random_candidate(inputs, rng, prices):
     """A response drawn at random, with the best policy by it."""
-    codes, masks = len(scene.evidence.codes), len(scene.audience.masks)
+    codes, masks = len(inputs.evidence.codes), len(inputs.audience.masks)
     grouping = Grouping("x", np.arange(codes), rng.dirichlet(np.ones(2), codes), ("a", "b"))
     fits = [random_response(rng, 2, repeats=1 + groups) for groups in (GROUPS, GROUPS // 2, GROUPS // 2)]
     today = SimpleNamespace(customers=np.ones((codes, masks)))
@@ -74,7 +74,7 @@ def random_candidate(scene, rng, prices):
         SimpleNamespace(grouping=grouping), today, fits[0], tuple(fits[1:]), None, (), prices, zero, zero, zero, zero,
         0.0,
     )  # fmt: skip
-    policies = [choose_policy(fit, grouping, prices, scene.audience.masks) for fit in fits]
+    policies = [choose_policy(fit, grouping, prices, inputs.audience.masks) for fit in fits]
     return revalue(empty, prices, policies[1:], policies[0])
 
 
@@ -88,27 +88,27 @@ def random_limits(rng):
 def plan_company(shop, seed):
     """The messages of a random company's plan, with all that was drawn."""
     rng = np.random.default_rng(seed)
-    scene, people = random_scene(shop, rng)
+    inputs, people = random_inputs(shop, rng)
     prices = economics(
-        cost=rng.uniform(0.004, 0.02, 2), most_texts=float(rng.choice([1, 2, 4])), horizon_weeks=scene.calendar.weeks
+        cost=rng.uniform(0.004, 0.02, 2), most_texts=float(rng.choice([1, 2, 4])), horizon_weeks=inputs.calendar.weeks
     )
-    candidate, limits = random_candidate(scene, rng, prices), random_limits(rng)
-    design = SimpleNamespace(economics=prices, doses=candidate.response.doses, masks=scene.audience.masks)
-    settled = settle_plan(scene, [candidate], design, limits)
-    divided = divide(scene, settled, ranked=limits.capacity_per_hour > 0)
+    candidate, limits = random_candidate(inputs, rng, prices), random_limits(rng)
+    design = SimpleNamespace(economics=prices, doses=candidate.response.doses, masks=inputs.audience.masks)
+    limited = limit_plan(inputs, [candidate], design, limits)
+    divided = divide(inputs, limited, ranked=limits.capacity_per_hour > 0)
     written = write_messages(
-        divided, settled.slots, settled.actions, settled.exploration, scene.calendar, "sms",
-        [str(k) for k in range(len(scene.evidence.codes))],
+        divided, limited.slots, limited.actions, limited.exploration, inputs.calendar, "sms",
+        [str(k) for k in range(len(inputs.evidence.codes))],
     )  # fmt: skip
     return SimpleNamespace(
-        scene=scene, people=people.set_index("customer_id"), prices=prices, limits=limits, settled=settled,
+        inputs=inputs, people=people.set_index("customer_id"), prices=prices, limits=limits, limited=limited,
         messages=shop.count(written),
     )  # fmt: skip
 
 
 def check_rules(found):
     """Every rule, on plain rows; returns the numbers of cases and of texts."""
-    messages, calendar = found.messages, found.scene.calendar
+    messages, calendar = found.messages, found.inputs.calendar
     wanted = found.people[found.people["reason"] == ""]
     assert set(messages["customer_id"]) == set(wanted.index), "everybody in the audience, and nobody else"
     texts = messages.dropna(subset=["send_at"])
@@ -116,7 +116,7 @@ def check_rules(found):
     homes = found.people.loc[texts["customer_id"]]
     zones = homes["zone"].replace("", USUAL)
     local = [at.tz_localize("UTC").tz_convert(ZoneInfo(z)) for at, z in zip(texts["send_at"], zones, strict=True)]
-    rules = found.scene.audience.places.set_index("timezone")["rules"][homes["zone"]]
+    rules = found.inputs.audience.places.set_index("timezone")["rules"][homes["zone"]]
     for at, rule in zip(local, rules, strict=True):
         assert measures.allowed_on(rule.split(), at.date())[at.hour], (at, rule)
         assert at.date() in calendar.days
@@ -128,7 +128,7 @@ def check_rules(found):
     cost = texts["variant"].map(dict(zip(TEXTS, found.prices.cost, strict=True))).astype(float).sum()
     assert not found.limits.budget or cost <= found.limits.budget * (1 + 1e-9)
     hourly = texts.groupby(texts["send_at"].dt.floor("h")).size().max() if len(texts) else 0
-    assert hourly == found.settled.capacity.busiest
+    assert hourly == found.limited.capacity.busiest
     assert not found.limits.capacity_per_hour or hourly <= found.limits.capacity_per_hour
     reasons = messages.groupby("reason")["customer_id"].nunique()
     assert reasons.sum() == len(wanted), "one reason each"

@@ -323,3 +323,11 @@ def test_the_tables_show_every_rule_with_all_three_estimates(known):
     assert rows["chosen"].sum() == 1
     assert set(OUTPUTS["plan_score"]) <= set(rows.columns)
     assert "land" in traits_table(known).markup
+    assert known.messaged == known.receivers[1:].sum() > 0
+    assert known.messaged_share == known.messaged / known.today.sum()
+    for name in known.types.values:
+        levels = known.by_level(name)
+        assert sum(one.customers for one in levels) == known.customers
+        assert all(sum(one.shares) == pytest.approx(1) for one in levels)
+        messaged = sum(one.customers * (1 - one.shares[0]) for one in levels)
+        assert messaged == pytest.approx(known.messaged)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.simulation.write import write_company
-from smsroi_helpers.timing import best_hours
+from smsroi_helpers.timing import study
 from tests.timing.samples import cells_of, opened, wave
 
 
@@ -22,4 +22,4 @@ def company(made_once):
 
 @pytest.fixture(scope="session")
 def seen(company):
-    return best_hours.analyse(company)
+    return study.analyse(company)

@@ -8,7 +8,7 @@ from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 from smsroi_helpers.statistics.jackknife import GROUPS
-from smsroi_helpers.timing import best_hours, personal_send_time, response_curve
+from smsroi_helpers.timing import best_hours, personal_send_time, response_curve, study
 from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.response import HourResponse
@@ -92,7 +92,7 @@ def orders_of(n=200):
 
 
 def decisions_of(shop, **parameters):
-    found = best_hours.analyse(shop, **parameters)
+    found = study.analyse(shop, **parameters)
     answers = best_hours.find_best_hours(found, np.random.default_rng(1), smallest_click_gain=0.001)
     return found, answers, timing_wording.decide(found, answers)
 
@@ -141,5 +141,5 @@ def orders_before(n=900):
 
 def persons_of(make_source, open_source, **given):
     shop = open_source(make_source(orders=orders_before(), **people_with_habits(**given)))
-    seen = best_hours.analyse(shop)
+    seen = study.analyse(shop)
     return shop, personal_send_time.analyse_personal_send_times(shop, seen, "rfm_group")

@@ -10,7 +10,7 @@ from scipy import stats
 
 from smsroi_helpers import timing
 from smsroi_helpers.segmentation import segments
-from smsroi_helpers.timing import best_hours, places
+from smsroi_helpers.timing import best_hours, places, study
 from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
 from tests.machine import PUBLIC_DATA
@@ -146,7 +146,7 @@ def test_the_experiment_decides(company, seen):
 
 
 def test_each_parameter_changes_the_result(company, seen):
-    other = best_hours.analyse(company, segment_by="attr_age_band", practice_weeks=2, own_hours="9-12")
+    other = study.analyse(company, segment_by="attr_age_band", practice_weeks=2, own_hours="9-12")
     assert set(other.randomised.by_segment.segments) != set(seen.randomised.by_segment.segments)
     assert other.practice["messages"].sum() < seen.practice["messages"].sum()
     assert other.allowed.nonzero()[0].tolist() == [9, 10, 11]

@@ -3,8 +3,8 @@
 import pytest
 
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import counts as timing_counts
+from smsroi_helpers.timing import study
 from tests.timing.samples import HEAD, ORDERS, decisions_of, messages_at, orders_of
 
 
@@ -90,7 +90,7 @@ def test_every_assigned_customer_has_a_segment(seen):
 def test_without_a_delivered_text_there_is_an_error(make_source, open_source):
     text = HEAD + ",delivered_at\nm,a,x,2026-10-01 10:00:00,\n"
     with pytest.raises(NotEnoughData, match="No text was delivered"):
-        best_hours.analyse(open_source(make_source(orders=ORDERS, messages=text)))
+        study.analyse(open_source(make_source(orders=ORDERS, messages=text)))
 
 
 def test_an_experiment_with_a_broken_split_is_not_used(make_source, open_source):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.measures import quiet_hours
-from smsroi_helpers.timing import best_hours, personal_send_time
+from smsroi_helpers.timing import personal_send_time, study
 from smsroi_helpers.timing import tables as timing_tables
 from smsroi_helpers.timing.customer_hours import customer_send_hours, share_moved
 from smsroi_helpers.timing.decision import HourDecision
@@ -110,7 +110,7 @@ def test_a_segment_that_follows_all_customers_has_their_hour_and_decision(make_s
 
 def test_without_a_response_no_customer_gets_an_hour(make_source, open_source):
     shop = open_source(make_source(orders=orders_of(), messages=messages_at([10])))
-    seen = best_hours.analyse(shop)
+    seen = study.analyse(shop)
     personal = personal_send_time.analyse_personal_send_times(shop, seen, "rfm_group")
     rows = customer_send_hours(shop, personal, "rfm_group")
     assert rows.count().execute() == 0

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from smsroi_helpers.timing import best_hours, personal_send_time
+from smsroi_helpers.timing import personal_send_time, study
 from smsroi_helpers.timing import tables as timing_tables
 from smsroi_helpers.timing.customer_hours import customer_send_hours
 from tests.timing.samples import orders_before, people_with_habits, persons_of
@@ -91,7 +91,7 @@ def test_dates_without_times_tell_nobody_s_hours(make_source, open_source):
     tables["messages"] = re.sub(r" \d\d:\d\d:\d\d$", "", tables["messages"], flags=re.MULTILINE)  # the clicks
     orders = re.sub(r" \d\d:\d\d:\d\d", "", orders_before(300))
     shop = open_source(make_source(orders=orders, **tables))
-    personal = personal_send_time.analyse_personal_send_times(shop, best_hours.analyse(shop), "rfm_group")
+    personal = personal_send_time.analyse_personal_send_times(shop, study.analyse(shop), "rfm_group")
     assert personal.people.empty
     assert not personal.used
     assert personal.held_out.empty

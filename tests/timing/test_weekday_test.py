@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.timing import best_hours, best_weekdays, weekday_test
+from smsroi_helpers.timing import best_weekdays, counts, study, weekday_test
 from smsroi_helpers.timing.decision import decide_weekdays
 from tests.timing.samples import HEAD, PACIFIC, orders_before
 
@@ -49,7 +49,7 @@ def source_with(make_source, days, chances, hours=(18, 18), stray=0.0, n=400, pr
 
 def test_a_weekday_that_was_assigned_is_randomised_and_can_be_recommended(make_source, open_source):
     shop = open_source(source_with(make_source, (FRIDAY, TUESDAY), (0.05, 0.15)))
-    seen = best_hours.analyse(shop)
+    seen = study.analyse(shop)
     assert seen.test is None  # its arms have the same hour
     answers = best_weekdays.find_best_weekdays(seen, np.random.default_rng(1))
     assert answers[0].evidence == "randomised"
@@ -69,7 +69,7 @@ def test_a_weekday_that_was_assigned_is_randomised_and_can_be_recommended(make_s
 def test_weekdays_are_carried_over_to_todays_subscribers(make_source, open_source):
     """A quarter of the test's members live in the south, but half of today's: rates are the mean of both."""
     shop = open_source(source_with(make_source, (FRIDAY, TUESDAY), (0.05, 0.15), prospects=100, later=200))
-    found = best_hours.analyse(shop, segment_by="region").assigned_weekdays
+    found = study.analyse(shop, segment_by="region").assigned_weekdays
     assert found.transport.segments.set_index("segment").loc["all", ["then", "now"]].tolist() == [400, 600]
     tuesday = found.cells[found.cells["weekday"] == TUESDAY].groupby("segment")[["clicks", "messages"]].sum()
     carried = found.weighted[found.weighted["weekday"] == TUESDAY]
@@ -93,7 +93,7 @@ def test_only_arms_of_different_weekdays_at_the_same_hours_assign_weekdays(make_
     given = {"days": (FRIDAY, TUESDAY), "n": 120} | given
     days = given.pop("days")
     shop = open_source(source_with(make_source, days, (0.2, 0.2), **given))
-    sends = best_hours.collect_sends(shop)
+    sends = counts.collect_sends(shop)
     found = weekday_test.estimate_from_weekday_test(shop, sends, "rfm_group")
     assert (found is not None) is recognised
     if found is not None:
@@ -103,5 +103,5 @@ def test_only_arms_of_different_weekdays_at_the_same_hours_assign_weekdays(make_
 
 def test_a_source_without_experiments_assigns_nothing(make_source, open_source):
     shop = open_source(make_source(orders=orders_before(5), messages=f"{HEAD}\nm1,c1,x,2025-11-03 10:00:00\n"))
-    sends = best_hours.collect_sends(shop)
+    sends = counts.collect_sends(shop)
     assert weekday_test.estimate_from_weekday_test(shop, sends, "rfm_group") is None

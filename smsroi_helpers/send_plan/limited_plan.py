@@ -1,6 +1,6 @@
 """From fitted candidates to a plan within its limits, on cells: who explores, what is chosen, which texts go out when.
 
-`make_plan` settles the plan once and writes its messages; `what_if` settles it again with other prices and limits.
+`make_plan` limits the plan once and writes its messages; `what_if` does so again with other prices and limits.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from smsroi_helpers.send_plan.valuation import Candidate, Design, hold_if_worthl
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
-__all__ = ["Limits", "Scene", "Settled", "choose_plan", "divide", "fit_to_gateway", "settle_plan"]
+__all__ = ["LimitedPlan", "Limits", "PlanInputs", "choose_plan", "divide", "fit_to_gateway", "limit_plan"]
 
 _STEP = 0.5
 """Texts a week that are always explored, beside those that were tested."""
@@ -50,7 +50,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Scene:
+class PlanInputs:
     """What does not change with prices and limits."""
 
     shop: Shop
@@ -64,7 +64,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Settled:
+class LimitedPlan:
     """A plan within its limits, before its messages are written."""
 
     roles: Roles
@@ -93,36 +93,36 @@ class Settled:
         return int(self.members.by_code.sum())
 
 
-def settle_plan(scene: Scene, candidates: Sequence[Candidate], design: Design, limits: Limits) -> Settled:
+def limit_plan(inputs: PlanInputs, candidates: Sequence[Candidate], design: Design, limits: Limits) -> LimitedPlan:
     """Choose within the budget, then place the texts within the gateway's capacity.
 
     Args:
-        scene: what is given.
+        inputs: what is given.
         candidates: of `value_candidate`.
         design: what all candidates share.
         limits: of money and of the gateway.
     """
-    return fit_to_gateway(scene, choose_plan(scene, candidates, design, limits.budget), limits.capacity_per_hour)
+    return fit_to_gateway(inputs, choose_plan(inputs, candidates, design, limits.budget), limits.capacity_per_hour)
 
 
 def choose_plan(
-    scene: Scene, candidates: Sequence[Candidate], design: Design, budget: float, known: Settled | None = None
-) -> Settled:
+    inputs: PlanInputs, candidates: Sequence[Candidate], design: Design, budget: float, known: LimitedPlan | None = None
+) -> LimitedPlan:
     """Choose within the budget.
 
     Exploring and its cost come first; where the budget is smaller than this cost, fewer are explored with. Customers
     are grouped as they would be without a budget, so that plans with several budgets differ in nothing else.
 
     Args:
-        scene: what is given.
+        inputs: what is given.
         candidates: of `value_candidate`.
         design: what all candidates share.
         budget: money for all texts; 0: none.
-        known: another plan of the same scene, whose counts of customers are used where they are the same.
+        known: another plan of the same inputs, whose counts of customers are used where they are the same.
     """
-    exploration = find_exploration(scene, design)
-    roles, members, explored = _count(scene, candidates[0].cells.grouping, exploration, design, budget, known)
-    compared = compare(candidates, scene.customers)
+    exploration = find_exploration(inputs, design)
+    roles, members, explored = _count(inputs, candidates[0].cells.grouping, exploration, design, budget, known)
+    compared = compare(candidates, inputs.customers)
     unlimited = choose_candidate(candidates, compared)
     best, choice = unlimited, None
     if budget:
@@ -133,19 +133,19 @@ def choose_plan(
         ]
         best, choice = next(each for each in found if each[0].name == unlimited.name)
         candidates = [each for each, _choice in found]
-        compared = compare(candidates, scene.customers)
+        compared = compare(candidates, inputs.customers)
     chosen, choice, gains = _hold(best, choice, unlimited)
     grouping, economics = chosen.cells.grouping, design.economics
     wanted = [cell for cell, action in unlimited.policy.actions.items() if design.doses[action.dose] > 0]
     actions = policy_rows(
-        chosen.policy, design.doses, scene.evidence.creatives, _money(chosen, design),
+        chosen.policy, design.doses, inputs.evidence.creatives, _money(chosen, design),
         wanted if budget and gains else (),
     )  # fmt: skip
     split = pd.DataFrame(columns=["profile", "place", "customers"])
     if choice:
         split = split_customers(choice, design.doses, economics, grouping, members)
-    slots = find_slots(scene.audience, actions, exploration, scene.evidence.windows, scene.calendar)
-    return Settled(
+    slots = find_slots(inputs.audience, actions, exploration, inputs.evidence.windows, inputs.calendar)
+    return LimitedPlan(
         roles, exploration, members, explored, tuple(candidates), compared, chosen, choice, split, actions, slots,
         count_turns(slots), CapacityUse(limit=0, busiest=0),
     )  # fmt: skip
@@ -160,44 +160,46 @@ def _hold(best: Candidate, choice: Choice | None, unlimited: Candidate) -> tuple
     return chosen, choice if chosen is best else None, gains
 
 
-def divide(scene: Scene, settled: Settled, *, ranked: bool) -> ir.Table:
-    """The customers of a settled plan, see `divide_customers`."""
-    codes, calendar = scene.evidence.codes["code"], scene.calendar
-    grouping = settled.chosen.cells.grouping
-    assigned = assign_actions(scene.shop, scene.audience, grouping, codes, settled.roles, settled.exploration, calendar)
-    return divide_customers(scene.shop, assigned, calendar, settled.turns, settled.split, ranked=ranked)
+def divide(inputs: PlanInputs, limited: LimitedPlan, *, ranked: bool) -> ir.Table:
+    """The customers of a limited plan, see `divide_customers`."""
+    codes, calendar = inputs.evidence.codes["code"], inputs.calendar
+    grouping = limited.chosen.cells.grouping
+    assigned = assign_actions(
+        inputs.shop, inputs.audience, grouping, codes, limited.roles, limited.exploration, calendar
+    )
+    return divide_customers(inputs.shop, assigned, calendar, limited.turns, limited.split, ranked=ranked)
 
 
-def fit_to_gateway(scene: Scene, settled: Settled, limit: int) -> Settled:
+def fit_to_gateway(inputs: PlanInputs, limited: LimitedPlan, limit: int) -> LimitedPlan:
     """The plan with every hour within the gateway's capacity; its value without the texts that fall away.
 
     Args:
-        scene: what is given.
-        settled: of `settle_plan`.
+        inputs: what is given.
+        limited: of `limit_plan`.
         limit: texts an hour of UTC; 0: none.
     """
-    units = count_units(scene.shop, divide(scene, settled, ranked=limit > 0))
-    openings = find_openings(scene.audience, scene.evidence.windows, scene.calendar) if limit else {}
-    slots, use = fit_capacity(settled.slots, units, openings, limit)
-    chosen = settled.chosen
+    units = count_units(inputs.shop, divide(inputs, limited, ranked=limit > 0))
+    openings = find_openings(inputs.audience, inputs.evidence.windows, inputs.calendar) if limit else {}
+    slots, use = fit_capacity(limited.slots, units, openings, limit)
+    chosen = limited.chosen
     if use.dropped:
         many = units.groupby(["place", "action"])["n"].sum().rename("n")
-        plain = settled.slots.join(many, on=["of_place", "of_action"]).dropna(subset=["n", "cash"])
+        plain = limited.slots.join(many, on=["of_place", "of_action"]).dropna(subset=["n", "cash"])
         long_run, cash = (float((plain["n"] * plain[name].astype(float)).sum()) for name in ("long_run", "cash"))
         chosen = replace(
             chosen, long_run=chosen.long_run * _kept(use.lost_long_run, long_run),
             cash=chosen.cash * _kept(use.lost_cash, cash),
         )  # fmt: skip
-    return replace(settled, slots=slots, capacity=use, chosen=chosen)
+    return replace(limited, slots=slots, capacity=use, chosen=chosen)
 
 
 def _kept(lost: float, whole: float) -> float:
     return 1.0 - lost / whole if whole > lost else 1.0
 
 
-def find_exploration(scene: Scene, design: Design) -> Exploration:
+def find_exploration(inputs: PlanInputs, design: Design) -> Exploration:
     """What is tried at random: frequencies that were tested or are small, windows open for everybody, all texts."""
-    evidence, audience = scene.evidence, scene.audience
+    evidence, audience = inputs.evidence, inputs.audience
     tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses} | {_STEP}
     allowed = [dose for dose in tried if np.ceil(dose) <= design.economics.most_texts]
     everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
@@ -207,11 +209,16 @@ def find_exploration(scene: Scene, design: Design) -> Exploration:
 
 
 def _count(
-    scene: Scene, grouping: Grouping, exploration: Exploration, design: Design, budget: float, known: Settled | None
-) -> tuple[Roles, Members, Explored]:
+    inputs: PlanInputs,
+    grouping: Grouping,
+    exploration: Exploration,
+    design: Design,
+    budget: float,
+    known: LimitedPlan | None,
+) -> tuple[Roles, Members, Explored]:  # fmt: skip
     """Roles that the budget allows, and the customers in them."""
-    shop, audience, calendar = scene.shop, scene.audience, scene.calendar
-    codes, roles = scene.evidence.codes["code"], scene.roles
+    shop, audience, calendar = inputs.shop, inputs.audience, inputs.calendar
+    codes, roles = inputs.evidence.codes["code"], inputs.roles
     same = known if known is not None and known.exploration == exploration else None
 
     def assign() -> ir.Table:
@@ -219,7 +226,7 @@ def _count(
 
     explored = (
         same.explored if same
-        else count_explored(shop, assign(), audience, exploration, scene.evidence.windows, calendar)
+        else count_explored(shop, assign(), audience, exploration, inputs.evidence.windows, calendar)
     )  # fmt: skip
     if budget:
         roles = Roles(roles.holdout, explored.affordable(roles.explore, design.economics.cost, budget))

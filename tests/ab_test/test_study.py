@@ -10,7 +10,7 @@ import pytest
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test.effects import measure_effects
-from smsroi_helpers.ab_test.evaluate import differ_by_segment
+from smsroi_helpers.ab_test.study import differ_by_segment
 from smsroi_helpers.contract import outputs
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.experiments import registry

@@ -60,7 +60,7 @@ class Evaluated:
     prices: Prices | None = None
     """What a click and a subscriber are worth, of the whole run."""
     not_priced: WhyNotPriced = "kind"
-    """Why profit was not worked out from clicks; empty if it was."""
+    """Why profit was not computed from clicks; empty if it was."""
     contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Of `left_alone.contrast_segments`: the effect of texts by segment; empty where every arm is texted."""
     reduction: Reduction | None = None
@@ -123,7 +123,7 @@ def analyse(
 def _measure(
     experiment: Experiment, counted: pd.DataFrame, by_segment: pd.DataFrame, prices: Prices, not_priced: WhyNotPriced
 ) -> tuple[ArmEffects, WhyNotPriced]:
-    """The effects over all customers and by segment, and why profit was not worked out from clicks."""
+    """The effects over all customers and by segment, and why profit was not computed from clicks."""
     segments = [(str(name), cells) for name, cells in by_segment.groupby("segment")]
     parts = [
         measure_effects(experiment, counted),
@@ -286,7 +286,7 @@ def results_table(evaluated: Sequence[Evaluated], stage: DecidedIn = "ab_test") 
         experiment_id, metric, arm, customers, mean, difference, low, high, relative, p_value, always_valid_low,
         always_valid_high, adjusted_p, probability_best, srm_p, decision (of the arm; the control has the experiment's;
         null where the stage `decided_in` is another), and the further fields of `effects.ArmEffect`, kind, state,
-        weeks, evidence (`modelled` for profit worked out from clicks).
+        weeks, evidence (`modelled` for profit computed from clicks).
     """
     parts = []
     for each in evaluated:

@@ -43,7 +43,7 @@ class Content:
     formats: OptionEffects
     """Content types: their effects on clicks."""
     format_counts: pd.DataFrame
-    """kind; messages, clicks, replies, opt_outs, sent."""
+    """kind; messages, clicks, replies, opt_outs, sent; reply_rate, opt_out_rate (0–1, of sent)."""
     wear_out: OptionEffects
     """The nth time that a customer got a text of the same content type, within campaign, segment and text."""
     tested: OptionEffects
@@ -145,7 +145,10 @@ def with_options(cells: pd.DataFrame, texts: Texts) -> pd.DataFrame:
 def _count_formats(cells: pd.DataFrame, texts: Texts) -> pd.DataFrame:
     rows = cells[cells["format"] >= 0]
     sums = rows.groupby("format")[["sent", "messages", "clicks", "replies", "opt_outs"]].sum().reset_index()
-    return sums.assign(kind=[texts.kinds[at] for at in sums["format"]]).drop(columns="format")
+    return sums.assign(
+        kind=[texts.kinds[at] for at in sums["format"]], reply_rate=sums["replies"] / sums["sent"],
+        opt_out_rate=sums["opt_outs"] / sums["sent"],
+    ).drop(columns="format")  # fmt: skip
 
 
 def _wear_out(cells: pd.DataFrame) -> OptionEffects:
