@@ -69,7 +69,7 @@ def draw_profit_per_click(
     gross = price + max(float(of_mixture @ discount), 0.0)
     times = _draw_times(y, error, turn * (gross * clicks), discount / gross, rng, draws)
     lost = (given[0] + rng.standard_normal((draws, size)) @ _half(given[1]).T) / clicks
-    found = gross * times - lost
+    found = gross * times / np.maximum(times @ of_mixture, 0.1)[:, None] - lost
     return np.asarray((found + (price - found @ of_mixture)[:, None]) / price)
 
 

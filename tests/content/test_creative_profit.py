@@ -13,9 +13,9 @@ CLICKS = np.array([0.05, 0.08, 0.04, 0.06, 0.1, 0.03])
 
 
 def of_mixture(relative):
-    """Relative to the mixture's clicks."""
+    """What a click brings, relative to a click of the mixture."""
     weight = SHARE * CLICKS / (SHARE @ CLICKS)
-    return relative + 1 - relative @ weight
+    return relative / (relative @ weight)
 
 
 NONE = (np.zeros(6), np.zeros((6, 6)))
@@ -73,7 +73,7 @@ def test_a_discount_is_seen_where_what_a_click_earns_is_lost_in_noise():
 
 
 def test_a_discount_that_brings_orders_is_told_from_one_that_does_not():
-    """Two texts give half a usual click's profit away; in one company their clicks bring 1.8 times the orders for it."""
+    """Two texts give half a usual click's profit away; in one company their clicks bring 1.8 times the orders."""
     weight = SHARE * CLICKS / (SHARE @ CLICKS)
     x = np.array([0.0, 0.5, 0.0, 0.5, 0.0, 0.0])
     for pull in (0.0, 1.6):
