@@ -278,12 +278,29 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     caption = _(
         "What profit over {weeks} weeks would gain if of a hundred customers one more stayed to the end, and if each"
         " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
-        " would bring it about. Points do not add up: of all, the one who stays is mostly one of those who leave most"
+        " would bring it about"
     ).format(weeks=number(forecast.horizon_weeks))
+    if not _points_add_up(gains):
+        apart = _(
+            "The segments’ points do not add up to that of all: one more of a hundred customers in all is not one more"
+            " of a hundred in every segment"
+        )
+        caption = joined(sentence(caption), apart)
     if forecast.purchases.model != "pareto_nbd":
         rare = _("Under {model} customers leave after a purchase, so those who hardly buy hardly leave")
         caption = joined(sentence(caption), rare.format(model=MODELS[forecast.purchases.model]))
     return table(shown, caption=caption, suppress=_("Customers"))
+
+
+def _points_add_up(gains: pd.DataFrame) -> bool:
+    """Whether the segments' points, as shown in whole units, add up to that of all; True where one is not shown."""
+    shown = gains["point"].where(gains["retained"] <= 0.99)
+    of_all = gains["group"] == "all"
+    segments = shown[~of_all]
+    if segments.empty or shown.isna().any():
+        return True
+    # Each amount is rounded by itself, by half a unit at most.
+    return bool(abs(segments.sum() - shown[of_all].sum()) <= 0.5 * len(shown))
 
 
 def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, currency: str) -> Html:

@@ -8,6 +8,7 @@ import pytest
 
 from smsroi_helpers.cltv import counts, customer_value, implications, textbook_formula, wording
 from smsroi_helpers.cltv import forecast as forecasting
+from smsroi_helpers.cltv import tables as cltv_tables
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.level_error import segment_totals
 from smsroi_helpers.cltv.predictions import draw_orders_if_alive, expected_orders, probability_alive
@@ -134,6 +135,24 @@ class TestGains:
         assert gains["group"].tolist()[-1] == "all"
         assert gains["order"].iloc[:-1].sum() == pytest.approx(gains["order"].iloc[-1])
         assert gains["customers"].iloc[:-1].sum() == gains["customers"].iloc[-1]
+
+    def test_that_points_do_not_add_up_is_said_where_they_do_not(self, forecast, members):
+        gains = implications.gains(forecast, members).assign(retained=0.5)
+
+        def said(of_all: float, retained: float = 0.5) -> bool:
+            points = [*range(10, 10 * len(gains), 10), of_all]
+            shown = cltv_tables.gains_table(
+                gains.assign(point=points, retained=[retained, *gains["retained"].iloc[1:]]), forecast, "USD"
+            )
+            return "do not add up" in shown.markup
+
+        added = 5.0 * len(gains) * (len(gains) - 1)
+        assert not said(added)
+        assert not said(added + 0.5 * len(gains))  # rounding
+        assert said(added + 0.5 * len(gains) + 1)
+        assert said(added - 0.5 * len(gains) - 1)
+        # A segment without a number leaves nothing to add up.
+        assert not said(added + 100, retained=0.995)
 
 
 class TestChurn:
