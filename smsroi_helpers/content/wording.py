@@ -239,9 +239,7 @@ def _without_amount(content: Content, found: CreativeDecision, currency: str) ->
         ).format(n=number(len(found.tested)), all=number(every), texts=_quoted(found.tested))
     )
     if len(found.undecided) > 1:
-        covered = joined(
-            covered, _("Between {texts} that test is undecided.").format(texts=_quoted(found.undecided))
-        )
+        covered = joined(covered, _("Between {texts} that test is undecided.").format(texts=_quoted(found.undecided)))
     return suggested if found.outcome == "not_enough_evidence" else kept, joined(
         _gain_words(found, currency), covered, not_compared_words(found.left_out)
     )

@@ -61,7 +61,7 @@ _NOT_SEGMENTS: tuple[_Style, ...] = (
     {"color": PALETTE["accent"], "linestyle": ":"},
     {"color": PALETTE["ink"], "linestyle": (0, (7, 1.5, 1, 1.5, 1, 1.5))},
 )
-"""Of the curves of channels and campaigns, whose colours would be read as those of segments: each has its own dashes."""
+"""Of channels and campaigns, whose colours would be read as those of segments; each has its own dashes."""
 
 
 def _month(day: object) -> str:

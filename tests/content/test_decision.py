@@ -113,7 +113,10 @@ def test_the_answer_says_what_the_test_left_undecided_of_what_the_log_suggests()
         return wording._creatives(shown, decided, "USD")
 
     still_open = row({"a", "b"}, {"a", "b"})
-    assert still_open.action == "By segment, the log suggests “a” for all segments. The randomised test of “a” is undecided."
+    assert (
+        still_open.action
+        == "By segment, the log suggests “a” for all segments. The randomised test of “a” is undecided."
+    )
     assert "Between “a” and “b” that test is undecided." in still_open.text
     settled = row({"a", "b"}, set())
     assert settled.action.endswith("About “a”, follow the randomised test.")

@@ -295,6 +295,8 @@ def test_the_answer_to_whether_models_hold_names_the_change_and_what_stayed():
     assert both.action.startswith("Not all. Clicks by hour (page 03) has changed")
     assert "What texts bring (page 05): −$1.11" in both.text
     old = ModelCheck("hours", "not_drawn", "none", test="spring", ended=dt.date(2025, 1, 1), weeks_since=70.0)
-    assert put_drift_in_words([old], "USD")[0].action.startswith("No change is shown, but a test is old. Test the hours")
+    assert put_drift_in_words([old], "USD")[0].action.startswith(
+        "No change is shown, but a test is old. Test the hours"
+    )
     # What has changed leads, whatever is old.
     assert put_drift_in_words([old, moved], "USD")[0].action.startswith("Not all. What texts bring")

@@ -52,7 +52,9 @@ def check_outputs(found):
 def check_base_now(found):
     """Each share is that of the customers in its row, out of those beside them."""
     rows = re.findall(r"<tr>(.*?)</tr>", retention.audit_tables.now_table(found).markup, re.DOTALL)
-    cells = [[re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows]
+    cells = [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows
+    ]
     assert cells[0][1:3] == ["Customers", "Out of"]
     shares = [row for row in cells[1:] if row[2] != "–"]
     assert len(shares) == 2
