@@ -293,7 +293,7 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots(figsize=(8.2, 5.2))[1]
-    rows = table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN]
+    rows = _drawn(table_of_moves)
     befores = list(dict.fromkeys(rows["before"]))
     nows = [name for name in dict.fromkeys([*befores, *rows["now"]]) if name in set(rows["now"])]
     colours = segment_colours(list(dict.fromkeys([*befores, *nows])))
@@ -328,6 +328,10 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axis("off")
     ax.set_title(_moves_title(table_of_moves), loc="left")
     return ax
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["customers"] >= FEWEST_SHOWN]
 
 
 def _stack(sizes: pd.Series, names: list[str], space: float) -> dict[str, float]:
@@ -374,8 +378,9 @@ def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int
     ]  # fmt: skip
     caption = _(
         "Where customers were {days} days before the last day observed (left) and where they are now (right), by the"
-        " same cut-offs. Movements of fewer than ten people are left out"
-    ).format(days=number(period_days))
+        " same cut-offs. Shares are of all {n} customers drawn, whether they have bought or not. Movements of fewer"
+        " than ten people are left out"
+    ).format(days=number(period_days), n=number(_drawn(table_of_moves)["customers"].sum()))
     if impossible := [segment_name(name) for name in table_of_moves.loc[~table_of_moves["possible"], "now"].unique()]:
         words = _("Then the log was too short for anybody to be {segments}: those who are now have not moved")
         caption = joined(sentence(caption), words.format(segments=listed(impossible)))
