@@ -357,7 +357,8 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         ),
         "no_orders": _(
             "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
-            " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
+            " and opt-outs of the arms are. To decide a test by clicks, register the click rate as its primary metric"
+            " beforehand."
         ),
         "interval": _("The interval of the others includes zero and a worthwhile gain.")
         if answer.worse

@@ -144,7 +144,8 @@ def wear_out_figure(content: Content) -> Html:
     return figure(
         ax, alt=title,
         caption=_(
-            "Change in the odds of a click by how often the customer got this type of text, compared with the first shown, within"
-            " campaign, segment and text; observational, 95% intervals. Customers texted more often differ from others"
+            "Change in the odds of a click by how often the customer got this type of text, compared with the first"
+            " shown, within campaign, segment and text; observational, 95% intervals. Customers texted more often"
+            " differ from others"
         ),
     )  # fmt: skip

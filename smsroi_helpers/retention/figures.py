@@ -189,7 +189,7 @@ def _styles(study: Study, found: Survival) -> dict[str, _Style]:
 
 
 def _most(found: Survival) -> int:
-    """How many curves of a panel can be told apart."""
+    """How many curves of a panel are drawn: more look alike."""
     return _MOST_SEGMENTS if found.by == "segment" else _MOST_CURVES
 
 

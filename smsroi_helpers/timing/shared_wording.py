@@ -35,7 +35,7 @@ def forbidden_sentence(answer: Answer) -> str:
     return _(
         "{share} of today’s texts go out at hours that may not be legal. The source does not say where these customers"
         " live, so the strictest hours are assumed. If they live in one country or state, set `jurisdiction` in"
-        " source.yml, such as CN or US-TX; else fill customers.timezone and customers.region."
+        " source.yml, such as CN or US-TX; else give each customer’s time zone and region."
     ).format(share=share)
 
 
