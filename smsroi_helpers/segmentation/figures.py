@@ -53,7 +53,8 @@ def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
     rows = grouping.tested.table
     names = {"silhouette": _("silhouette"), "stability": _("stability (adjusted Rand)")}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
-        ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=_("one population, up to"))
+        limit, edge = rows[f"{column}_limit"], {"edgecolor": PALETTE["soft"], "linewidth": 0.8}
+        ax.bar(rows["k"], limit, color=PALETTE["line"], width=0.6, label=_("one population, up to"), **edge)
         ax.plot(rows["k"], rows[column], "o", color=PALETTE["accent"], markersize=7, label=_("these customers"))
         ax.set_xticks(list(rows["k"]))
         ax.set_xlabel(_("number of clusters"))
