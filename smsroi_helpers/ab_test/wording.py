@@ -321,7 +321,7 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
     ]  # fmt: skip
     if np.isfinite(prices.subscriber.natural_loss).all():
         parts.append(
-            _("Natural loss of response a week, over a year, besides opt-outs: {weekly}.").format(
+            _("Besides opt-outs, responses fall every week, on average over a year by {weekly}.").format(
                 weekly=share_interval(*prices.subscriber.natural_loss)
             )
         )

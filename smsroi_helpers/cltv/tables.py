@@ -9,6 +9,7 @@ from smsroi_helpers.cltv.counts import summarise_repeats
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
+from smsroi_helpers.cltv.total_tables import before_words
 from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words, signed_percent
 from smsroi_helpers.locale import (
     _,
@@ -350,12 +351,12 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
     return table(shown, caption=caption, suppress=_("On the list"))
 
 
-def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
+def new_customers_table(new: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     """The value of a new customer by channel, compared with the acquisition cost.
 
     Args:
         new: the result of `implications.new_customers`.
-        weeks: horizon of the value.
+        forecast: the forecast, with the same horizon.
         currency: the source's.
     """
 
@@ -390,8 +391,8 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     )
     caption = _(
         "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
-        " counts), on average, before message cost; 95% intervals: parameters, without season and drift"
-    ).format(weeks=number(weeks))
+        " counts), on average, {before}; 95% intervals: parameters, without season and drift"
+    ).format(weeks=number(forecast.horizon_weeks), before=before_words(forecast))
     return table(shown, caption=caption, suppress=_("Customers"))
 
 

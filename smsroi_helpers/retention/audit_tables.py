@@ -18,11 +18,6 @@ __all__ = [
 ]
 
 
-def _kept_words(triangle: Triangle) -> str:
-    """What is retained in a triangle, before a caption."""
-    return _("Purchases: ") if triangle.kept == "orders" else _("Consent: ")
-
-
 def ages_table(triangle: Triangle) -> Html:
     """All cohorts of a triangle together, by age, with intervals."""
     rows = triangle.pooled
@@ -34,9 +29,14 @@ def ages_table(triangle: Triangle) -> Html:
         _("Retained"): rows["retained"],
         _("Share"): [share_words((row.rate, row.low, row.high)) for row in rows.itertuples()],
     })  # fmt: skip
-    caption = _kept_words(triangle) + _(
-        "All cohorts at equal age, with 95% intervals. Higher ages rest on older cohorts alone; cohorts that may hold"
-        " old customers are left out where others exist"
+    caption = joined(
+        _("Purchases of all cohorts at equal age, with 95% intervals.")
+        if triangle.kept == "orders"
+        else _("Consent of all cohorts at equal age, with 95% intervals."),
+        _(
+            "Higher ages rest on older cohorts alone; cohorts that may hold old customers are left out where others"
+            " exist."
+        ),
     )
     return table(frame, caption=caption, digits=0, fold=True)
 
@@ -67,7 +67,9 @@ def triangle_table(triangle: Triangle) -> Html:
         })  # fmt: skip
     return table(
         pd.DataFrame(shown),
-        caption=_kept_words(triangle) + _("Cohorts, with 95% intervals"),
+        caption=_("Purchases by cohort, with 95% intervals")
+        if triangle.kept == "orders"
+        else _("Consent by cohort, with 95% intervals"),
         suppress=_("Customers"),
         fold=True,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.cltv import counts, customer_value, implications, textbook_formula, wording
+from smsroi_helpers.cltv import counts, customer_value, implications, textbook_formula, total_tables, wording
 from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv import tables as cltv_tables
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
@@ -236,6 +236,17 @@ class TestNewCustomers:
         cells = pd.DataFrame({"frequency": [0], "recency_weeks": [0.0], "T_weeks": [0.0]})
         assert plain == pytest.approx(expected_orders(fit, cells, 52)[0], rel=1e-9)
         assert 0.9 * plain < implications.discounted_orders_of_new(fit, 52, 0.1) < plain
+
+
+def test_captions_say_whether_refunds_are_deducted(shop, forecast, members):
+    assert not forecast.profit.refunds
+    returned = replace(forecast, profit=replace(forecast.profit, refunds=0.02))
+    new = implications.new_customers(shop, model="bg_nbd", **AHEAD)
+    for given, deducted in ((forecast, False), (returned, True)):
+        segments = total_tables.segments_table(segment_totals(given, members, LEVEL), given, "rfm_group", "USD")
+        for made in (segments, cltv_tables.new_customers_table(new, given, "USD")):
+            assert "before message cost" in made.text
+            assert ("net of refunds" in made.text) is deducted
 
 
 class TestTextbook:
