@@ -7,7 +7,7 @@ import numpy as np
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
 from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
-from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
+from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent
 from smsroi_helpers.pages import experiment_words, sentence_case
 
 __all__ = [
@@ -186,7 +186,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
         else _("No change is shown, but a test is old.")
     )
     seen = [first, *rest] if not moved else rest
-    unchanged = [model_words(check.model) for check in checks if check.outcome == "holds"]
+    unchanged = [_("“{name}”").format(name=model_words(check.model)) for check in checks if check.outcome == "holds"]
     tested = int(np.sum([check.outcome != "unknown" for check in checks]))
     return [
         Decision(
@@ -198,7 +198,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
             text=joined(
                 *(_found_words(check, currency) for check in seen),
                 *(advice_words(check) for check in rest),
-                sentence(_("No change is shown for: {models}").format(models=listed(unchanged))) if unchanged else "",
+                _("No change is shown for {models}.").format(models=enumerated(unchanged)) if unchanged else "",
             ),
             caveat=_(
                 "Where nothing has changed, one run in twenty says so of one of the {n} models that could be tested."

@@ -290,7 +290,7 @@ def test_the_answer_to_whether_models_hold_names_the_change_and_what_stayed():
     said = put_drift_in_words([hours, moved], "USD")[0]
     assert said.action.startswith("Not all. What texts bring (page 05) has changed: −$1.11 a customer and month")
     assert said.action.endswith("keep the holdout running. The change may be seasonal.")
-    assert said.text == "No change is shown for: Clicks by hour (page 03)."
+    assert said.text == "No change is shown for “Clicks by hour (page 03)”."
     both = put_drift_in_words([replace(hours, adjusted_p=0.03), moved], "USD")[0]
     assert both.action.startswith("Not all. Clicks by hour (page 03) has changed")
     assert "What texts bring (page 05): −$1.11" in both.text
