@@ -275,9 +275,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     adjusted = any(row.method == "adjusted" for each in evaluated for row in each.effects)
     caption = joined(
         _("Arms against their control, with 95% intervals."),
-        _("The column “At any look” is for tests that still run: its interval is valid however often it is read.")
-        if looks
-        else "",
+        _("The column “At any look” is valid at any number of readings of a running test.") if looks else "",
         _("Adjusted for what the same customers did before.") if adjusted else "",
         running_p_words(evaluated),
         _(
