@@ -162,7 +162,9 @@ def describe_extrapolation(level: LevelError) -> str:
 
 def _describe_failing(failing: Sequence[str]) -> str:
     return (
-        _("The forecast’s assumptions fail here (see the checks): {names}.").format(names=listed(failing))
+        _("The forecast’s assumptions that fail here (see the checks): {names}.").format(
+            names=listed(_("“{name}”").format(name=name) for name in failing)
+        )
         if failing
         else ""
     )

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_colours, segment_name, sentence_case
 from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
-from smsroi_helpers.segmentation.migration import count_differing, share_of_all, share_who_stayed
+from smsroi_helpers.segmentation.migration import count_customers, count_differing, share_of_all, share_who_stayed
 from smsroi_helpers.segmentation.wording import (
     cluster_test_sentence,
     range_words,
@@ -55,7 +55,8 @@ def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
     rows = grouping.tested.table
     names = {"silhouette": _("silhouette"), "stability": _("stability (adjusted Rand)")}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
-        ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=_("one population, up to"))
+        limit, edge = rows[f"{column}_limit"], {"edgecolor": PALETTE["soft"], "linewidth": 0.8}
+        ax.bar(rows["k"], limit, color=PALETTE["line"], width=0.6, label=_("one population, up to"), **edge)
         ax.plot(rows["k"], rows[column], "o", color=PALETTE["accent"], markersize=7, label=_("these customers"))
         ax.set_xticks(list(rows["k"]))
         ax.set_xlabel(_("number of clusters"))
@@ -295,7 +296,7 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots(figsize=(8.2, 5.2))[1]
-    rows = share_of_all(table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN])
+    rows = share_of_all(_drawn(table_of_moves))
     befores = list(dict.fromkeys(rows["before"]))
     nows = [name for name in dict.fromkeys([*befores, *rows["now"]]) if name in set(rows["now"])]
     colours = segment_colours(list(dict.fromkeys([*befores, *nows])))
@@ -319,6 +320,10 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axis("off")
     ax.set_title(_moves_title(table_of_moves), loc="left")
     return ax
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["customers"] >= FEWEST_SHOWN]
 
 
 def _stack(sizes: pd.Series, names: list[str], space: float = 0.025) -> dict[str, tuple[float, float]]:
@@ -374,8 +379,9 @@ def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int
     ]  # fmt: skip
     caption = _(
         "Where customers were {days} days before the last day observed (left) and where they are now (right), by the"
-        " same cut-offs. Movements of fewer than ten people are left out"
-    ).format(days=number(period_days))
+        " same cut-offs. Shares are of all {n} customers drawn, whether they have bought or not. Movements of fewer"
+        " than ten people are left out"
+    ).format(days=number(period_days), n=number(count_customers(_drawn(table_of_moves))))
     if impossible := [segment_name(name) for name in table_of_moves.loc[~table_of_moves["possible"], "now"].unique()]:
         words = _("Then the log was too short for anybody to be {segments}: those who are now have not moved")
         caption = joined(sentence(caption), words.format(segments=listed(impossible)))

@@ -24,6 +24,7 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
 
 __all__ = [
+    "count_customers",
     "count_differing",
     "count_moves",
     "count_stage_moves",
@@ -95,6 +96,11 @@ def count_differing(moves: pd.DataFrame) -> tuple[int, int]:
     """
     p = moves.loc[moves["possible"], "adjusted_p"]
     return int((p < ALPHA).sum()), int(p.notna().sum())
+
+
+def count_customers(moves: pd.DataFrame) -> int:
+    """Customers in these rows of `count_moves`."""
+    return int(moves["customers"].sum())
 
 
 def share_of_all(moves: pd.DataFrame) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def test_a_discount_is_seen_where_what_a_click_earns_is_lost_in_noise():
     assert draws @ weight == pytest.approx(1)
     assert draws.mean(axis=0) == pytest.approx(truth, abs=0.08)
     assert (draws[:, 1] < 1).mean() > 0.8
-    # In one sum with what is earned, the same discount cannot be told from noise.
+    # In one sum with what is earned, the same discount is not distinguishable from noise.
     together = (earned[0] - (CLICKS * given - (CLICKS * given).mean()), earned[1])
     blurred = draw_profit_per_click(together, NONE, CLICKS, PRICE, SHARE, rng)
     assert blurred.mean(axis=0)[1] == pytest.approx(1, abs=0.08)

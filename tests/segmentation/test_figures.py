@@ -4,7 +4,9 @@ import dataclasses
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
+from smsroi_helpers.pages import PALETTE
 from smsroi_helpers.segmentation import figures as segmentation_figures
 from smsroi_helpers.segmentation import predictive_value, profile_tables, rules
 
@@ -68,5 +70,7 @@ class TestFigures:
         _shop, found, _source = company
         axes = segmentation_figures.cluster_test_bars(found)
         assert axes[0].get_title() == f"{found.tested.k} clusters are more than chance"
+        # The bars' own grey is too pale to be seen on every screen.
+        assert {to_hex(bar.get_edgecolor()) for ax in axes for bar in ax.patches} == {PALETTE["soft"]}
         fallen = dataclasses.replace(found, tested=dataclasses.replace(found.tested, accepted=False))
         assert "No number of clusters" in segmentation_figures.cluster_test_bars(fallen)[0].get_title()

@@ -73,6 +73,8 @@ class TestMoves:
         shown = figures.moves_figure(table, "rfm_group", 50).markup
         assert "too short for anybody to be lost" in shown
         assert " to lost" not in shown
+        drawn = table[table["customers"] >= 10]
+        assert f"Shares are of all {drawn['customers'].sum()} customers drawn, whether they have bought" in shown
         # With the cut-off that the log could reach by then, the same customers move.
         sooner = membership.Grouping(cutoffs.Cuts(30, 45, 6, 6), None, None, None)
         assert migration.count_moves(shop, sooner, "rfm_group", 50)["possible"].all()
