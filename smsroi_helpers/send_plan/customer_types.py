@@ -116,7 +116,7 @@ class CustomerTypes:
             named = [(rows.named == name, level + 1) for level, name in enumerate(_GROUPS)]
             levels[RFM_GROUP] = ibis.cases(*named, else_=0)
         if self.click_cuts:
-            sent = messages_by_customer(shop, days).rename(customer_id="member_id")
+            sent = messages_by_customer(shop, people).rename(customer_id="member_id")
             rows = measures.left_join_columns(rows, sent, "customer_id", "label_day")
             levels["clicks"] = self._click_level(rows)
         code = ibis.literal("")
