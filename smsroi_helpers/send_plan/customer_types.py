@@ -101,7 +101,7 @@ class CustomerTypes:
                 of_value = [(rows[f"of_{name}"] == value, level) for level, value in enumerate(known)]
                 levels[name] = ibis.cases(*of_value, else_=0)
         if shop.has("orders"):
-            bought = rfm_rows(shop, days)
+            bought = rfm_rows(shop, rows.select("customer_id", "label_day"))
             assert self.cuts is not None
             bought = bought.select(
                 "customer_id", "label_day", "purchase_days", "r_score",
