@@ -88,9 +88,8 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         groupings: of `find_groupings`, over the codes of the evidence.
     """
     counter = ProfileCounter(evidence.shop, evidence.codes["code"], groupings)
-    texts, people = counter.add(evidence.texts), counter.add(evidence.people)
-    credited, days = _credits(evidence)
-    credit = counter.add(credited)
+    texts, people = evidence.texts, evidence.people
+    credit, days = _credits(evidence)
     comparable = {event: _comparable(texts, event) for event in ("clicked", "opted_out")}
     clicked, opted_out = (
         _campaign_levels(evidence, rows, rows.variant, rows[event]) for event, rows in comparable.items()
