@@ -41,8 +41,8 @@ _NEVER = dt.date(9999, 12, 31)
 _DIGITS = 6
 """Of money, as of `engine.total`."""
 Until: TypeAlias = dt.date | ir.Table
-"""The last day that counts, or a table of such days (label_day) that are all asked at once; some functions take one with
-customer_id too, for some customers of each day only."""
+"""The last day that counts, or a table of such days (label_day) that are all asked at once; `rfm_rows` and
+`messages_by_customer` take one with customer_id too, for some customers of each day only."""
 
 
 def up_to(rows: ir.Table, day: ir.DateValue, last: Until) -> ir.Table:

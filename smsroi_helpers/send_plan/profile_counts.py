@@ -28,9 +28,12 @@ class ProfileCounter:
             groupings: of `find_groupings`, over these codes.
         """
         self._shop, self._names = shop, [f"p{i}" for i in range(len(groupings))]
-        self._profiles = pd.DataFrame({
+        profiles = pd.DataFrame({
             "of_code": codes, **{name: each.profile for name, each in zip(self._names, groupings, strict=True)}
         })  # fmt: skip
+        # Kept, because many counts join them: the engine takes longer to read rows of Python.
+        self._profiles = shop.keep(ibis.memtable(profiles))
+        self._numbers = shop.keep(ibis.memtable(pd.DataFrame({"grouping": range(len(groupings))})))
 
     def count(self, rows: ir.Table, keys: Mapping[str, ir.Value], sums: Mapping[str, ir.Value]) -> list[pd.DataFrame]:
         """Of each grouping: profile, the keys, and the sums (float) of all rows of these.
@@ -44,9 +47,7 @@ class ProfileCounter:
         values = {name: value.cast("float64") for name, value in sums.items()}
         known = rows.select("code", **keys, **values)
         fine = known.group_by(*keys, "code").aggregate(**{name: total(known[name], _DIGITS) for name in sums})
-        profiles = ibis.memtable(self._profiles)
-        number = ibis.memtable(pd.DataFrame({"grouping": range(len(self._names))}))
-        each = fine.join(profiles, fine.code == profiles.of_code).cross_join(number)
+        each = fine.join(self._profiles, fine.code == self._profiles.of_code).cross_join(self._numbers)
         profile = ibis.cases(*((each.grouping == i, each[name]) for i, name in enumerate(self._names)), else_=None)
         each = each.select("grouping", *names, profile=profile)
         found = self._shop.count(
