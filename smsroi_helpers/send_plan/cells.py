@@ -104,9 +104,8 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         groupings: of `find_groupings`, over the codes of the evidence.
     """
     counter = ProfileCounter(evidence.shop, evidence.codes["code"], groupings)
-    texts, people = counter.add(evidence.texts), counter.add(evidence.people)
-    credited, days = _credits(evidence)
-    credit = counter.add(credited)
+    texts, people = evidence.texts, evidence.people
+    credit, days = _credits(evidence)
     comparable = {event: _comparable(texts, event) for event in ("clicked", "opted_out")}
     clicked, opted_out = (
         _campaign_levels(evidence, rows, rows.variant, rows[event]) for event, rows in comparable.items()
@@ -155,7 +154,7 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         credit, {"group": credit.group, "arm": _numbered(credit.variant, number)},
         {"credit": credit.credit, "clicks": ibis.literal(1)},
     )  # fmt: skip
-    text_credit = _credit_by_campaign(evidence, credited)
+    text_credit = _credit_by_campaign(evidence, credit)
     found = []
     for i, grouping in enumerate(groupings):
         of_arm = {**_sizes(grouping), "arm": len(arms)}
