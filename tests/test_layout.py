@@ -175,8 +175,8 @@ def words_in_presentation_only(source: Source) -> Iterator[str]:
 
 
 PLACES_ON_THE_PAGE = {
-    ("segmentation/figures.py", "_stack"): "the edges of the blocks of a flow diagram, one below the other",
-    ("segmentation/figures.py", "_flows"): "the edges of its bands",
+    ("segmentation/migration_figures.py", "_stack"): "the edges of the blocks of a flow diagram, one below the other",
+    ("segmentation/migration_figures.py", "_flows"): "the edges of its bands",
 }
 """Functions that compute a place on the page from results, each with what the place is."""
 

@@ -4,6 +4,7 @@ A phrase may be broken over lines of source: within strings, comments and paragr
 marks between two words count as one space.
 """
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -116,6 +117,20 @@ def test_no_phrase_of_a_page_has_words_that_readers_stumbled_over() -> None:
         if _pattern(phrase).search(message)
         for place in places
     ]
+    assert not found, "\n".join(found)
+
+
+def test_answers_name_things_and_not_columns() -> None:
+    """The words of decisions: a key is there where the reader has to type it, between backticks, and nowhere else."""
+    modules = sorted((ROOT / "smsroi_helpers").glob("*/*wording.py"))
+    assert len(modules) > 10
+    found = []
+    for module in modules:
+        for call in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_":
+                words = re.sub(r"`[^`]*`|\{\w*\}", "", str(ast.literal_eval(call.args[0])))
+                keys = re.findall(r"\b[a-z]+_[a-z_]+\b|\b(?:customers|messages|orders)\.[a-z]+\b", words)
+                found += [f"{module.relative_to(ROOT)}:{call.lineno}: {key}" for key in keys]
     assert not found, "\n".join(found)
 
 

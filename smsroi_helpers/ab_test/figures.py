@@ -352,10 +352,15 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     return figure(
         ax,
         alt=joined(*described),
-        caption=_(
-            "Incremental profit of texting by month: customers assigned to texts (texted in the month or not) × (their"
-            " profit less that of the held-out ones), after discounts and what is known of message costs; lines are"
-            " 95% intervals. Months in the stronger colour differ from zero after correction for the number of months"
-            " (Holm). The first and last month may be incomplete."
+        caption=joined(
+            _(
+                "Incremental profit of texting by month: customers assigned to texts (texted in the month or not) ×"
+                " (their profit less that of the held-out ones), after discounts and what is known of message costs;"
+                " lines are 95% intervals."
+            ),
+            _("Months in the darker colour differ from zero after correction for the number of months (Holm).")
+            if own["significant"].any()
+            else _("No month differs from zero after correction for the number of months (Holm)."),
+            _("The first and last month may be incomplete."),
         ),
     )

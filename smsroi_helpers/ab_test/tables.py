@@ -276,7 +276,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     adjusted = any(row.method == "adjusted" for each in evaluated for row in each.effects)
     caption = joined(
         _("Arms against their control, with 95% intervals."),
-        _("At any look: for tests that run and are read every day.") if looks else "",
+        _("The column “At any look” is valid at any number of readings of a running test.") if looks else "",
         _("Adjusted for what the same customers did before.") if adjusted else "",
         running_p_words(evaluated),
         effect_rows_words(clicks=any(row[_("What")] == metric_words("click_rate") for row in shown)),

@@ -135,9 +135,9 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
 def _list_words(rule: str) -> str:
     """Where the list is, or what it is made of."""
     return {
-        "rfm": _("List: table customer_segments, by the sum of r_score, f_score and m_score, highest first."),
-        "value": _("List: table customer_value, by cltv, highest first."),
-        "churn": _("List: table customer_value, by p_alive, lowest first."),
+        "rfm": _("List: the table of customer segments, by the sum of the three RFM scores, highest first."),
+        "value": _("List: the table of customer values, by expected value, highest first."),
+        "churn": _("List: the table of customer values, by P(alive), lowest first."),
         "uplift": _("The ranking is learned from earlier orders, spend and the customers’ attributes."),
     }[rule]
 

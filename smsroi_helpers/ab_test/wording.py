@@ -321,7 +321,7 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
     ]  # fmt: skip
     if np.isfinite(prices.subscriber.natural_loss).all():
         parts.append(
-            _("Natural loss of response a week, over a year, besides opt-outs: {weekly}.").format(
+            _("Besides opt-outs, responses fall every week, on average over a year by {weekly}.").format(
                 weekly=share_interval(*prices.subscriber.natural_loss)
             )
         )
@@ -357,7 +357,8 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         ),
         "no_orders": _(
             "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
-            " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
+            " and opt-outs of the arms are. To decide a test by clicks, register the click rate as its primary metric"
+            " beforehand."
         ),
         "interval": _("The interval of the others includes zero and a worthwhile gain.")
         if answer.worse

@@ -41,6 +41,7 @@ __all__ = [
     "count_segments",
     "gains",
     "new_customers",
+    "points_add_up",
 ]
 
 UNKNOWN = "unknown"
@@ -423,3 +424,14 @@ def discounted_orders_of_new(
     ends = np.array(month_ends(horizon_weeks))
     by_then = expected_orders_of_new(fit, ends, values=values)
     return float(np.diff(by_then, prepend=0.0) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR))
+
+
+def points_add_up(gains: pd.DataFrame) -> bool:
+    """Whether the segments' points, as shown in whole units, add up to that of all; True where one is not shown."""
+    shown = gains["point"].where(gains["retained"] <= 0.99)
+    of_all = gains["group"] == "all"
+    segments = shown[~of_all]
+    if segments.empty or shown.isna().any():
+        return True
+    # Each amount is rounded by itself, by half a unit at most.
+    return bool(abs(segments.sum() - shown[of_all].sum()) <= 0.5 * len(shown))

@@ -9,6 +9,8 @@ from smsroi_helpers.cltv.counts import count_unpaid, summarise_repeats
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
+from smsroi_helpers.cltv.implications import points_add_up
+from smsroi_helpers.cltv.total_tables import before_words
 from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words, signed_percent
 from smsroi_helpers.locale import (
     _,
@@ -278,8 +280,14 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     caption = _(
         "What profit over {weeks} weeks would gain if of a hundred customers one more stayed to the end, and if each"
         " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
-        " would bring it about. Points do not add up: of all, the one who stays is mostly one of those who leave most"
+        " would bring it about"
     ).format(weeks=number(forecast.horizon_weeks))
+    if not points_add_up(gains):
+        apart = _(
+            "The segments’ points do not add up to that of all: one more of a hundred customers in all is not one more"
+            " of a hundred in every segment"
+        )
+        caption = joined(sentence(caption), apart)
     if forecast.purchases.model != "pareto_nbd":
         rare = _("Under {model} customers leave after a purchase, so those who hardly buy hardly leave")
         caption = joined(sentence(caption), rare.format(model=MODELS[forecast.purchases.model]))
@@ -333,12 +341,12 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
     return table(shown, caption=caption, suppress=_("On the list"))
 
 
-def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
+def new_customers_table(new: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     """The value of a new customer by channel, compared with the acquisition cost.
 
     Args:
         new: the result of `implications.new_customers`.
-        weeks: horizon of the value.
+        forecast: the forecast, with the same horizon.
         currency: the source's.
     """
 
@@ -373,10 +381,9 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     )
     caption = _(
         "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
-        " counts), on average, before message cost; 95% intervals: parameters, without season and drift. The cost of"
-        " winning one is of these customers, who have all bought; the CAC on the page on effectiveness is of all who"
-        " joined"
-    ).format(weeks=number(weeks))
+        " counts), on average, {before}; 95% intervals: parameters, without season and drift. The cost of winning one"
+        " is of these customers, who have all bought; the CAC on the page on effectiveness is of all who joined"
+    ).format(weeks=number(forecast.horizon_weeks), before=before_words(forecast))
     return table(shown, caption=caption, suppress=_("Customers"))
 
 

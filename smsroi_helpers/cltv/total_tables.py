@@ -128,11 +128,17 @@ def test_note(tested: Holdout, level: LevelError) -> Html:
     return note(joined(failed, describe_correction(correction_of(tested, level))))
 
 
-def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Html:
+def before_words(forecast: Forecast) -> str:
+    """What is not yet deducted from an expected profit, and what is."""
+    return _("before message cost, net of refunds") if forecast.profit.refunds else _("before message cost")
+
+
+def segments_table(segments: pd.DataFrame, forecast: Forecast, segment_by: str, currency: str) -> Html:
     """Forecast value by segment, or a note that the source has no such column.
 
     Args:
         segments: the result of `level_error.segment_totals`; only the row `all` where the source has no such column.
+        forecast: the forecast.
         segment_by: the column.
         currency: the source's.
     """
@@ -157,9 +163,9 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
         }
     )
     caption = _(
-        "Expected profit before message cost, discounted, by {column}; intervals: parameters, chance, the error of the"
-        " test, season and drift. Groups err together"
-    ).format(column=names_of(segment_by))
+        "Expected profit {before}, discounted, by {column}; intervals: parameters, chance, the error of the test,"
+        " season and drift. Groups err together"
+    ).format(before=before_words(forecast), column=names_of(segment_by))
     return table(shown, caption=caption, suppress=_("Customers"))
 
 

@@ -113,16 +113,23 @@ def _with_text(rows: ir.Table, texts: Texts) -> ir.Table:
     return found.mutate(seen=ibis.least(ibis.row_number().over(so_far) + 1, MOST_TIMES_SEEN))
 
 
-def _with_outcomes(shop: Shop, rows: ir.Table, window_hours: int) -> ir.Table:
+def _with_reactions(shop: Shop, rows: ir.Table, window_hours: int) -> ir.Table:
+    """The rows with known, clicked, opted_out and replied."""
     until = rows.delivered_at + ibis.interval(hours=window_hours)
     no = ibis.literal(False)
     clicked = measures.earliest_click(shop, rows.any_click_at) < until if measures.knows_clicks(shop) else no
-    rows = rows.mutate(
+    return rows.mutate(
         known=rows.click_known.fill_null(True) if measures.knows_clicks(shop) else ibis.literal(True),
         clicked=(clicked & rows.click_known).fill_null(False),
         opted_out=(measures.earliest_opt_out(shop, rows.opt_out_at) < until).fill_null(False),
         replied=rows.replied.fill_null(False),
     )
+
+
+def _with_outcomes(shop: Shop, rows: ir.Table, window_hours: int) -> ir.Table:
+    """The rows with reactions and with ordered, discount and order_profit."""
+    rows = _with_reactions(shop, rows, window_hours)
+    no = ibis.literal(False)
     if not shop.has("orders"):
         return rows.mutate(ordered=no, discount=ibis.literal(0.0), order_profit=ibis.literal(0.0))
     credited = measures.attributed_orders(shop, window_hours)
@@ -284,18 +291,41 @@ def _billed(shop: Shop, texts: Texts, weeks: int, channel: str) -> ir.Table:
 
 
 def count_today(
-    shop: Shop, texts: Texts, practice: measures.Practice, segment_by: str
+    shop: Shop, texts: Texts, practice: measures.Practice, segment_by: str, window_hours: int = 72
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is sent today, by segment of today.
+    """What is sent today, and how it is answered, by segment of today.
 
     Returns:
-        segment, text, messages (of the practice, where the text is known); and segment, customers (with any of them).
+        segment, text, messages (of the practice, where the text is known); and of those delivered whose outcome window
+        has passed: delivered, known (whether a human clicked), clicks and opt_outs within the window. And segment,
+        customers (with any message).
     """
     sends = measures.practice_sends(shop, practice)
     known = ibis.memtable(texts.used.rename(columns={"campaign_id": "of_campaign", "variant": "of_variant"}))
     rows = sends.join(known, (sends.campaign_id == known.of_campaign) & (sends.variant == known.of_variant))
     groups = segments(shop, segment_by, shop.as_of).rename(member="customer_id")
-    rows = rows.join(groups, rows.customer_id == groups.member)
-    cells = shop.count(rows.group_by("segment", "text").aggregate(messages=rows.count()).order_by("segment", "text"))
+    rows = shop.keep(rows.join(groups, rows.customer_id == groups.member).select(
+        "message_id", "customer_id", "segment", "text"
+    ))  # fmt: skip
+    messages = rows.group_by("segment", "text").aggregate(messages=rows.count()).order_by("segment", "text")
+    cells = shop.count(messages).merge(
+        _count_reactions(shop, rows, practice, window_hours), "left", ["segment", "text"]
+    )
     people = rows.group_by("segment").aggregate(customers=rows.customer_id.nunique())
-    return cells, shop.count(people.order_by("segment"))
+    return cells.fillna(0), shop.count(people.order_by("segment"))
+
+
+def _count_reactions(shop: Shop, rows: ir.Table, practice: measures.Practice, window_hours: int) -> pd.DataFrame:
+    """segment, text; delivered, known, clicks, opt_outs: of the messages in `rows` whose outcome window has passed."""
+    start, _end = measures.practice_instants(shop, practice)
+    sent = measures.local_sends(shop)
+    sent = sent.filter(sent.sent_at >= start, sent.delivered, sent.observed_hours >= window_hours)
+    sent = _with_reactions(shop, sent, window_hours).select("known", "clicked", "opted_out", of_message="message_id")
+    found = rows.join(sent, rows.message_id == sent.of_message)
+    cells = found.group_by("segment", "text").aggregate(
+        delivered=found.count(),
+        known=found.count(where=found.known),
+        clicks=found.count(where=found.clicked),
+        opt_outs=found.count(where=found.opted_out),
+    )
+    return shop.count(cells.order_by("segment", "text"))

@@ -3,12 +3,14 @@
     profit = P(click) · value of a click · profit of its clicks relative to the usual − message cost
              − P(opt-out) · value of a subscriber of the segment
 
-An opt-out saved is money, and so is a segment of the bill. The value of a click is that of `05_ab_test`; what is
-compared within campaigns is the creative. An opt-out costs what texting that subscriber brings from then on, which
-depends on the text: with τ texts a week that bring the profit p before opt-outs and cause the opt-outs o, and a share k
-lost or discounted a week, a subscriber is worth V = τ p ÷ (τ o + k). An opt-out is priced at V with the text whose V is
-highest. So the text with the highest profit is the one with the highest long-run value, however far texts are apart: at
-the value of a subscriber of today's mixture, a text with few opt-outs would look worse than it is.
+with clicks and opt-outs at today's level: the log has older texts too, and those of tests that sent more of them. An
+opt-out saved is money, and so is a segment of the bill. The value of a click is that of `05_ab_test`; what is compared
+within campaigns is the creative. An opt-out costs what texting that subscriber brings from then on, which depends on
+the text: with τ texts a week that bring the profit p before opt-outs and cause the opt-outs o, and a share k lost or
+discounted a week whatever is sent (by opting out without texts, by no longer reading, by the discount), a subscriber is
+worth V = τ p ÷ (τ o + k). An opt-out is priced at V with the text whose V is highest. So the text with the highest
+profit is the one with the highest long-run value, however far texts are apart: at the value of a subscriber of today's
+mixture, a text with few opt-outs would look worse than it is.
 
 References:
     Dinkelbach (1967), On nonlinear fractional programming, Management Science 13(7): max τ p ÷ (τ o + k) by way of
@@ -33,12 +35,16 @@ __all__ = [
     "ByCreative",
     "SegmentChoice",
     "choose",
+    "draw_level",
+    "draw_lost",
     "opt_out_cost",
     "response_rows",
 ]
 
 _Z = float(norm.ppf(1 - ALPHA / 2))
 _LEAST_LOST = 1e-6
+_LEVEL_EVENTS = 25.0
+"""The log's level of clicks and opt-outs counts as much as today's would with so many events."""
 OUTCOMES = ("click", "order", "opt_out", "profit")
 
 
@@ -125,27 +131,32 @@ class ByCreative:
 
 def choose(
     cells: pd.DataFrame, creatives: Sequence[str], today: pd.DataFrame, people: pd.DataFrame, weeks: int,
-    prices: Prices, discount: float, rng: np.random.Generator, draws: int = 4_000,
+    prices: Prices, leaving: tuple[float, float, float], discount: float, rng: np.random.Generator, draws: int = 4_000,
 ) -> ByCreative | None:  # fmt: skip
     """Compare creatives by segment; None where no two creatives can be compared.
 
     Args:
         cells: of `counts.count_cells`, with stratum and option (the creative's number).
         creatives: their names.
-        today: segment, option, messages of today's practice.
+        today: segment, option (the creative's number), and the counts of `counts.count_today`.
         people: segment, customers.
         weeks: of today's practice.
         prices: of a click and a subscriber.
+        leaving: the share who opt out in a week without texts, with 95 % limits; NaN where it is not known.
         discount: weekly.
         rng: of the draws.
         draws: their number.
     """
+    cells = cells.assign(order_gross=cells["order_profit"] + cells["discount"])
     overall = {
         "click": fit_within(cells, creatives),
         "order": fit_within(cells, creatives, trials="sent", events="orders"),
         "opt_out": fit_within(cells, creatives, trials="sent", events="opt_outs"),
         "order_profit": fit_within(cells, creatives, trials="sent", events="order_profit", scale="mean"),
     }
+    before_discounts, discounts = (
+        fit_within(cells, creatives, trials="sent", events=name, scale="mean") for name in ("order_gross", "discount")
+    )
     used = np.flatnonzero(overall["click"].largest)
     if len(used) < 2:
         return None
@@ -164,7 +175,7 @@ def choose(
         )  # fmt: skip
         pooled[outcome] = pool([part], rng, draws)
     price = _draw(rng, draws, prices.click.estimate, prices.click.low, prices.click.high)
-    lost = _draw_lost(rng, draws, prices, discount)
+    lost = draw_lost(rng, draws, prices, leaving, discount)
     rates = [
         {
             "click": _rates(rows, pooled["click"].draws[:, number], "messages", "clicks"),
@@ -175,22 +186,28 @@ def choose(
     ]
     weight = known.groupby("segment")["messages"].sum()[order].to_numpy(float)
     clicks = np.average([each["click"].mean(axis=0) for each in rates], axis=0, weights=weight)
-    relative = _relative_profit(overall["order_profit"], used, own, clicks, prices.click.estimate, rng, draws)
+    relative = _relative_profit(before_discounts, discounts, used, own, clicks, prices.click.estimate, rng, draws)
+    of_today = today[today["option"].isin(place)].assign(option=lambda rows: rows["option"].map(place))
+    counts = [_by_option(of_today[of_today["segment"] == name], len(names)) for name in order]
+    opt_out_level = draw_level(rng, draws, [
+        (each["opt_outs"].sum(), each["delivered"] @ rate["opt_out"].mean(axis=0))
+        for each, rate in zip(counts, rates, strict=True)
+    ])  # fmt: skip
     found = []
     for number, name in enumerate(order):
-        rows, rate = known[known["segment"] == name], rates[number]
-        sales = rate["click"] * relative * price[:, None] - _mean_cost(rows, own, len(names))
-        mine = today[(today["segment"] == name) & today["option"].isin(place)]
-        sent = (
-            np.bincount(mine["option"].map(place), mine["messages"], len(names)) if len(mine) else np.zeros(len(names))
+        rows, rate, sent = known[known["segment"] == name], rates[number], counts[number]["messages"]
+        click_level = draw_level(
+            rng, draws, [(counts[number]["clicks"].sum(), counts[number]["known"] @ rate["click"].mean(axis=0))]
         )
+        sales = rate["click"] * relative * (click_level * price)[:, None] - _mean_cost(rows, own, len(names))
         messages = np.asarray(np.bincount(rows["option"], rows["messages"], len(names)), float)
         share = sent / sent.sum() if sent.sum() else messages / messages.sum()
         customers = people.loc[people["segment"] == name, "customers"]
         texted = int(customers.iloc[0]) if len(customers) else 0
         a_week = float(sent.sum()) / max(weeks, 1)
-        cost = opt_out_cost(sales, rate["opt_out"], a_week / texted if texted else 0.0, lost)
-        profit = sales - rate["opt_out"] * cost[:, None]
+        opt_outs = rate["opt_out"] * opt_out_level[:, None]
+        cost = opt_out_cost(sales, opt_outs, a_week / texted if texted else 0.0, lost)
+        profit = sales - opt_outs * cost[:, None]
         values = profit if np.isfinite(profit).all() else rate["click"]
         found.append(SegmentChoice(
             name, names, messages, share, a_week, texted, {**rate, "profit": profit},
@@ -206,6 +223,18 @@ def choose(
 def _draw(rng: np.random.Generator, draws: int, value: float, low: float, high: float) -> Floats:
     """Draws with that mean and 95 % limits; NaN where the value is not known."""
     return value + rng.standard_normal(draws) * (high - low) / (2 * _Z)
+
+
+def _by_option(rows: pd.DataFrame, size: int) -> dict[str, Floats]:
+    """The counts of `counts.count_today` by creative."""
+    names = ("messages", "delivered", "known", "clicks", "opt_outs")
+    return {name: np.asarray(np.bincount(rows["option"], rows[name], size), float) for name in names}
+
+
+def draw_level(rng: np.random.Generator, draws: int, pairs: Sequence[tuple[float, float]]) -> Floats:
+    """Draws of today's events ÷ those that the log's rates predict for today's texts: Gamma, drawn towards 1."""
+    events, expected = (float(sum(part)) + _LEVEL_EVENTS for part in zip(*pairs, strict=True))
+    return np.asarray(rng.gamma(events, 1 / expected, draws))
 
 
 def _rates(rows: pd.DataFrame, effects: Floats, trials: str, events: str) -> Floats:
@@ -236,11 +265,16 @@ def _mean_cost(rows: pd.DataFrame, every: pd.DataFrame, size: int) -> Floats:
     return np.nan_to_num(np.where(np.isfinite(own), own, overall))
 
 
-def _draw_lost(rng: np.random.Generator, draws: int, prices: Prices, discount: float) -> Floats | None:
+def draw_lost(
+    rng: np.random.Generator, draws: int, prices: Prices, leaving: tuple[float, float, float], discount: float
+) -> Floats | None:
     """Draws of the share of subscribers lost or discounted a week whatever they are sent; None where not known."""
-    if not prices.subscriber.known:
+    if not prices.subscriber.known or not np.isfinite(leaving).all():
         return None
-    return np.maximum(_draw(rng, draws, *prices.subscriber.natural_loss), 0.0) + discount
+    without_texts, unread = (
+        np.maximum(_draw(rng, draws, *each), 0.0) for each in (leaving, prices.subscriber.natural_loss)
+    )
+    return np.asarray(without_texts + unread + discount)
 
 
 def opt_out_cost(sales: Floats, opt_outs: Floats, texts: float, lost: Floats | None) -> Floats:
@@ -260,17 +294,21 @@ def opt_out_cost(sales: Floats, opt_outs: Floats, texts: float, lost: Floats | N
 
 
 def _relative_profit(
-    fit: OptionEffects, used: np.ndarray, cells: pd.DataFrame, clicks: Floats, price: float,
+    earned: OptionEffects, given: OptionEffects, used: np.ndarray, cells: pd.DataFrame, clicks: Floats, price: float,
     rng: np.random.Generator, draws: int,
 ) -> Floats:  # fmt: skip
     """Draws × creatives of `draw_profit_per_click`; 1 where it cannot be seen for all of them."""
-    effect = fit.effect[used]
-    apart = len(set(fit.connected[used].tolist())) > 1
+    effect = earned.effect[used]
+    apart = len(set(earned.connected[used].tolist())) > 1
     if apart or not np.isfinite(effect).all() or not np.isfinite(price) or not (clicks > 0).all():
         return np.ones((draws, len(used)))
     sent = np.asarray(np.bincount(cells["option"], cells["sent"], len(used)), float)
-    covariance = fit.covariance[np.ix_(used, used)]
-    return draw_profit_per_click(effect, covariance, clicks, price, sent / sent.sum(), rng, draws)
+    share, own = sent / sent.sum(), np.ix_(used, used)
+    mean_discount = float(cells["discount"].sum()) / sent.sum()
+    discount = mean_discount + given.effect[used] - share @ given.effect[used]
+    return draw_profit_per_click(
+        (effect, earned.covariance[own]), (discount, given.covariance[own]), clicks, price, share, rng, draws
+    )
 
 
 def response_rows(found: ByCreative | None) -> pd.DataFrame:

@@ -46,10 +46,18 @@ class CreativeDecision:
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """`click`, `opt_out` and, with a price, `profit` per text of the best creatives above today's mixture, with limits:
     over the segments by their texts of today."""
-    tested: tuple[int, int] = (0, 0)
-    """How many of the creatives compared are arms of a valid test, of how many."""
+    tested: tuple[str, ...] = ()
+    """The creatives compared that are arms of a valid test."""
+    undecided: tuple[str, ...] = ()
+    """Of these, between which that test is undecided."""
     left_out: tuple[tuple[str, int], ...] = ()
     """Segments with texts today of which the log has none, with their customers: they are in no number here."""
+
+    @property
+    def suggested(self) -> tuple[str, ...]:
+        """The best creatives of the segments that get texts today."""
+        best = (one.creatives[one.best] for one in self.choices if one.texts_per_week > 0)
+        return tuple(dict.fromkeys(best))
 
     @property
     def why(self) -> Literal["fewer_opt_outs", "more_clicks", ""]:
@@ -58,13 +66,16 @@ class CreativeDecision:
         return "" if more == fewer else "more_clicks" if more else "fewer_opt_outs"
 
 
-def decide_creatives(content: Content, smallest_gain: float, tested: Collection[str] = ()) -> CreativeDecision:
+def decide_creatives(
+    content: Content, smallest_gain: float, tested: Collection[str] = (), undecided: Collection[str] = ()
+) -> CreativeDecision:
     """Compare the best creative of each segment with today's mixture.
 
     Args:
         content: of `study.analyse`.
         smallest_gain: profit per text below which a change is not worth making (money).
         tested: creatives that a valid randomised test compares; with two of them here, the test has the amount.
+        undecided: of these, those between which their test is undecided.
     """
     found = content.by_creative
     if found is None:
@@ -78,7 +89,8 @@ def decide_creatives(content: Content, smallest_gain: float, tested: Collection[
     common: dict[str, Any] = {
         "choices": found.segments, "customers": sum(one.customers for one in found.segments),
         "evidence_customers": content.log_customers, "left_out": found.left_out,
-        "tested": (len(set(tested) & set(creatives)), len(creatives)),
+        "tested": tuple(name for name in creatives if name in tested),
+        "undecided": tuple(name for name in creatives if name in undecided),
         "gains": {name: mean_gain(found.segments, name) for name in ("click", "opt_out")},
     }  # fmt: skip
     if not found.priced:
@@ -88,7 +100,7 @@ def decide_creatives(content: Content, smallest_gain: float, tested: Collection[
     least = smallest_gain * sent
     # Who got which text of a campaign was not randomised: a gain in the log asks for a test, it recommends no change.
     outcome: Outcome = "dont" if high < max(least, 1e-12) else "not_enough_evidence"
-    if common["tested"][0] > 1:
+    if len(common["tested"]) > 1:
         return CreativeDecision(outcome, "tested", **common)
     long_run = found.prices.subscriber.known
     return CreativeDecision(outcome, "", value=value, low=low, high=high, long_run=long_run, **common)

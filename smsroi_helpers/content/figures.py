@@ -146,7 +146,7 @@ def wear_out_figure(content: Content) -> Html:
     ax.plot(at + 1, value, "o-", color=PALETTE["accent"])
     ax.set_xticks(at + 1, [name if name != fit.options[-1] else f"{name}+" for name in np.array(fit.options)[at]])
     ax.set_xlabel(_("nth text of this type that the customer got"))
-    ax.set_ylabel(_("odds of a click, percent"))
+    ax.set_ylabel(_("change in the odds of a click, percent"))
     title = (
         _("Texts of one type wear out: the odds of a click fall with each one")
         if high[-1] < 0
@@ -156,7 +156,8 @@ def wear_out_figure(content: Content) -> Html:
     return figure(
         ax, alt=title,
         caption=_(
-            "Odds of a click by how often the customer got this type of text, compared with the first shown, within"
-            " campaign, segment and text; observational, 95% intervals. Customers texted more often differ from others"
+            "Change in the odds of a click by how often the customer got this type of text, compared with the first"
+            " shown, within campaign, segment and text; observational, 95% intervals. Customers texted more often"
+            " differ from others"
         ),
     )  # fmt: skip

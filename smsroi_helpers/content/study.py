@@ -23,6 +23,7 @@ from smsroi_helpers.content.feature_effects import FeatureEffect, estimate_featu
 from smsroi_helpers.content.savings import Saving, find_savings
 from smsroi_helpers.content.texts import Texts, read_texts
 from smsroi_helpers.content.within_campaign import OptionEffects, fit_within
+from smsroi_helpers.experiments import find_opt_outs_without_texts
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import weekly_rate
 
@@ -85,12 +86,21 @@ def analyse(
     )
     cells = with_options(count_cells(shop, sends), texts)
     practice = measures.find_practice(shop, practice_weeks, channel)
-    today, people = count_today(shop, texts, practice, segment_by)
+    today, people = count_today(shop, texts, practice, segment_by, window_hours)
     today = today.assign(option=_creative_numbers(texts)[today["text"].to_numpy(int)])
+    prices = ab_test.find_prices(shop, yearly_discount)
+    leaving = find_opt_outs_without_texts(shop) if prices.subscriber.known else (np.nan,) * 3
     found = choose(
-        cells, texts.creatives, today, people, practice.weeks_covered, ab_test.find_prices(shop, yearly_discount),
-        weekly_rate(yearly_discount), rng,
-    )  # fmt: skip
+        cells,
+        texts.creatives,
+        today,
+        people,
+        practice.weeks_covered,
+        prices,
+        leaving,
+        weekly_rate(yearly_discount),
+        rng,
+    )
     in_test = cells["source"].str.startswith("test:")
     overall = fit_within(cells, texts.creatives)
     savings = find_savings(texts, count_billed(shop, texts, log_weeks, channel), log_weeks)

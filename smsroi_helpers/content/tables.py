@@ -235,7 +235,7 @@ def features_table(content: Content) -> Html:
         rows.append({
             _("Feature"): feature_name(each.feature), _("Creatives with"): each.present,
             _("Creatives without"): each.absent,
-            _("Odds of a click"): odds_words(each.effect, each.low, each.high)
+            _("Change in the odds of a click"): odds_words(each.effect, each.low, each.high)
             if each.known else _("too few creatives"),
             _("p-value"): p_words(each.adjusted_p) if each.known else "–",
             _("Creatives needed, with and without each"): number(each.needed) if each.needed else _("not known"),
@@ -290,5 +290,5 @@ def agreement_table(content: Content) -> Html:
         }
         for each in found
     ]
-    caption = _("Odds of a click in the randomised tests, and in the log outside them")
+    caption = _("Change in the odds of a click in the randomised tests, and in the log outside them")
     return table(pd.DataFrame(rows), caption=caption)

@@ -1,6 +1,6 @@
 """The randomised tests of texts, evaluated by `ab_test` and decided here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from smsroi_helpers.content.texts import Texts
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop
 
-__all__ = ["arms_of_tests", "evaluate_tests", "result_rows"]
+__all__ = ["arms_of_tests", "evaluate_tests", "result_rows", "undecided_arms"]
 
 
 def evaluate_tests(
@@ -45,13 +45,30 @@ def arms_of_tests(evaluated: Sequence[ab_test.Evaluated], texts: Texts) -> froze
         evaluated: of `evaluate_tests`.
         texts: of `texts.read_texts`; an arm is sent the variant of the table arms, or the one of its own name.
     """
-    variants: set[str] = set()
+    return _creatives([(each, each.experiment.arms) for each in evaluated if not each.validity.broken], texts)
+
+
+def undecided_arms(evaluated: Sequence[ab_test.Evaluated], texts: Texts) -> frozenset[str]:
+    """The creatives between which valid tests are undecided: their arms that are not shown to bring less.
+
+    Args:
+        evaluated: of `evaluate_tests`.
+        texts: of `texts.read_texts`.
+    """
+    still_open = []
     for each in evaluated:
-        experiment = each.experiment
-        if each.validity.broken:
-            continue
-        planned = experiment.plan.get("variant", pd.Series(dtype=object)).reindex(list(experiment.arms))
-        variants |= set(planned.fillna(pd.Series(experiment.arms, planned.index)))
+        if not each.validity.broken and each.decision.outcome == "keep_running":
+            worse = {arm for arm, outcome in each.decision.by_arm.items() if outcome == "keep_control"}
+            still_open.append((each, tuple(arm for arm in each.experiment.arms if arm not in worse)))
+    return _creatives(still_open, texts)
+
+
+def _creatives(tests: Iterable[tuple[ab_test.Evaluated, Sequence[str]]], texts: Texts) -> frozenset[str]:
+    """The creatives that arms of tests are sent."""
+    variants: set[str] = set()
+    for each, arms in tests:
+        planned = each.experiment.plan.get("variant", pd.Series(dtype=object)).reindex(list(arms))
+        variants |= set(planned.fillna(pd.Series(arms, planned.index)))
     used = texts.used.loc[texts.used["variant"].isin(variants), "text"]
     return frozenset(texts.texts[number].creative for number in used.unique())
 

@@ -1,6 +1,6 @@
 """The decisions of `06_content` in words, and wording that its tables and figures share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from smsroi_helpers.content.decision import (
     decide_shortening,
 )
 from smsroi_helpers.content.study import Content
-from smsroi_helpers.content.tests_of_texts import arms_of_tests
+from smsroi_helpers.content.tests_of_texts import arms_of_tests, undecided_arms
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, interval, joined, language_name, listed, money, number, percent
@@ -124,7 +124,8 @@ def decide(content: Content, tests: Sequence[ab_test.Evaluated], currency: str, 
         currency: the source's.
         smallest_gain: profit per text below which a change is not worth making (money).
     """
-    by_segment = decide_creatives(content, smallest_gain, arms_of_tests(tests, content.texts))
+    tested, undecided = (find(tests, content.texts) for find in (arms_of_tests, undecided_arms))
+    by_segment = decide_creatives(content, smallest_gain, tested, undecided)
     return [
         *ab_test.decide_tests(tests, currency, "content"),
         _creatives(content, by_segment, currency),
@@ -226,20 +227,35 @@ def _without_amount(content: Content, found: CreativeDecision, currency: str) ->
                 _("No experiment shows what a click brings, so there is no amount."),
                 not_compared_words(found.left_out),
             )
-    suggested = _("By segment, the log suggests {choices}.").format(choices=choices)
+    suggested = joined(_("By segment, the log suggests {choices}.").format(choices=choices), _of_suggested_words(found))
     kept = _("By segment, the log suggests no other mixture of texts than today’s.")
-    tested, every = found.tested
+    every = len(found.choices[0].creatives)
     covered = (
         _("The randomised test of these texts decides about them, so no total is given here.")
-        if tested == every
+        if len(found.tested) == every
         else _(
-            "A randomised test covers {n} of the {all} texts compared, and it decides about them. What the log says of"
-            " the others is a lead for the next test, so no total is given here."
-        ).format(n=number(tested), all=number(every))
+            "A randomised test covers {n} of the {all} texts compared ({texts}), and it decides about them. What the"
+            " log says of the others is a lead for the next test, so no total is given here."
+        ).format(n=number(len(found.tested)), all=number(every), texts=_quoted(found.tested))
     )
+    if len(found.undecided) > 1:
+        covered = joined(covered, _("Between {texts} that test is undecided.").format(texts=_quoted(found.undecided)))
     return suggested if found.outcome == "not_enough_evidence" else kept, joined(
         _gain_words(found, currency), covered, not_compared_words(found.left_out)
     )
+
+
+def _quoted(creatives: Iterable[str]) -> str:
+    return enumerated(_("“{arm}”").format(arm=arm_name(name)) for name in creatives)
+
+
+def _of_suggested_words(found: CreativeDecision) -> str:
+    """What the randomised test says of the texts that the log suggests; empty where it has none of them."""
+    if undecided := [name for name in found.suggested if name in found.undecided]:
+        return _("The randomised test of {texts} is undecided.").format(texts=_quoted(undecided))
+    if tested := [name for name in found.suggested if name in found.tested]:
+        return _("About {texts}, follow the randomised test.").format(texts=_quoted(tested))
+    return ""
 
 
 def _shortening(content: Content, found: ShorteningDecision, currency: str) -> Decision:

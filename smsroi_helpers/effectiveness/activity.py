@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.effectiveness.counts import ALL, BETWEEN, JACKKNIFE, Known, first_month, label_by_month
+from smsroi_helpers.effectiveness.counts import ALL, BETWEEN, Known, first_month, label_by_month
 from smsroi_helpers.effectiveness.kpis import KPI_COLUMNS, without_error
-from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.engine import total
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import by_group, jackknife_rate, jackknife_ratio
 
@@ -57,7 +57,7 @@ def count_activity(shop: Shop, *, log_months: int = 12, segment_by: str = "rfm_g
              if part is not None]  # fmt: skip
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     rows = rows.group_by("customer_id", "month").aggregate(**{name: rows[name].sum() for name in _SUMS})
-    rows = shop.keep(label_by_month(shop, rows, segment_by).mutate(group=hash_group(rows.customer_id, JACKKNIFE)))
+    rows = shop.keep(label_by_month(shop, rows, segment_by))
     keys = {"all": ibis.literal(ALL), "month": rows.month.strftime("%Y-%m"), "segment": rows.segment,
             "segment_month": rows.segment + BETWEEN + rows.month.strftime("%Y-%m")}  # fmt: skip
     cells = []

@@ -16,7 +16,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.contract import withdrawn
 from smsroi_helpers.source import Shop
-from smsroi_helpers.timing import mark_disallowed
+from smsroi_helpers.timing import mark_disallowed, with_rules
 
 __all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
 
@@ -83,13 +83,12 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     if not texts:
         return None
     first, last = (pd.Timestamp(span[name].iloc[0]).date() for name in ("first", "last"))
-    rows = mark_disallowed(shop, sends, first)
-    if rows is None:
-        return None
-    rows = _mark_cap(_mark_consent(shop, rows), weekly_cap)
-    rows = shop.keep(
-        rows.select("customer_id", "campaign_id", "rules", "local_date", "consent_unknown", *_FLAGS.values())
-    )  # fmt: skip
+    people = shop.keep(_recipients(shop, sends))
+    rows = _mark_consent(shop, _mark_cap(sends, weekly_cap), people, _last_opt_outs(shop, sends))
+    rows = mark_disallowed(shop, rows, first)
+    # Few texts break a rule: they alone are kept.
+    broken = ibis.or_(*(rows[flag] for flag in _FLAGS.values()))
+    rows = shop.keep(rows.filter(broken).select("customer_id", "campaign_id", "rules", "local_date", *_FLAGS.values()))
     unchecked: dict[Check, str] = {}
     if chosen in measures.OTHER_CHANNELS:
         unchecked |= {"closed_hours": "other_channel", "days_off": "other_channel"}
@@ -103,8 +102,10 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
         unchecked["above_cap"] = "no_cap"
     done = [check for check in CHECKS if check not in unchecked]
     recent = shop.as_of - dt.timedelta(days=RECENT_DAYS - 1)
-    totals = rows.group_by("rules").aggregate(all_texts=rows.count(), unknown=rows.count(where=rows.consent_unknown))
-    everything = shop.count(totals.order_by("rules"))
+    sums = people.group_by("rules").aggregate(
+        all_texts=people.texts.sum(), unknown=ibis.ifelse(people.listed, 0, people.texts).sum()
+    )
+    everything = shop.count(sums.order_by("rules")).astype({"all_texts": "int64", "unknown": "int64"})
     unknown = everything.pop("unknown").sum()
     checks, places, campaigns = (_count(shop, rows, done, key, recent) for key in (None, "rules", "campaign_id"))
     places = places.merge(everything, on="rules")
@@ -114,33 +115,42 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | N
     )  # fmt: skip
 
 
-def _mark_consent(shop: Shop, rows: ir.Table) -> ir.Table:
-    """Rows with after_opt_out, without_consent and consent_unknown."""
-    opt_ins, opt_outs = measures.opt_in_times(shop), measures.opt_outs(shop)
+def _recipients(shop: Shop, sends: ir.Table) -> ir.Table:
+    """customer_id, texts, rules, rules_number, consent_at, listed (the source records whether they consented)."""
+    people = with_rules(shop, sends.group_by("customer_id").aggregate(texts=sends.count()))
+    opt_ins = measures.opt_in_times(shop)
     if opt_ins is None:
-        rows = rows.mutate(consent_at=ibis.null("timestamp"), listed=ibis.literal(False))
-    else:
-        people = opt_ins.select(person="customer_id", consent_at="consent_at")
-        rows = rows.left_join(people, rows.customer_id == people.person)
-        rows = rows.mutate(listed=rows.person.notnull()).drop("person")
+        return people.mutate(consent_at=ibis.null("timestamp"), listed=ibis.literal(False))
+    opt_ins = opt_ins.select("customer_id", "consent_at", listed=ibis.literal(True))
+    people = measures.left_join_columns(people, opt_ins, "customer_id")
+    return people.mutate(listed=people.listed.fill_null(False))
+
+
+def _last_opt_outs(shop: Shop, sends: ir.Table) -> ir.Table | None:
+    """message_id, last_opt_out (before it) of the texts to customers who had opted out; None without opt-outs."""
+    opt_outs = measures.opt_outs(shop)
     if opt_outs is None:
+        return None
+    left = opt_outs.rename(whose="customer_id")
+    before = sends.select("message_id", "sent_at", "customer_id")
+    before = before.join(left, [before.customer_id == left.whose, left.opt_out_at < before.sent_at])
+    # Few are texted after they have opted out; kept, they are few to join with.
+    return shop.keep(before.group_by("message_id").aggregate(last_opt_out=before.opt_out_at.max()))
+
+
+def _mark_consent(shop: Shop, rows: ir.Table, people: ir.Table, last_opt_outs: ir.Table | None) -> ir.Table:
+    """Rows with the rules of their recipients, after_opt_out and without_consent."""
+    people = people.rename(person="customer_id").drop("texts")
+    rows = rows.join(people, rows.customer_id == people.person).drop("person")
+    if last_opt_outs is None:
         rows = rows.mutate(last_opt_out=ibis.null("timestamp"))
     else:
-        # Few customers opt out, and most of them once, so that this join is small.
-        before = rows.select("message_id", "sent_at", to="customer_id").join(
-            opt_outs, ibis._.to == opt_outs.customer_id
-        )
-        before = before.filter(before.opt_out_at < before.sent_at)
-        latest = before.group_by(of="message_id").aggregate(last_opt_out=before.opt_out_at.max())
-        rows = rows.left_join(latest, rows.message_id == latest.of).drop("of")
+        rows = measures.left_join_columns(rows, last_opt_outs, "message_id")
     at = rows.sent_at.cast("timestamp")
     after = withdrawn(rows.consent_at, rows.last_opt_out, at)
     allowed = measures.consents(shop, rows.consent_at, rows.last_opt_out, at)
-    return rows.mutate(
-        after_opt_out=after,
-        without_consent=rows.listed & ~allowed & ~after,
-        consent_unknown=~rows.listed,
-    ).drop("consent_at", "last_opt_out", "listed")
+    rows = rows.mutate(after_opt_out=after, without_consent=rows.listed & ~allowed & ~after)
+    return rows.drop("consent_at", "last_opt_out", "listed")
 
 
 def _mark_cap(rows: ir.Table, weekly_cap: int) -> ir.Table:

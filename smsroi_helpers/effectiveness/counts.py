@@ -163,7 +163,6 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
         "weekday", "hour",
         day=day,
         month=day.truncate("M"),
-        group=hash_group(used.customer_id, JACKKNIFE),
         delivered=used.delivered.cast("int64"),
         click_known=(used.delivered & used.click_known).cast("int64"),
         clicked=flag("clicks", clicked & used.click_known & used.delivered),
@@ -225,7 +224,9 @@ def _leave_out_unrecorded(shop: Shop, rows: ir.Table, known: Known) -> tuple[ir.
 
 
 def label_by_month(shop: Shop, rows: ir.Table, segment_by: str) -> ir.Table:
-    """Add the segment of each row's customer as of the day before the row's month.
+    """Add the group of each row's customer, and the segment as of the day before the row's month.
+
+    Both are found once for each customer and month: a hash of each row's customer would take longer than the join.
 
     Args:
         shop: the company.
@@ -234,7 +235,7 @@ def label_by_month(shop: Shop, rows: ir.Table, segment_by: str) -> ir.Table:
     """
     grouping = segmentation.resolve(shop, segment_by)
     if not grouping.dated:
-        labels = grouping.label(rows.select("customer_id").distinct()).rename(member="customer_id")
+        labels = _with_group(grouping.label(rows.select("customer_id").distinct()))
         return rows.left_join(labels, rows.customer_id == labels.member).drop("member")
     people = shop.keep(rows.select("customer_id", "month").distinct())
     months = shop.count(people.select("month").distinct().order_by("month"))["month"]
@@ -242,12 +243,16 @@ def label_by_month(shop: Shop, rows: ir.Table, segment_by: str) -> ir.Table:
     for month in (pd.Timestamp(value).date() for value in months):
         members = people.filter(people.month == ibis.literal(month)).select("customer_id")
         labels = grouping.label(members, month - dt.timedelta(days=1))
-        parts.append(labels.select(member="customer_id", segment="segment", of_month=ibis.literal(month)))
+        parts.append(_with_group(labels).mutate(of_month=ibis.literal(month)))
     if not parts:
-        return rows.mutate(segment=ibis.literal(segmentation.EVERYBODY))
+        return rows.mutate(segment=ibis.literal(segmentation.EVERYBODY), group=hash_group(rows.customer_id, JACKKNIFE))
     labels = ibis.union(*parts) if len(parts) > 1 else parts[0]
     joined = rows.left_join(labels, [rows.customer_id == labels.member, rows.month == labels.of_month])
     return joined.drop("member", "of_month")
+
+
+def _with_group(labels: ir.Table) -> ir.Table:
+    return labels.select(member="customer_id", segment="segment", group=hash_group(labels.customer_id, JACKKNIFE))
 
 
 def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
 from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
-from smsroi_helpers.locale import _, day, joined, money, number, percent
+from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent
 from smsroi_helpers.pages import experiment_words, sentence_case
 
 __all__ = [
@@ -102,7 +102,7 @@ def advice_words(check: ModelCheck) -> str:
         return _("Read totals with the correction on page 02; the model is fitted anew in each run.") if moved else ""
     if check.model == "holdout":
         return (
-            _("Base decisions on the newest months, and keep the holdout running; the season may be the reason.")
+            _("Base decisions on the newest months, and keep the holdout running. The change may be seasonal.")
             if moved
             else ""
         )
@@ -165,7 +165,7 @@ def _found_words(check: ModelCheck, currency: str) -> str:
 
 
 def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Decision]:
-    """The finding, where a model has changed or its test is old: what to do, and what was seen; else none.
+    """The finding, where a model has changed or its test is old: what was seen, and what to do; else none.
 
     Args:
         checks: of `model_drift.check_models`.
@@ -175,7 +175,16 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
     if not off:
         return []
     moved = [check for check in off if check.outcome == "moved"]
-    found = [_found_words(check, currency) for check in off]
+    first, *rest = [*moved, *(check for check in off if check not in moved)]
+    answer = (
+        _("Not all. {model} has changed: {change}.").format(
+            model=model_words(first.model), change=change_words(first, currency)
+        )
+        if moved
+        else _("No change is shown, but a test is old.")
+    )
+    seen = [first, *rest] if not moved else rest
+    unchanged = [_("“{name}”").format(name=model_words(check.model)) for check in checks if check.outcome == "holds"]
     tested = len([check for check in checks if check.outcome != "unknown"])
     return [
         Decision(
@@ -183,8 +192,12 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
             question=_("Do the models still hold?"),
             topic="models",
             outcome="do",
-            action=advice_words(off[0]),
-            text=joined(*found, *(advice_words(check) for check in off[1:])),
+            action=joined(answer, advice_words(first)),
+            text=joined(
+                *(_found_words(check, currency) for check in seen),
+                *(advice_words(check) for check in rest),
+                _("No change is shown for {models}.").format(models=enumerated(unchanged)) if unchanged else "",
+            ),
             caveat=_(
                 "Where nothing has changed, one run in twenty reports a change in one of the {n} models that could be"
                 " tested."

@@ -49,7 +49,7 @@ def kpi_words(kpi: str) -> str:
         "cost_performance": _("Cost performance index"),
         "repurchase_rate": _("Repurchase rate"),
         "dau_mau": _("DAU/MAU"),
-        "arpu": _("ARPU, per month"),
+        "arpu": _("ARPU per month"),
         "cac": _("CAC"),
         "nps": _("NPS"),
     }[kpi]
@@ -114,13 +114,16 @@ def missing_words(found: Effectiveness) -> list[str]:
     """What the source does not record, and what cannot be said without it; one sentence each."""
     known = found.known
     words = {
-        "messages": _("There is no table messages, so campaigns cannot be counted."),
-        "orders": _("There is no table orders, so conversion, revenue and profit are not known."),
-        "campaigns": _("There is no table campaigns, so campaigns are shown by their ids."),
-        "deliveries": _("There is no column delivered_at: sent messages count as delivered."),
-        "clicks": _("There is no column clicked_at, so the click rate is not known."),
-        "replies": _("There is no column replied_at, so the reply rate is not known."),
-        "opt_outs": _("There is no column messages.opted_out_at, so the opt-out rate by campaign is not known."),
+        "messages": _("The source has no messages, so campaigns cannot be counted."),
+        "orders": _("The source has no orders, so conversion, revenue and profit are not known."),
+        "campaigns": _("The source does not name campaigns, so they are shown by their ids."),
+        "deliveries": _("The source records no deliveries: sent messages count as delivered."),
+        "clicks": _("The source records no clicks, so the click rate is not known."),
+        "replies": _("The source records no replies, so the reply rate is not known."),
+        "opt_outs": _(
+            "The source does not record after which message customers opted out, so the opt-out rate by campaign is not"
+            " known."
+        ),
         "cost": _("Message costs are not known, so there is no ROI."),
     }
     absent = [name for name in words if not getattr(known, name)]

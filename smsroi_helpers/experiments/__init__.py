@@ -36,6 +36,7 @@ from smsroi_helpers.experiments.registry import (
 from smsroi_helpers.experiments.subscriber_value import (
     SubscriberValue,
     estimate_subscriber_value,
+    find_opt_outs_without_texts,
     find_subscriber_value,
 )
 from smsroi_helpers.experiments.validity import (
@@ -84,6 +85,7 @@ __all__ = [
     "estimate_subscriber_value",
     "find_click_value",
     "find_label_days",
+    "find_opt_outs_without_texts",
     "find_subscriber_value",
     "find_valid_tests",
     "label_when_assigned",

@@ -35,6 +35,7 @@ from smsroi_helpers.statistics import (
 __all__ = [
     "SubscriberValue",
     "estimate_subscriber_value",
+    "find_opt_outs_without_texts",
     "find_subscriber_value",
 ]
 
@@ -190,3 +191,25 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
     if not found:
         return SubscriberValue("", reason="no_test")
     return min(found, key=lambda one: (not one.known, np.nan_to_num(one.weekly_profit[2] - one.weekly_profit[1])))
+
+
+def find_opt_outs_without_texts(shop: Shop) -> Interval:
+    """H₀: the share of subscribers who opt out in a week without being texted, with 95 % limits (0–1).
+
+    Of the untreated arms of all valid tests together; NaN where there are none, or opt-outs are not recorded.
+
+    Args:
+        shop: the company, with orders.
+    """
+    tests = [one for one in find_valid_tests(shop, "messages") if arms_without_messages(one)]
+    if not tests or measures.opt_outs(shop) is None:
+        return _UNKNOWN
+    counted = _count_arms(shop)
+    arms = [counted.loc[one.name].reindex(list(arms_without_messages(one))).fillna(0.0) for one in tests]
+    found = pd.concat(arms).sum()
+    if found["n"] < 2 or not found["out_sum_x"] > 0:
+        return _UNKNOWN
+    moments = {name[4:]: found[name] for name in found.index if name.startswith("out_")}
+    ratio = estimate_ratios(pd.DataFrame([{"arm": "untreated", "n": found["n"], **moments}]), ["untreated"])
+    rate, half = float(ratio.mean[0]), float(norm.ppf(0.975) * np.sqrt(ratio.variance[0]))
+    return rate, max(rate - half, 0.0), min(rate + half, 1.0)

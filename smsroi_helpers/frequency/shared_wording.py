@@ -52,10 +52,13 @@ def is_change(row: Any) -> bool:
 def today_words(today: float) -> str:
     """Today's mean texts a week, in words.
 
-    >>> today_words(1.414)
-    '1.4 texts a week'
+    >>> today_words(1.414), today_words(0.98), today_words(0.02)
+    ('1.4 texts a week', '1 text a week', '0.0 texts a week')
     """
-    return _("{n} texts a week").format(n=number(today, 1)) if np.isfinite(today) else _("not known")
+    if not np.isfinite(today):
+        return _("not known")
+    shown = round(today, 1)
+    return frequency_words(1.0) if shown == 1 else _("{n} texts a week").format(n=number(shown, 1))
 
 
 def money_words(*numbers: float, currency: str) -> str:
@@ -119,13 +122,13 @@ def loss_sentence(study: Study) -> str:
     weekly, ended = (share_interval(*limits) for limits in (loss.weekly, loss.ended))
     if loss.status == "clicks":
         return _(
-            "Natural loss of response a week, over a year, besides opt-outs: {weekly}. It is seen in the clicks of"
-            " today’s subscribers: of those who clicked earlier, the longer ago the fewer click today."
+            "Besides opt-outs, responses fall every week, on average over a year by {weekly}. This is seen in the"
+            " clicks of today’s subscribers: of those who clicked earlier, the longer ago the fewer click today."
         ).format(weekly=weekly)
     found = _(
-        "Natural loss of response a week, over a year, besides opt-outs: {weekly}. Customers stop buying (MBG/NBD and"
-        " Pareto/NBD). Share of the response that ends with that, by the clicks of members silent for longer or"
-        " shorter: {ended}."
+        "Besides opt-outs, responses fall every week, on average over a year by {weekly}. Customers stop buying"
+        " (MBG/NBD and Pareto/NBD). Share of the response that ends with that, by the clicks of members silent for"
+        " longer or shorter: {ended}."
     ).format(weekly=weekly, ended=ended)
     if loss.status == "not_identified":
         return joined(found, _("The purchase log hardly shows drop-out, so this rests largely on the prior."))

@@ -38,7 +38,14 @@ from smsroi_helpers.measures.practice import (
     practice_sends,
     subscriber_weeks,
 )
-from smsroi_helpers.measures.profit import ProfitShare, knows_profit, order_events, profit_events, profit_share
+from smsroi_helpers.measures.profit import (
+    ProfitShare,
+    knows_profit,
+    order_events,
+    profit_events,
+    profit_share,
+    valued_orders,
+)
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
     OTHER_CHANNELS,
@@ -130,6 +137,7 @@ __all__ = [
     "touches_per_order",
     "unit_of",
     "untreated_arms",
+    "valued_orders",
     "with_place",
     "with_zone",
     "without_time",

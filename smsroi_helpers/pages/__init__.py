@@ -14,7 +14,7 @@ from smsroi_helpers.pages.answer_box import (
     outcome_label,
     question_anchor,
 )
-from smsroi_helpers.pages.markup import NO_MATHS, Html, as_words, note, stacked
+from smsroi_helpers.pages.markup import EMPTY, NO_MATHS, Html, as_words, note, stacked
 from smsroi_helpers.pages.names import (
     arm_name,
     attribute_words,
@@ -51,6 +51,7 @@ from smsroi_helpers.pages.vocabulary import (
     p_words,
     percent_range,
     plan_result_words,
+    plan_title,
     problem_words,
     question_words,
     sentence_case,
@@ -59,6 +60,7 @@ from smsroi_helpers.pages.vocabulary import (
 
 __all__ = [
     "DEEPEST_SHADE",
+    "EMPTY",
     "FEWEST_SHOWN",
     "NO_MATHS",
     "PALETTE",
@@ -100,6 +102,7 @@ __all__ = [
     "p_words",
     "percent_range",
     "plan_result_words",
+    "plan_title",
     "practice_dates",
     "practice_table",
     "problem_words",

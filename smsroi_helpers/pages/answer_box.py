@@ -273,7 +273,8 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
 
 
 def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
-    """Return a table of the answers to other questions."""
+    """Return a table of the answers to other questions, each with the customers whose outcomes are its evidence."""
+    observed = _("Customers observed")
     said = []
     for row in rows:
         label, action = outcome_label(str(row.get("outcome"))), str(row.get("action") or "")
@@ -283,9 +284,9 @@ def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> 
         _("Question"): [row.get("question") for row in rows],
         _("Answer"): said,
         **_amounts(rows, currency, k),
-        _("Customers concerned"): [_float(row.get("customers")) for row in rows],
+        observed: [_evidence_customers(row) for row in rows],
     })  # fmt: skip
-    shown = table(frame, caption=_("The other answers"), suppress=_("Customers concerned"), k=k, fold=False)
+    shown = table(frame, caption=_("The other answers"), suppress=observed, k=k, fold=False)
     markup = shown.markup
     for question in dict.fromkeys(str(row.get("question") or "") for row in rows):
         named = f">{as_text(question)}</"

@@ -91,7 +91,7 @@ def table(
     aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
     states_level = "95%" in caption and _("interval") in caption
     head = "".join(
-        f'<th scope="col"{_class(is_number, long=_width(heading) > _LONG_HEADING)}>{as_text(heading)}</th>'
+        f'<th scope="col"{_heading_class(heading, is_number)}>{as_text(heading)}</th>'
         for heading, is_number in (
             (_heading(name, ranged=name in ranged and not states_level), is_number)
             for name, is_number, some in zip(columns, aligned, filled, strict=True)
@@ -111,7 +111,7 @@ def table(
             sort = f' data-sort="{key}"' if numeric[i] or key else ""
             tag = 'th scope="row"' if i < headings else "td"
             text = as_text(content)
-            whole = _is_whole(text, beside=sum(filled))
+            whole = _is_whole(text)
             long, prose = len(text) > _LONG, _width(text) > _PROSE
             css = _class(aligned[i], short=_is_short(text), long=long, whole=whole, prose=prose)
             cells.append(f"<{tag}{css}{sort}>{_unbroken(text)}</{tag[:2]}>")
@@ -161,14 +161,19 @@ def _is_short(cell: str) -> bool:
     return _width(cell) <= _SHORT and bool(re.search(r"[ \-年]", cell)) and bool(re.search(r"\d", cell))
 
 
-_WHOLE = re.compile(r"\d{4}-\d\d(-\d\d)?|\d{4}年\d{1,2}月(\d{1,2}日)?|[A-Z][a-z]{2} (\d{1,2}, )?\d{4}|&lt; ?[\d.]+")
+_WHOLE = re.compile(
+    r"\d{4}-\d\d(-\d\d)?|\d{4}年\d{1,2}月(\d{1,2}日)?|[A-Z][a-z]{2} (\d{1,2}, )?\d{4}|&lt; ?[\d.]+"
+    r"|\d{1,2}:\d\d–\d{1,2}:\d\d"
+)
 
 
-def _is_whole(cell: str, *, beside: int) -> bool:
-    """Whether a cell is never broken, not even in print: a date, `< 0.001`; among few columns a Chinese name."""
+def _is_whole(cell: str) -> bool:
+    """Whether a cell or heading is never broken, not even in print: a date, hours, `< 0.001`, a few Chinese signs,
+    which a browser would break anywhere.
+    """
     if _WHOLE.fullmatch(cell):
         return True
-    return beside <= _MANY and 4 <= _width(cell) <= _WIDEST_NAME and all(sign >= "\u2e80" for sign in cell)
+    return _width(cell) <= _WIDEST_NAME and any(sign >= "\u2e80" for sign in cell)
 
 
 _WIDEST_NAME = 10
@@ -192,6 +197,10 @@ def _class(
     names = [("n", is_number), ("range", short), ("words", long), ("prose", long and prose), ("whole", whole)]
     found = " ".join(name for name, holds in names if holds)
     return f' class="{found}"' if found else ""
+
+
+def _heading_class(heading: str, is_number: bool) -> str:
+    return _class(is_number, long=_width(heading) > _LONG_HEADING, whole=_is_whole(heading))
 
 
 def _heading(name: str, *, ranged: bool) -> str:

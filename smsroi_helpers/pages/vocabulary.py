@@ -1,10 +1,12 @@
 """Words on pages for metrics, evidence, p-values, differences and problems of experiments; names are in `names`."""
 
+import datetime as dt
+import re
 from typing import Protocol
 
 import numpy as np
 
-from smsroi_helpers.locale import _, listed, money_range, number, percent, rounded_digits
+from smsroi_helpers.locale import _, day, listed, money_range, number, percent, rounded_digits
 from smsroi_helpers.pages.names import arm_name
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "p_words",
     "percent_range",
     "plan_result_words",
+    "plan_title",
     "problem_words",
     "question_words",
     "sentence_case",
@@ -37,6 +40,20 @@ def p_words(p: float) -> str:
     if p < 0.001:
         return f"< {number(0.001, 3)}"
     return number(p, 3 if p < 0.1 else 2)
+
+
+def plan_title(plan_id: str, first: dt.date | None) -> str:
+    """The name of a plan by its first day, at the beginning of a line; its own name where no day is known.
+
+    Args:
+        plan_id: as in the table; one that says more than the day follows in brackets.
+        first: its first day.
+    """
+    if first is None:
+        return plan_id
+    if re.fullmatch(r"plan-\d{8}", plan_id):
+        return _("Plan of {day}").format(day=day(first))
+    return _("Plan of {day} ({name})").format(day=day(first), name=plan_id)
 
 
 def plan_result_words(status: str, gap: float, low: float, high: float) -> str:

@@ -34,6 +34,11 @@ def _small_share(share: float) -> str:
     return _("less than 1%") if 0 < share < 0.005 else percent(share)
 
 
+def _in_currency(quantity: str, currency: str) -> str:
+    """The label of an axis with its unit, where the source names a currency."""
+    return _("{quantity} ({currency})").format(quantity=quantity, currency=currency) if currency else quantity
+
+
 def _no_orders() -> Html:
     return note(_("The audit counts purchases, and the source has no orders."))
 
@@ -94,7 +99,7 @@ def periods_figure(study: Study, currency: str) -> Html:
     )
     ax.axvline(0, color=PALETTE["ink"], linewidth=0.8)
     ax.grid(axis="x")
-    ax.set_xlabel(_("profit moved, {currency}").format(currency=currency) if currency else _("profit moved"))
+    ax.set_xlabel(_in_currency(_("profit moved"), currency))
     move, amount = largest_move(shown)
     title = largest_move_words(move, money(amount, currency, 0))
     ax.set_title(title)
@@ -135,7 +140,7 @@ def cohort_figure(study: Study, currency: str) -> Html:
     panels[1].plot(rows["age"], rows["purchases"], color=PALETTE["green"])
     panels[1].set_title(_("purchases per buyer"), fontsize=10)
     panels[2].plot(rows["age"], rows["profit"], color=PALETTE["purple"])
-    panels[2].set_title(_("profit per purchase"), fontsize=10)
+    panels[2].set_title(_in_currency(_("profit per purchase"), currency), fontsize=10)
     for panel in panels:
         panel.set_ylim(0, 1.08 * panel.dataLim.y1)
         panel.set_xlabel(_("month after the first"))
@@ -174,7 +179,7 @@ def ages_figure(study: Study, currency: str) -> Html:
             half_widths = np.stack([value - scale * rows.loc[own, low], scale * rows.loc[own, high] - value])
             panel.errorbar(at[own], value, yerr=np.maximum(half_widths, 0), fmt="o", color=PALETTE[colour])
         panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
-    panels[0].set_ylabel(_("profit per customer"))
+    panels[0].set_ylabel(_in_currency(_("profit per customer"), currency))
     panels[1].set_ylabel(_("bought again, percent"))
     step = max(len(rows) // 12, 1)
     panels[1].set_xticks(at[::step], [_month(one) for one in rows["cohort"][::step]], rotation=45, ha="right")
@@ -204,7 +209,7 @@ def months_figure(study: Study, currency: str) -> Html:
         panel.bar(at, rows[known], color=PALETTE["accent"], label=_("bought before"))
         panel.bar(at, rows[new], bottom=rows[known], color=PALETTE["gold"], label=_("first purchase"))
     panels[0].set_ylabel(_("customers who bought"))
-    panels[1].set_ylabel(_("profit, {currency}").format(currency=currency) if currency else _("profit"))
+    panels[1].set_ylabel(_in_currency(_("profit"), currency))
     panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)  # above the bars
     step = max(len(rows) // 12, 1)
     panels[1].set_xticks(at[::step], [_month(one) for one in rows["month"][::step]], rotation=45, ha="right")

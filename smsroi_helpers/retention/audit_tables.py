@@ -18,11 +18,6 @@ __all__ = [
 ]
 
 
-def _kept_words(triangle: Triangle) -> str:
-    """What is retained in a triangle, before a caption."""
-    return _("Purchases: ") if triangle.kept == "orders" else _("Consent: ")
-
-
 def ages_table(triangle: Triangle) -> Html:
     """All cohorts of a triangle together, by age, with intervals."""
     rows = triangle.pooled
@@ -34,9 +29,14 @@ def ages_table(triangle: Triangle) -> Html:
         _("Retained"): rows["retained"],
         _("Share"): [share_words((row.rate, row.low, row.high)) for row in rows.itertuples()],
     })  # fmt: skip
-    caption = _kept_words(triangle) + _(
-        "All cohorts at equal age, with 95% intervals. Higher ages rest on older cohorts alone; cohorts that may hold"
-        " old customers are left out where others exist"
+    caption = joined(
+        _("Purchases of all cohorts at equal age, with 95% intervals.")
+        if triangle.kept == "orders"
+        else _("Consent of all cohorts at equal age, with 95% intervals."),
+        _(
+            "Higher ages rest on older cohorts alone; cohorts that may hold old customers are left out where others"
+            " exist."
+        ),
     )
     return table(frame, caption=caption, digits=0, fold=True)
 
@@ -67,7 +67,9 @@ def triangle_table(triangle: Triangle) -> Html:
         })  # fmt: skip
     return table(
         pd.DataFrame(shown),
-        caption=_kept_words(triangle) + _("Cohorts, with 95% intervals"),
+        caption=_("Purchases by cohort, with 95% intervals")
+        if triangle.kept == "orders"
+        else _("Consent by cohort, with 95% intervals"),
         suppress=_("Customers"),
         fold=True,
     )
@@ -96,7 +98,7 @@ def periods_table(study: Study, currency: str) -> Html:
 
 
 def now_table(study: Study) -> Html:
-    """The base now: repurchase, and what became of all who ever bought."""
+    """The base now: repurchase, and what became of all who ever bought; customers, and out of how many."""
     if study.audit is None or study.cuts is None:
         return note(_("Without orders the base is not known."))
     custom = study.survival("custom", "all")
@@ -106,7 +108,7 @@ def now_table(study: Study) -> Html:
     ]  # fmt: skip
     if custom is not None:
         curve = custom.curves[0]
-        rows.append((_("Known to be gone, of those watched long enough"), curve.customers,
+        rows.append((_("Known to be gone, of those watched long enough"), curve.ended, number(curve.customers),
                      share_words(curve.ended_share)))  # fmt: skip
     last = study.audit.months.iloc[-1] if len(study.audit.months) else None
     if last is not None:
@@ -114,15 +116,17 @@ def now_table(study: Study) -> Html:
             (
                 _("Bought in {month}").format(month=month(pd.Timestamp(str(last["month"])).date())),
                 int(last["customers"]),
-                "",
+                "–",
+                "–",
             )
         )
-    frame = pd.DataFrame(rows, columns=[_("The base now"), _("Customers"), _("Share (95% interval)")])
+    frame = pd.DataFrame(rows, columns=[_("The base now"), _("Customers"), _("Out of"), _("Share (95% interval)")])
     return table(frame, caption=_("The health of the base, counted"), suppress=_("Customers"))
 
 
-def _step(study: Study, step: str) -> tuple[int, str]:
+def _step(study: Study, step: str) -> tuple[int, str, str]:
+    """Customers who took a step of the funnel, out of how many, and the share."""
     row = study.funnel.set_index("step").loc[step]
     if not np.isfinite(row["share"]):
-        return 0, "–"
-    return int(row["could"]), share_words((row["share"], row["low"], row["high"]))
+        return 0, "–", "–"
+    return int(row["reached"]), number(row["could"]), share_words((row["share"], row["low"], row["high"]))

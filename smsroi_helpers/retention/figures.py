@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +44,9 @@ __all__ = [
     "triangle_figure",
 ]
 
-_MOST_CURVES = 7
+_MOST_SEGMENTS = 7
+_MOST_CURVES = 5
+"""Of a panel without the colours of segments."""
 _MOST_COHORTS = 24
 _LONG_NAME = 16
 """Width of a group's name (letters; a Chinese one counts twice) from which a legend of two columns is wider than its
@@ -51,12 +54,16 @@ panel."""
 _FEWEST_SHOWN = 10
 _GROUPINGS = (ALL, "segment", "acquisition_channel", "first_campaign")
 """In the order of the panels."""
-_Style = dict[str, str]
+_Style = dict[str, Any]
 """Keywords of a line: color and linestyle."""
-_NOT_SEGMENTS = tuple(
-    {"color": PALETTE[colour], "linestyle": line} for line in ("-", "--", ":", "-.") for colour in ("accent", "ink")
+_NOT_SEGMENTS: tuple[_Style, ...] = (
+    {"color": PALETTE["accent"], "linestyle": "-"},
+    {"color": PALETTE["ink"], "linestyle": "--"},
+    {"color": PALETTE["soft"], "linestyle": "-."},
+    {"color": PALETTE["accent"], "linestyle": ":"},
+    {"color": PALETTE["ink"], "linestyle": (0, (7, 1.5, 1, 1.5, 1, 1.5))},
 )
-"""Of the curves of channels and campaigns, whose colours would be read as those of segments."""
+"""Of channels and campaigns, whose colours would be read as those of segments; each has its own dashes."""
 
 
 def _month(day: object) -> str:
@@ -164,6 +171,7 @@ def survival_figure(study: Study, kind: str) -> Html:
         ),
         _("p of a log-rank test that all groups are alike, corrected for all groupings on the page.") if tested else "",
         _("Segments made of purchases differ by definition, so they are not tested.") if kind == "custom" else "",
+        *map(_not_drawn_words, found),
         *(_nothing_words(kind, by) for by in missing),
         _("Shares with intervals are in the table under Checks."),
     )  # fmt: skip
@@ -172,17 +180,37 @@ def survival_figure(study: Study, kind: str) -> Html:
 
 def _styles(study: Study, found: Survival) -> dict[str, _Style]:
     """Group → style, the same in the figures of both kinds of ending, where there are enough for the groups of both."""
-    of_both = {curve.group for each in study.survivals if each.by == found.by for curve in each.curves[:_MOST_CURVES]}
-    own = [curve.group for curve in found.curves[:_MOST_CURVES]]
-    groups: Collection[str] = of_both if len(of_both) <= _MOST_CURVES else own
+    of_both = {curve.group for each in study.survivals if each.by == found.by for curve in _drawn(each)}
+    own = [curve.group for curve in _drawn(found)]
+    groups: Collection[str] = of_both if len(of_both) <= _most(found) else own
     if found.by in (ALL, "segment"):
         return {group: {"color": colour} for group, colour in segment_colours(groups).items()}
     return dict(zip(sorted(groups), _NOT_SEGMENTS, strict=False))
 
 
+def _most(found: Survival) -> int:
+    """How many curves of a panel are drawn: more look alike."""
+    return _MOST_SEGMENTS if found.by == "segment" else _MOST_CURVES
+
+
+def _drawn(found: Survival) -> tuple[Curve, ...]:
+    """The curves of the largest groups."""
+    return found.curves[: _most(found)]
+
+
+def _not_drawn_words(found: Survival) -> str:
+    """How many groups of a grouping have no curve; empty where all have one."""
+    left_out = found.curves[_most(found) :]
+    if not left_out:
+        return ""
+    return _("By {grouping}, the {n} largest groups are drawn; left out: {left_out}.").format(
+        grouping=grouping_words(found.by), n=number(len(_drawn(found))), left_out=number(len(left_out))
+    )
+
+
 def _panel(found: Survival, ax: Axes, styles: Mapping[str, _Style]) -> str:
     """Draw the curves of one grouping; what is to be seen, in words."""
-    shown = list(found.curves[:_MOST_CURVES])
+    shown = list(_drawn(found))
     if found.by == "segment":
         shown = items_in_reading_order(shown, lambda curve: curve.group)
     for curve in shown:

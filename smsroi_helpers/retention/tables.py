@@ -51,7 +51,7 @@ def exclusions_table(study: Study) -> Html:
     """Who is left out of what, and why: customers out and left."""
     words = {
         "known": _("Everybody known by the last day observed"),
-        "no_purchase": _("Has not bought: no custom to end"),
+        "no_purchase": _("Has not bought, so cannot stop buying"),
         "young": _("Bought first less than {days} days ago: cannot be known to be gone").format(
             days="" if study.gone is None else number(study.gone.lost_after_days)
         ),
@@ -65,7 +65,7 @@ def exclusions_table(study: Study) -> Html:
 def gone_note(study: Study) -> Html:
     """What gone means, and which cohorts may hold old customers."""
     if study.gone is None or study.cuts is None:
-        return note(_("Without orders nothing says when custom ends."))
+        return note(_("Without orders nothing says when customers stop buying."))
     first = study.orders.rows["cohort"].min() if len(study.orders.rows) else None
     if study.new_with_log:
         truncated = _("No buyer had joined before the log began, so first purchases in the log are first purchases.")
@@ -105,9 +105,9 @@ def survival_table(study: Study) -> Html:
                 },
             })  # fmt: skip
     if not rows:
-        return note(_("Neither custom nor consent can be followed in this source."))
+        return note(_("Neither purchases nor consent can be followed in this source."))
     caption = _(
-        "Share not ended, Kaplan–Meier with 95% intervals. Custom ends with the last purchase before a long silence."
+        "Share not ended, Kaplan–Meier with 95% intervals. Buying ends with the last purchase before a long silence."
         " All and channels are followed from the first purchase or the consent on, segments and first campaigns from"
         " their day on"
     )
@@ -157,9 +157,9 @@ def retained_table(study: Study) -> Html:
         if min(row.customers) >= FEWEST_SHOWN
     ]
     caption = _(
-        "Randomised: everybody assigned counts, whether texts arrived or not. Custom: bought in the last days of the"
-        " test. Consent: of those subscribed when assigned. Intervals cover all tests at once (Bonferroni), and are"
-        " valid at any number of readings where the test still runs. Differences are of unrounded shares"
+        "Randomised: everybody assigned counts, whether texts arrived or not. Who bought is counted in the last days of"
+        " the test, who stayed of those subscribed when assigned. Intervals cover all tests at once (Bonferroni), and"
+        " are valid at any number of readings where the test still runs. Differences are of unrounded shares"
     )
     return table(pd.DataFrame(rows), caption=caption)
 

@@ -291,14 +291,14 @@ def gone_words(study: Study) -> str:
     """What gone means on this page, and how many of those gone came back; empty without orders."""
     if study.gone is None:
         return ""
-    words = _("A customer counts as gone after a silence of {silence}; custom ends with the last purchase before.")
+    words = _("A customer counts as gone after a silence of {silence}, from the last purchase before it on.")
     words = words.format(silence=silence_words(study.gone.lost_after_days, study.gone.lost_share))
     chosen = next((one for one in study.silences if one.days == study.gone.lost_after_days), None)
     if chosen is None or not np.isfinite(chosen.came_back[0]):
         return words
     back = _("Of those gone, {share} have bought again since.").format(share=percent(chosen.came_back[0]))
     if chosen.came_back[0] > MOST_BACK:
-        back = joined(back, _("So many only paused that the curve shows pauses, not ends of custom."))
+        back = joined(back, _("So many only paused that the curve shows pauses, not customers who left."))
     return joined(words, back)
 
 
@@ -306,7 +306,7 @@ def missing_words(study: Study) -> str:
     """What the source lacks for this page, in sentences; empty where it lacks nothing."""
     parts = []
     if study.cuts is None:
-        parts.append(_("The source has no orders: custom, purchases and money are not known."))
+        parts.append(_("The source has no orders: purchases and money are not known."))
     if not study.channel:
         parts.append(_("The source has no messages: first campaigns and clicks are not known."))
     if not study.consent.rows.size and study.survival("consent", "all") is None:

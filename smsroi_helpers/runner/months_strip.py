@@ -9,12 +9,11 @@ import pandas as pd
 
 from smsroi_helpers import locale
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import FEWEST_SHOWN
+from smsroi_helpers.pages import EMPTY, FEWEST_SHOWN
 
 __all__ = ["months_strip"]
 
 _WIDTH, _HEIGHT = 192.0, 56.0
-_DASH = "—"
 _COUNTED = ("orders", "revenue", "subscribers", "opt_outs")
 
 
@@ -85,7 +84,7 @@ def _counted(months: pd.DataFrame, name: str, title: str, shown: Callable[[float
             high, low = max(value, 0.0), min(value, 0.0)
             mark |= {"kind": "bar", "y": f"{_y(high, top, span):.1f}", "height": f"{(high - low) / span * _HEIGHT:.1f}"}
         marks.append(mark)
-    words = [shown(x) if math.isfinite(x) else _DASH for x in values]
+    words = [shown(x) if math.isfinite(x) else EMPTY for x in values]
     return _panel(title, words, list(months["month"]), marks, _y(0.0, top, span), reason=reason)
 
 
@@ -106,7 +105,7 @@ def _incremental(found: pd.DataFrame | None, months: Sequence[Any], shown: Calla
     marks, words, intervals = [], [], []
     for place, one in enumerate(estimates):
         mark: dict[str, Any] = {"kind": "gap", "x": _x(place, len(months)), "now": place == len(months) - 1}
-        said, interval = _DASH, ""
+        said, interval = EMPTY, ""
         if one:
             low, value, high = (one[name] for name in ("earned_low", "earned", "earned_high"))
             mark |= {
@@ -153,7 +152,7 @@ def _panel(
         "value": words[-1],
         "interval": _("95% interval {interval}").format(interval=intervals[-1]) if intervals and intervals[-1] else "",
         "before": _("{month}: {value}").format(month=locale.month(months[-2]), value=words[-2]),
-        "reason": reason if words[-1] == _DASH else "",
+        "reason": reason if words[-1] == EMPTY else "",
         "remark": "",
         "marks": marks,
         "zero": f"{zero:.1f}",

@@ -10,13 +10,15 @@ import pandas as pd
 from smsroi_helpers import locale
 from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import FEWEST_SHOWN, plan_result_words
+from smsroi_helpers.pages import EMPTY, FEWEST_SHOWN, plan_result_words, plan_title
 
 __all__ = ["read_track_record"]
 
 
 def read_track_record(run_dir: Path, currency: str) -> dict[str, Any]:
     """Return one row per earlier plan, the newest first: promised, measured, result; or a sentence without any.
+
+    A plan whose weeks have not begun is no earlier advice yet.
 
     Args:
         run_dir: folder of the run, with the table `plan_track_record` if the send plan ran.
@@ -29,6 +31,9 @@ def read_track_record(run_dir: Path, currency: str) -> dict[str, Any]:
     if not len(found):
         words = _("There is no earlier plan. This run’s plan is scored by the first run after its weeks.")
         return {"rows": [], "words": words}
+    found = found[found["status"] != "not_begun"]
+    if not len(found):
+        return {"rows": [], "words": _("Not known yet: the weeks of the plans made so far have not begun.")}
     rows = []
     for plan_id, rows_of in reversed(list(found.groupby("plan_id", sort=False))):
         records = rows_of.to_dict("records")
@@ -54,8 +59,7 @@ def _row(plan_id: str, main: Mapping[str, Any], currency: str) -> dict[str, str]
     first, status = main.get("first"), str(main["status"])
     gap = (_number(main.get(name)) for name in ("gap", "gap_low", "gap_high"))
     return {
-        "plan": redact(plan_id),
-        "first": "—" if first is None or pd.isna(first) else locale.day(pd.Timestamp(first).date()),
+        "plan": redact(plan_title(plan_id, None if first is None or pd.isna(first) else pd.Timestamp(first).date())),
         "promised": _money(promised, currency, digits),
         "measured": _money(measured, currency, digits),
         "interval": interval,
@@ -65,7 +69,7 @@ def _row(plan_id: str, main: Mapping[str, Any], currency: str) -> dict[str, str]
 
 def _money(value: float, currency: str, digits: int) -> str:
     if not math.isfinite(value):
-        return "—"
+        return EMPTY
     return locale.money(value, currency, digits) if currency else locale.number(value, digits)
 
 

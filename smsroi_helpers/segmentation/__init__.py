@@ -45,7 +45,7 @@ from smsroi_helpers.segmentation.predictive_value import (
 )
 from smsroi_helpers.segmentation.profiles import draw_portraits, find_themes
 from smsroi_helpers.segmentation.resolution import groups_by_response, resolve, segments
-from smsroi_helpers.segmentation.rfm import known_people, rfm_rows, score_table
+from smsroi_helpers.segmentation.rfm import Until, keys_of, known_people, rfm_rows, score_table
 from smsroi_helpers.segmentation.rules import group_of, move_cuts, rule_table
 from smsroi_helpers.segmentation.wording import decide
 
@@ -63,6 +63,7 @@ __all__ = [
     "Grouping",
     "ResponseChoice",
     "Segmentation",
+    "Until",
     "attribute_columns",
     "check_segment_by",
     "chinese_words",
@@ -88,6 +89,7 @@ __all__ = [
     "group_of",
     "groups_by_response",
     "groups_differ",
+    "keys_of",
     "known_cuts",
     "known_people",
     "messages_by_customer",
@@ -112,5 +114,12 @@ PARAMETERS: dict[str, Any] = {
 }
 
 __getattr__ = lazy_submodules(
-    __name__, "criteria_tables", "figures", "profile_figures", "profile_tables", "response_tables", "tables"
+    __name__,
+    "criteria_tables",
+    "figures",
+    "migration_figures",
+    "profile_figures",
+    "profile_tables",
+    "response_tables",
+    "tables",
 )

@@ -102,15 +102,21 @@ def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, .
 def messages_by_customer(shop: Shop, at: Until) -> ir.Table:
     """member_id, delivered and clicked messages sent by a day, without those of which no human click can be known.
 
-    With label_day, for a table of days.
+    With label_day, for a table of days; for one of customer_id and label_day, of these customers only.
     """
     rows = _messages_by_day(shop)
-    rows = _by_asked_day(rows, at) if isinstance(at, ir.Table) else rows
-    rows = up_to(rows, rows.sent_day, at)
+    if isinstance(at, ir.Table) and "customer_id" in at.columns:
+        asked = at.select("label_day", member_id="customer_id").distinct()
+        rows = rows.join(asked, [rows.customer_id == asked.member_id, rows.sent_day <= asked.label_day])
+    elif isinstance(at, ir.Table):
+        rows = _by_asked_day(rows, at)
+        rows = up_to(rows, rows.sent_day, at)
+    else:
+        rows = up_to(rows, rows.sent_day, at)
     day = ibis.literal(at) if isinstance(at, dt.date) else rows.label_day
     clicked = ibis.ifelse((rows.click_day <= day).fill_null(False), rows.delivered, 0)
     return shop.keep(
-        rows.group_by(*keys_of(at), member_id="customer_id").aggregate(
+        rows.group_by(*keys_of(at), member_id=rows.customer_id).aggregate(
             delivered=rows.delivered.sum().cast("int64"), clicked=clicked.sum().cast("int64")
         )
     )

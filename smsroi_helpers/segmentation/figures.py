@@ -1,6 +1,5 @@
 """Figures of `01_segmentation`; its tables are in `tables`, `criteria_tables` and `profile_tables`."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,10 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
-from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_colours, segment_name, sentence_case
-from smsroi_helpers.pages import outline_intervals as outlined
-from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
-from smsroi_helpers.segmentation.migration import count_differing, share_of_all, share_who_stayed
+from smsroi_helpers.pages import (
+    PALETTE,
+    Html,
+    figure,
+    names_of,
+    note,
+    outline_intervals,
+    segment_colours,
+    segment_name,
+    sentence_case,
+)
+from smsroi_helpers.segmentation.membership import Grouping
 from smsroi_helpers.segmentation.wording import (
     cluster_choice_sentence,
     cluster_test_sentence,
@@ -22,7 +29,6 @@ from smsroi_helpers.segmentation.wording import (
     spend_words,
     step_name,
 )
-from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "by_recency",
@@ -34,8 +40,6 @@ __all__ = [
     "funnel",
     "funnel_figure",
     "in_order",
-    "moves",
-    "moves_figure",
     "segments_figure",
     "spend",
 ]
@@ -57,8 +61,9 @@ def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
     rows = grouping.tested.table
     names = {"silhouette": _("silhouette"), "stability": _("stability (adjusted Rand)")}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
-        limit = _("95th percentile without groups")
-        ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=limit)
+        limit, edge = rows[f"{column}_limit"], {"edgecolor": PALETTE["soft"], "linewidth": 0.8}
+        name_of_limit = _("95th percentile without groups")
+        ax.bar(rows["k"], limit, color=PALETTE["line"], width=0.6, label=name_of_limit, **edge)
         ax.plot(rows["k"], rows[column], "o", color=PALETTE["accent"], markersize=7, label=_("these customers"))
         ax.set_xticks(list(rows["k"]))
         ax.set_xlabel(_("number of clusters"))
@@ -98,7 +103,7 @@ def cluster_test_figure(grouping: Grouping) -> Html:
     return figure(axes[0].figure, alt=joined(sentence(_cluster_test_title(grouping)), *parts), caption=words)
 
 
-def _too_few_words() -> str:
+def too_few_words() -> str:
     return _("No segment had as many as {n} customers at the time, so none is shown.").format(n=FEWEST_SHOWN)
 
 
@@ -116,7 +121,7 @@ def spend(segment_outcomes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for place, row in zip(places, rows.itertuples(), strict=True):
         ax.barh(place, row.spend_share, height=0.5, color=colours[row.segment], alpha=0.85)
     errors = [rows["spend_share"] - rows["low"], rows["high"] - rows["spend_share"]]
-    outlined(ax.errorbar(rows["spend_share"], places, xerr=errors, fmt="none", linewidth=1.4))
+    outline_intervals(ax.errorbar(rows["spend_share"], places, xerr=errors, fmt="none", linewidth=1.4))
     ax.plot(rows["share"], places, "|", color=PALETTE["ink"], markersize=22, markeredgewidth=2)
     ax.set_yticks(places, [segment_name(str(name)) for name in rows["segment"]])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
@@ -141,7 +146,7 @@ def _spend_title(rows: pd.DataFrame) -> str:
 def segments_figure(segment_outcomes: pd.DataFrame, segment_by: str, period_days: int) -> Html:
     """`spend` with alt text and caption."""
     if (segment_outcomes["customers"] < FEWEST_SHOWN).all():
-        return note(_too_few_words())
+        return note(too_few_words())
     ax = spend(segment_outcomes)
     parts = [
         _("{segment}: {share} of customers, {spend} of spend ({interval}).").format(
@@ -292,101 +297,6 @@ def by_recency_figure(rows: pd.DataFrame) -> Html:
     return figure(by_recency(rows), alt=said or _recency_title(rows), caption=caption)
 
 
-def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Who was where at the beginning of the last period and is where now, as bands from left to right.
-
-    Args:
-        table_of_moves: the result of `migration.count_moves`.
-        ax: where to draw; None: a new figure.
-    """
-    ax = ax or plt.subplots(figsize=(8.2, 5.2))[1]
-    rows = share_of_all(table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN])
-    befores = list(dict.fromkeys(rows["before"]))
-    nows = [name for name in dict.fromkeys([*befores, *rows["now"]]) if name in set(rows["now"])]
-    colours = segment_colours(list(dict.fromkeys([*befores, *nows])))
-    sizes_before, sizes_now = (rows.groupby(side)[f"{side}_share"].first() for side in ("before", "now"))
-    left, right = _stack(sizes_before, befores), _stack(sizes_now, nows)
-    ordered = rows.sort_values(
-        ["before", "now"], key=lambda c: c.map({n: i for i, n in enumerate([*nows, *befores])})
-    )  # fmt: skip
-    across = np.linspace(0.04, 0.96, 40)
-    for name, upper, lower in _flows(ordered, left, right):
-        ax.fill_between(across, lower, upper, color=colours[name], alpha=0.55, linewidth=0)
-    for x, blocks, sizes, align in ((0.0, left, sizes_before, "right"), (1.0, right, sizes_now, "left")):
-        for name, (top, bottom) in blocks.items():
-            ax.fill_between([x - 0.03, x + 0.03], bottom, top, color=colours[name], linewidth=0)
-            ax.annotate(
-                _("{segment} {share}").format(segment=segment_name(name), share=percent(sizes[name])),
-                (x - 0.045 if align == "right" else x + 0.045, (top + bottom) / 2), ha=align, va="center",
-                annotation_clip=False,
-            )  # fmt: skip
-    ax.set_xlim(-0.22, 1.22)
-    ax.axis("off")
-    ax.set_title(_moves_title(table_of_moves), loc="left")
-    return ax
-
-
-def _stack(sizes: pd.Series, names: list[str], space: float = 0.025) -> dict[str, tuple[float, float]]:
-    """Where the top and the bottom of each block lie, the first on top."""
-    blocks, at = {}, 0.0
-    for name in names:
-        blocks[name] = (at, at - float(sizes[name]))
-        at = blocks[name][1] - space
-    return blocks
-
-
-def _flows(
-    rows: pd.DataFrame, left: dict[str, tuple[float, float]], right: dict[str, tuple[float, float]]
-) -> Iterator[tuple[str, Floats, Floats]]:
-    """The segment before, the upper and the lower edge of each movement's band."""
-    out, into = ({name: top for name, (top, _bottom) in blocks.items()} for blocks in (left, right))
-    curve = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
-    for row in rows.itertuples():
-        upper = out[row.before] + (into[row.now] - out[row.before]) * curve
-        yield row.before, upper, upper - row.of_all
-        out[row.before] -= row.of_all
-        into[row.now] -= row.of_all
-
-
-def _moves_title(rows: pd.DataFrame) -> str:
-    noted, compared = count_differing(rows)
-    if not compared:
-        return _("{share} of customers are where they were").format(share=percent(share_who_stayed(rows)))
-    if not noted:
-        return _("Customers moved as they did the period before")
-    return _("{n} of {all} movements differ from the period before").format(n=number(noted), all=number(compared))
-
-
-def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int) -> Html:
-    """`moves` with alt text and caption; a sentence where segments have no date."""
-    if segment_by not in (*DATED, RESPONSE) or not len(table_of_moves):
-        return note(
-            _("{segmentation} is a column of the customers’ table and has no date, so nobody moves in it.").format(
-                segmentation=sentence_case(names_of(segment_by))
-            )
-        )
-    if (table_of_moves["customers"] < FEWEST_SHOWN).all():
-        return note(_too_few_words())
-    moved = table_of_moves[table_of_moves["possible"]]
-    largest = moved[moved["before"] != moved["now"]].nlargest(4, "customers")
-    parts = [
-        _("{before} to {now}: {share} of those who were there ({interval}).").format(
-            before=segment_name(row.before), now=segment_name(row.now), share=percent(row.share),
-            interval=range_words(row.low, row.high, 0),
-        )
-        for row in largest.itertuples()
-        if row.customers >= FEWEST_SHOWN
-    ]  # fmt: skip
-    caption = _(
-        "Where customers were {days} days before the last day observed (left) and where they are now (right), by the"
-        " same cut-offs. Movements of fewer than ten people are left out"
-    ).format(days=number(period_days))
-    if impossible := [segment_name(name) for name in table_of_moves.loc[~table_of_moves["possible"], "now"].unique()]:
-        words = _("Then the log was too short for anybody to be {segments}: those who are now have not moved")
-        caption = joined(sentence(caption), words.format(segments=listed(impossible)))
-    return figure(moves(table_of_moves), alt=joined(sentence(_moves_title(table_of_moves)), *parts), caption=caption)
-
-
 def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Acquisition to referral: of those who could take a step, how many did, with intervals.
 
@@ -399,7 +309,7 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     places = np.arange(len(rows))
     ax.barh(places, rows["share"], color=PALETTE["accent"], alpha=0.8, height=0.6)
     errors = [(rows["share"] - rows["low"]).fillna(0), (rows["high"] - rows["share"]).fillna(0)]
-    outlined(ax.errorbar(rows["share"], places, xerr=errors, fmt="none", linewidth=1.4))
+    outline_intervals(ax.errorbar(rows["share"], places, xerr=errors, fmt="none", linewidth=1.4))
     ax.set_yticks(places, [step_name(step) for step in rows["step"]])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
@@ -425,7 +335,7 @@ def _funnel_title(steps: pd.DataFrame) -> str:
 def funnel_figure(steps: pd.DataFrame, grouping: Grouping) -> Html:
     """`funnel` with alt text and caption."""
     if not (steps["share"].notna() & (steps["could"] >= FEWEST_SHOWN)).any():
-        return note(_too_few_words())
+        return note(too_few_words())
     parts = [
         _("{step}: {reached} of {could}, {share} ({interval}).").format(
             step=step_name(row.step), reached=number(row.reached), could=number(row.could),

@@ -255,7 +255,8 @@ class Segmentation:
             return self.rule.label(people, self.parts, at)
         if self.name == EVERYBODY:
             return people.select(*keys, segment=ibis.literal(EVERYBODY))
-        rows = left_join_columns(people.select(*keys), self._members(at), *(keys if self.dated else ("customer_id",)))
+        members = self._members(people.select(*keys) if isinstance(at, ir.Table) else at)
+        rows = left_join_columns(people.select(*keys), members, *(keys if self.dated else ("customer_id",)))
         return rows.select(*keys, segment=rows.segment.fill_null(REST.get(self.name, UNKNOWN)))
 
     def order(self, found: Iterable[str]) -> list[str]:
@@ -263,7 +264,11 @@ class Segmentation:
         return segment_order(self.name, list(found))
 
     def _members(self, at: Until | None) -> ir.Table:
-        """customer_id (and label_day) and segment of those with a purchase by the day, or of those in `customers`."""
+        """customer_id (and label_day) and segment of those with a purchase by the day, or of those in `customers`.
+
+        Args:
+            at: as of `rfm.rfm_rows`.
+        """
         shop = self.shop
         if not self.dated:
             return shop.customers.select("customer_id", segment=column_value(shop, self.name))
@@ -277,7 +282,8 @@ class Segmentation:
         elif self.name == "rfm_group":
             segment = group_of(rows, self.cuts)
         else:
-            rows = with_advocates(shop, rows, at)
+            days = at.select("label_day").distinct() if isinstance(at, ir.Table) else at
+            rows = with_advocates(shop, rows, days)
             segment = stage_of(rows, self.cuts, rows.advocate)
         return rows.select(*keys, segment=segment)
 

@@ -24,9 +24,11 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
 
 __all__ = [
+    "count_customers",
     "count_differing",
     "count_moves",
     "count_stage_moves",
+    "large_moves",
     "share_of_all",
     "share_who_stayed",
 ]
@@ -95,6 +97,16 @@ def count_differing(moves: pd.DataFrame) -> tuple[int, int]:
     """
     p = moves.loc[moves["possible"], "adjusted_p"]
     return int((p < ALPHA).sum()), int(p.notna().sum())
+
+
+def large_moves(moves: pd.DataFrame, fewest: int) -> pd.DataFrame:
+    """The rows of `count_moves` with at least so many customers."""
+    return moves[moves["customers"] >= fewest]
+
+
+def count_customers(moves: pd.DataFrame) -> int:
+    """Customers in these rows of `count_moves`."""
+    return int(moves["customers"].sum())
 
 
 def share_of_all(moves: pd.DataFrame) -> pd.DataFrame:

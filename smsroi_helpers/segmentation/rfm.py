@@ -37,8 +37,12 @@ SCORES = 5
 """Scores go from 1 to 5."""
 JACKKNIFE = "segmentation-jackknife"
 """The hash purpose of this stage's groups of customers."""
+_NEVER = dt.date(9999, 12, 31)
+_DIGITS = 6
+"""Of money, as of `engine.total`."""
 Until: TypeAlias = dt.date | ir.Table
-"""The last day that counts, or a table of such days (label_day) that are all asked at once."""
+"""The last day that counts, or a table of such days (label_day) that are all asked at once; `rfm_rows` and
+`messages_by_customer` take one with customer_id too, for some customers of each day only."""
 
 
 def up_to(rows: ir.Table, day: ir.DateValue, last: Until) -> ir.Table:
@@ -96,7 +100,8 @@ def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
 
     Args:
         shop: the company.
-        at: the last day that counts, None for the last one observed; or a table of days.
+        at: the last day that counts, None for the last one observed; or a table of days, with customer_id for some
+            customers of each day only. Their scores are those among all.
 
     Returns:
         label_day, for a table of days; customer_id; first_day; recency_days, from the last purchase to the day after
@@ -106,15 +111,7 @@ def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
     """
     last = shop.as_of if at is None else at
     keys = keys_of(last)
-    per_day = orders_by_day(shop)
-    per_day = up_to(per_day, per_day.day, last)
-    sums = per_day.group_by(*keys, "customer_id").aggregate(
-        first_day=per_day.day.min(),
-        last_day=per_day.day.max(),
-        frequency=per_day.orders.sum(),
-        purchase_days=per_day.count(),
-        monetary=total(per_day.spent),
-    )
+    sums = _bought_on_each(shop, last) if isinstance(last, ir.Table) else _bought_by(shop, last)
     day = ibis.literal(last) if isinstance(last, dt.date) else sums.label_day
     rows = sums.select(
         *keys,
@@ -134,7 +131,43 @@ def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
         )
         for name, order in below.items()
     }
-    return shop.keep(rows.mutate(**scores))
+    rows = rows.mutate(**scores)
+    if isinstance(last, ir.Table) and "customer_id" in last.columns:
+        rows = rows.semi_join(last, ["customer_id", "label_day"])
+    return shop.keep(rows)
+
+
+def _bought_by(shop: Shop, last: dt.date) -> ir.Table:
+    """customer_id, first_day, last_day, frequency, purchase_days, monetary of those with a purchase by a day."""
+    per_day = orders_by_day(shop)
+    per_day = up_to(per_day, per_day.day, last)
+    return per_day.group_by("customer_id").aggregate(
+        first_day=per_day.day.min(),
+        last_day=per_day.day.max(),
+        frequency=per_day.orders.sum(),
+        purchase_days=per_day.count(),
+        monetary=total(per_day.spent),
+    )
+
+
+def _bought_on_each(shop: Shop, asked: ir.Table) -> ir.Table:
+    """label_day, and the columns of `_bought_by` as of that day.
+
+    What a customer has bought stays the same until the next purchase, so each day finds it without adding it up anew.
+    """
+    per_day = orders_by_day(shop)
+    so_far = ibis.window(group_by="customer_id", order_by="day", preceding=None, following=0)
+    stays = per_day.select(
+        "customer_id",
+        last_day="day",
+        until=per_day.day.lead().over(ibis.window(group_by="customer_id", order_by="day")).fill_null(_NEVER),
+        first_day=per_day.day.min().over(so_far),
+        frequency=per_day.orders.sum().over(so_far),
+        purchase_days=per_day.count().over(so_far),
+        monetary=per_day.spent.sum().over(so_far).round(_DIGITS),
+    )
+    days = asked.select("label_day").distinct()
+    return stays.join(days, [stays.last_day <= days.label_day, days.label_day < stays.until]).drop("until")
 
 
 @once

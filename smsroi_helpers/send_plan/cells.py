@@ -22,7 +22,7 @@ from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.profile_counts import ProfileCounter
 from smsroi_helpers.statistics import GROUPS, Floats
 
-__all__ = ["CREDIT_DAYS", "Cells", "Rates", "count_cells"]
+__all__ = ["CREDIT_DAYS", "Cells", "Rates", "TextCredit", "count_cells"]
 
 WEEKDAYS = 7
 CREDIT_DAYS = (1, 3, 7, 14)
@@ -39,6 +39,20 @@ class Rates:
 
     events: Floats
     exposure: Floats
+
+
+@dataclass(frozen=True)
+class TextCredit:
+    """What clicks on each text are credited with, by campaign: (groups, campaigns, texts).
+
+    Of campaigns that sent several texts at random.
+    """
+
+    profit: Floats
+    """After discounts (money)."""
+    discounts: Floats
+    """Of the same orders (money)."""
+    clicks: Floats
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,8 @@ class Cells:
     """The period that it was counted for."""
     credited_clicks: Floats
     """(groups, profiles, texts)."""
+    text_credit: TextCredit
+    """Whatever the grouping."""
     click_value: tuple[ClickValueSums, ...]
     """What the value of a click is estimated from, whatever the grouping."""
 
@@ -88,9 +104,8 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         groupings: of `find_groupings`, over the codes of the evidence.
     """
     counter = ProfileCounter(evidence.shop, evidence.codes["code"], groupings)
-    texts, people = counter.add(evidence.texts), counter.add(evidence.people)
-    credited, days = _credits(evidence)
-    credit = counter.add(credited)
+    texts, people = evidence.texts, evidence.people
+    credit, days = _credits(evidence)
     comparable = {event: _comparable(texts, event) for event in ("clicked", "opted_out")}
     clicked, opted_out = (
         _campaign_levels(evidence, rows, rows.variant, rows[event]) for event, rows in comparable.items()
@@ -139,6 +154,7 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         credit, {"group": credit.group, "arm": _numbered(credit.variant, number)},
         {"credit": credit.credit, "clicks": ibis.literal(1)},
     )  # fmt: skip
+    text_credit = _credit_by_campaign(evidence, credit)
     found = []
     for i, grouping in enumerate(groupings):
         of_arm = {**_sizes(grouping), "arm": len(arms)}
@@ -149,7 +165,8 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
             clicks_by_text[i], opt_outs_by_text[i],
             arms, by_arm["n"], by_arm["clicks"], by_arm["texts"], by_arm["profit"],
             by_arm["days"].sum(axis=(0, 1)) / 7 / np.maximum(by_arm["n"].sum(axis=(0, 1)), 1.0), doses,
-            cube(credit_by_text[i], "credit", of_text), days, cube(credit_by_text[i], "clicks", of_text), value,
+            cube(credit_by_text[i], "credit", of_text), days, cube(credit_by_text[i], "clicks", of_text), text_credit,
+            value,
         ))  # fmt: skip
     return found
 
@@ -274,14 +291,21 @@ def _doses_of(evidence: Evidence, arms: Sequence[tuple[str, str]]) -> tuple[floa
 
 
 def _credits(evidence: Evidence) -> tuple[ir.Table, int]:
-    """One row per human click on a test's text: group, code, variant, credit (money); and the days of `CREDIT_DAYS`."""
+    """One row per human click on a test's text: group, code, variant, stratum, credit and discount (money); and the
+    days of `CREDIT_DAYS`.
+    """
     texts = evidence.texts
     clicks = texts.filter(texts.clicked == 1, texts["first"], texts.kind != "holdout", texts.human_click_at.notnull())
-    clicks = clicks.mutate(number=ibis.row_number().over(ibis.window(order_by=["person", "sent_at"])))
-    clicks = evidence.shop.keep(
-        clicks.select("number", "person", "group", "code", "variant", "sent_at", "human_click_at")
+    clicks = clicks.mutate(
+        number=ibis.row_number().over(ibis.window(order_by=["person", "sent_at"])), stratum=_stratum(clicks)
     )
-    events = measures.order_events(evidence.shop).select(buyer="customer_id", at="at", profit="profit")
+    clicks = evidence.shop.keep(
+        clicks.select("number", "person", "group", "code", "variant", "stratum", "sent_at", "human_click_at")
+    )
+    orders = measures.valued_orders(evidence.shop)
+    events = orders.select(
+        buyer="customer_id", at=orders.ordered_at.cast("timestamp"), profit="order_profit", discount="discount"
+    )
     pairs = clicks.join(events, clicks.person == events.buyer)
     since_click = pairs["at"].delta(pairs.human_click_at, unit="second")
     until_text = pairs.sent_at.delta(pairs["at"], unit="second")
@@ -290,20 +314,44 @@ def _credits(evidence: Evidence) -> tuple[ir.Table, int]:
         since_click.between(0, longest - 1) | until_text.between(1, longest)
     )
 
-    def credited(days: int) -> ir.FloatingValue:
+    def credited(money: str, days: int) -> ir.FloatingValue:
         after = pairs.after.between(0, days * _DAY - 1)
         before = pairs.before.between(1, days * _DAY)
-        return total(pairs.profit.cast("float64") * (after.cast("int64") - before.cast("int64")))
+        return total(pairs[money].cast("float64") * (after.cast("int64") - before.cast("int64")))
 
-    names = {f"credit_{days}": days for days in CREDIT_DAYS}
-    sums = pairs.group_by(of_number="number").aggregate(**{name: credited(days) for name, days in names.items()})
+    names = {f"credit_{days}": ("profit", days) for days in CREDIT_DAYS}
+    every = names | {f"discount_{days}": ("discount", days) for days in CREDIT_DAYS}
+    sums = pairs.group_by(of_number="number").aggregate(**{name: credited(*asked) for name, asked in every.items()})
     rows = clicks.left_join(sums, clicks.number == sums.of_number)
-    rows = evidence.shop.keep(rows.select("group", "code", "variant", **{n: rows[n].fill_null(0.0) for n in names}))
+    money = {name: rows[name].fill_null(0.0) for name in every}
+    rows = evidence.shop.keep(rows.select("group", "code", "variant", "stratum", **money))
     by_group = evidence.shop.count(
         rows.group_by("group").aggregate(clicks=rows.count(), **{n: total(rows[n]) for n in names}).order_by("group")
     )
     chosen = _clearest(by_group, tuple(names))
-    return rows.select("group", "code", "variant", credit=rows[chosen]), names[chosen]
+    days = names[chosen][1]
+    found = rows.select("group", "code", "variant", "stratum", credit=rows[chosen], discount=rows[f"discount_{days}"])
+    return found, days
+
+
+def _credit_by_campaign(evidence: Evidence, clicks: ir.Table) -> TextCredit:
+    """The credits of each text in each campaign that sent several.
+
+    Args:
+        evidence: of `collect_evidence`.
+        clicks: of `_credits`.
+    """
+    named = clicks.filter(clicks.variant.notnull(), clicks.stratum.notnull())
+    cells = named.group_by("stratum", "variant", "group").aggregate(
+        clicks=named.count(), credit=total(named.credit), discount=total(named.discount)
+    )
+    found = evidence.shop.count(cells.order_by("stratum", "variant", "group"))
+    found = found[found.groupby("stratum")["variant"].transform("nunique") > 1]
+    stratum, names = pd.factorize(found["stratum"])
+    number = {text: i for i, text in enumerate(evidence.creatives)}
+    found = found.assign(stratum=stratum, text=found["variant"].map(number).astype(int))
+    sizes = {"group": GROUPS, "stratum": len(names), "text": len(number)}
+    return TextCredit(*(cube(found, column, sizes) for column in ("credit", "discount", "clicks")))
 
 
 def _clearest(by_group: pd.DataFrame, names: Sequence[str]) -> str:

@@ -17,9 +17,11 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.segmentation import (
     Cuts,
+    Until,
     attribute_columns,
     find_cuts,
     group_of,
+    keys_of,
     known_people,
     messages_by_customer,
     rfm_rows,
@@ -27,7 +29,7 @@ from smsroi_helpers.segmentation import (
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats, Ints
 
-__all__ = ["CustomerTypes", "Indicator", "find_types", "read_codes"]
+__all__ = ["CustomerTypes", "Indicator", "everybody", "find_types", "read_codes"]
 
 UNKNOWN = "unknown"
 RFM_GROUP = "rfm_group"
@@ -84,15 +86,17 @@ class CustomerTypes:
         """The levels of an attribute or of `rfm_group` in words."""
         return (UNKNOWN, *_GROUPS) if name == RFM_GROUP else self.values[name]
 
-    def label(self, people: ir.Table) -> ir.Table:
+    def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
         """customer_id, label_day and code of each row.
 
         Args:
             people: customer_id and label_day, the last day that counts for the row.
+            day: the one of all rows, where it is one: what is known of everybody on it may be counted already.
         """
         shop = self.shop
         rows = people.select("customer_id", "label_day")
-        days = shop.keep(rows.select("label_day").distinct())
+        asked: Until = day or rows
+        keys = ("customer_id", *keys_of(asked))
         levels: dict[str, ir.IntegerValue] = {}
         if self.values:
             columns = {f"of_{name}": shop.customers[name].cast("string").fill_null(UNKNOWN) for name in self.values}
@@ -101,13 +105,13 @@ class CustomerTypes:
                 of_value = [(rows[f"of_{name}"] == value, level) for level, value in enumerate(known)]
                 levels[name] = ibis.cases(*of_value, else_=0)
         if shop.has("orders"):
-            bought = rfm_rows(shop, days)
+            bought = rfm_rows(shop, asked)
             assert self.cuts is not None
             bought = bought.select(
-                "customer_id", "label_day", "purchase_days", "r_score",
+                *keys, "purchase_days", "r_score",
                 of_order=bought.monetary / bought.purchase_days, named=group_of(bought, self.cuts),
             )  # fmt: skip
-            rows = measures.left_join_columns(rows, bought, "customer_id", "label_day")
+            rows = measures.left_join_columns(rows, bought, *keys)
             days_bought = rows.purchase_days.fill_null(0)
             levels["purchases"] = _above(days_bought, [limit - 0.5 for limit in _PURCHASE_DAYS])
             levels["recency"] = rows.r_score.fill_null(0)
@@ -116,8 +120,8 @@ class CustomerTypes:
             named = [(rows.named == name, level + 1) for level, name in enumerate(_GROUPS)]
             levels[RFM_GROUP] = ibis.cases(*named, else_=0)
         if self.click_cuts:
-            sent = messages_by_customer(shop, days).rename(customer_id="member_id")
-            rows = measures.left_join_columns(rows, sent, "customer_id", "label_day")
+            sent = messages_by_customer(shop, asked).rename(customer_id="member_id")
+            rows = measures.left_join_columns(rows, sent, *keys)
             levels["clicks"] = self._click_level(rows)
         code = ibis.literal("")
         for each in self.indicators:

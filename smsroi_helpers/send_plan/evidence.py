@@ -36,6 +36,7 @@ EXPLORED = "explore"
 _INSTANT = "timestamp(6)"
 _FIRST_KIND = {"content": 0, EXPLORED: 1, "timing": 2, "frequency": 3}
 """A text that is part of several tests counts once where it must, in the kind with the lowest number."""
+_BEFORE_EXPLORED = tuple(kind for kind, number in _FIRST_KIND.items() if number < _FIRST_KIND[EXPLORED])
 
 
 @dataclass(frozen=True)
@@ -172,21 +173,55 @@ def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
     sends = measures.local_sends(shop)
     sends = sends.filter(sends.channel == channel)
     ours = sends.select(
-        "message_id", "sent_at", "weekday", "hour", "variant", "campaign_id", "plan_id", addressee="customer_id",
+        "sent_at", "weekday", "hour", "variant", "campaign_id", "plan_id", addressee="customer_id",
         known=sends.click_known.cast("int64"), clicked=sends.human_click_at.notnull().cast("int64"),
         human_click_at="human_click_at", delivered="delivered", opted_out=sends.opted_out.cast("int64"),
     )  # fmt: skip
-    rows = members.join(ours, members.customer_id == ours.addressee)
+    rows, ours = shop.keep(_periods(members)), _with_explored(shop, members, ours)
+    rows = rows.join(ours, rows.customer_id == ours.addressee)
     rows = rows.filter(
-        rows.sent_at >= rows.assigned_at, rows.sent_at < rows.ended_at,
-        (rows.kind != EXPLORED) | (rows.plan_id == rows.test),
-    )  # fmt: skip
-    priority = ibis.cases(*((rows.kind == kind, number) for kind, number in _FIRST_KIND.items()), else_=9)
-    place = ibis.row_number().over(ibis.window(group_by="message_id", order_by=[priority, rows.test]))
+        rows.sent_at >= rows.since, rows.sent_at < rows.until, (rows.kind != EXPLORED) | (rows.plan_id == rows.test)
+    )
+    of_plan = rows.explored & ~rows.kind.isin([EXPLORED, *_BEFORE_EXPLORED])
     return rows.select(
         "test", "kind", "arm", "group", "code", "weekday", "hour", "variant", "campaign_id", "known", "clicked",
-        "delivered", "opted_out", "sent_at", "human_click_at", person="customer_id", first=place == 0,
+        "delivered", "opted_out", "sent_at", "human_click_at", person="customer_id", first=rows["first"] & ~of_plan,
     )  # fmt: skip
+
+
+def _periods(members: ir.Table) -> ir.Table:
+    """Members, each with the periods (since, until) in which the customer is in the same tests, and `first` of these.
+
+    A customer's texts need then not be sorted to find in which of several tests each counts. Who is explored with is in
+    a plan's exploration only by the texts of that plan (`_with_explored`).
+    """
+    own = members.select("customer_id", "assigned_at", "ended_at")
+    cuts = ibis.union(
+        own.select(whose="customer_id", since="assigned_at"), own.select(whose="customer_id", since="ended_at"),
+        distinct=True,
+    )  # fmt: skip
+    rows = members.join(
+        cuts, [members.customer_id == cuts.whose, cuts.since >= members.assigned_at, cuts.since < members.ended_at]
+    ).drop("whose")
+    following = rows.since.lead().over(ibis.window(group_by=["test", "customer_id"], order_by="since"))
+    explored = rows.kind == EXPLORED
+    priority = ibis.cases(*((rows.kind == kind, number) for kind, number in _FIRST_KIND.items()), else_=9)
+    same = ["customer_id", "since"]
+    place = ibis.row_number().over(ibis.window(group_by=[*same, explored], order_by=[priority, rows.test]))
+    before = rows.kind.isin(list(_BEFORE_EXPLORED)).cast("int64").max().over(ibis.window(group_by=same))
+    return rows.mutate(
+        until=following.fill_null(rows.ended_at), first=ibis.ifelse(explored, before == 0, place == 0)
+    ).drop("assigned_at", "ended_at")  # fmt: skip
+
+
+def _with_explored(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
+    """Texts with `explored`: whether the plan that sent them explored with the customer."""
+    rows = members.filter(members.kind == EXPLORED).select(of="customer_id", by="test", from_then="assigned_at")
+    if not shop.count(rows.aggregate(n=rows.count()))["n"].iloc[0]:
+        return texts.mutate(explored=ibis.literal(False))
+    found = texts.left_join(rows, [texts.addressee == rows.of, texts.plan_id == rows.by])
+    explored = (found.sent_at >= found.from_then).fill_null(False)
+    return found.mutate(explored=explored).drop("of", "by", "from_then")
 
 
 def _people(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
@@ -213,7 +248,8 @@ def _count_codes(shop: Shop, types: CustomerTypes, members: ir.Table, practice: 
     its customers from what they are compared with.
     """
     now, before = (
-        shop.keep(types.label(everybody(shop, day))) for day in (None, practice.first_day - dt.timedelta(days=1))
+        shop.keep(types.label(everybody(shop, day), day))
+        for day in (shop.as_of, practice.first_day - dt.timedelta(days=1))
     )
     today = now.group_by("code").aggregate(customers=now.count())
     earlier = ibis.union(members.select("code"), before.select("code"), distinct=True)

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from smsroi_helpers.locale import _, day, listed, number
-from smsroi_helpers.pages import PALETTE, Html, figure
+from smsroi_helpers.pages import PALETTE, Html, figure, plan_title
 from smsroi_helpers.send_plan.past_comparison import Comparison
 from smsroi_helpers.send_plan.past_tables import tenths_table
 from smsroi_helpers.send_plan.past_wording import plan_name
@@ -96,6 +96,6 @@ def calibration_figure(score: PlanScore | None, currency: str) -> Html | None:
     return figure(
         ax, alt=_("{title}. {points}").format(title=title, points=points),
         caption=_("{plan}: incremental profit by size of the promise; each interval stands alone").format(
-            plan=score.plan.plan_id
+            plan=plan_title(score.plan.plan_id, score.plan.first)
         ),
     )  # fmt: skip

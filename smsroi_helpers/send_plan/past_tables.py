@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, joined, money, number
-from smsroi_helpers.pages import Html, arm_name, compact_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, note, p_words, plan_title, table
 from smsroi_helpers.send_plan.past_comparison import Comparison, Estimate
 from smsroi_helpers.send_plan.past_wording import (
     caveats,
@@ -54,7 +54,7 @@ def track_table(found: PreviousPlans, currency: str) -> Html:
     for score in found.plans:
         main = score.main
         rows.append({
-            _("Plan"): score.plan.plan_id,
+            _("Plan"): _title(score),
             _("Period"): _period(score),
             _("Result"): status_words(score),
             _("Customers"): main.customers if main else score.plan.customers,
@@ -69,6 +69,10 @@ def track_table(found: PreviousPlans, currency: str) -> Html:
         " less held-out customers, randomised, 95% intervals"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def _title(score: PlanScore) -> str:
+    return plan_title(score.plan.plan_id, score.plan.first)
 
 
 def _period(score: PlanScore) -> str:
@@ -92,7 +96,7 @@ def roles_table(score: PlanScore | None, currency: str) -> Html | None:
     caption = _(
         "{plan}: each role less the {n} held-out customers. Profit per customer, 95% intervals; opt-outs in percentage"
         " points; texts per customer, those of held-out customers in brackets"
-    ).format(plan=score.plan.plan_id, n=number(score.roles[0].held_out))
+    ).format(plan=_title(score), n=number(score.roles[0].held_out))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
@@ -111,7 +115,7 @@ def tenths_table(score: PlanScore | None, currency: str) -> Html | None:
     caption = joined(
         _(
             "{plan}: customers by what they were promised, from the least, each compared with held-out customers."
-        ).format(plan=score.plan.plan_id),
+        ).format(plan=_title(score)),
         _("Each customer’s own promise is recorded, held-out ones included.")
         if score.by_customer
         else _("Held-out customers have no promise of their own, so all customers of a group have the group’s mean."),
@@ -139,7 +143,7 @@ def actions_table(score: PlanScore | None, currency: str) -> Html | None:
     caption = _(
         "{plan}: customers by the most common action of their group, compared with held-out customers of the same"
         " groups. p is for no difference of promise and outcome, adjusted by Holm"
-    ).format(plan=score.plan.plan_id)
+    ).format(plan=_title(score))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), fold=True)
 
 
@@ -149,7 +153,7 @@ def _few_words(score: PlanScore, currency: str) -> str:
     return _(
         "{plan}: too few held-out customers ordered to compare promise and outcome by the size of the promise, or the"
         " promise is not recorded."
-    ).format(plan=score.plan.plan_id)
+    ).format(plan=_title(score))
 
 
 def _action_words(each: Comparison) -> str:

@@ -64,8 +64,8 @@ def score_words(score: PlanScore, currency: str) -> str:
             "The weeks of {plan} end in {n} days. Its promise is for {weeks} weeks, so it is compared then, not before."
         ),
         "no_start": _(
-            "It is not known when {plan} began, so nothing can be compared. Let plan_id end in the first day"
-            " (plan-20260601), or give send_at."
+            "It is not known when {plan} began, so nothing can be compared. Let the plan’s name end in its first day"
+            " (plan-20260601), or record when each text is to be sent."
         ),
         "before_log": _("The log of orders begins after {plan}, so nothing can be compared."),
         "no_profit": _("Profit is not known without orders and messages, so {plan} has no score."),

@@ -17,7 +17,7 @@ _DIGITS = 9
 
 
 class ProfileCounter:
-    """Adds the profiles of groupings to rows with a code, and counts by them."""
+    """Counts rows with a code by the profiles of groupings."""
 
     def __init__(self, shop: Shop, codes: pd.Series, groupings: Sequence[Grouping]) -> None:
         """Prepare the profiles.
@@ -28,34 +28,26 @@ class ProfileCounter:
             groupings: of `find_groupings`, over these codes.
         """
         self._shop, self._names = shop, [f"p{i}" for i in range(len(groupings))]
-        self._profiles = pd.DataFrame({
+        profiles = pd.DataFrame({
             "of_code": codes, **{name: each.profile for name, each in zip(self._names, groupings, strict=True)}
         })  # fmt: skip
-
-    def add(self, rows: ir.Table, code: str = "code") -> ir.Table:
-        """Rows with the profile of each grouping as p0, p1 … in place of the code, kept in the engine.
-
-        Args:
-            rows: with the column `code`; rows of other codes are left out.
-            code: name of that column.
-        """
-        profiles = ibis.memtable(self._profiles)
-        return self._shop.keep(rows.join(profiles, rows[code] == profiles.of_code).drop("of_code", code))
+        # Kept, because many counts join them: the engine takes longer to read rows of Python.
+        self._profiles = shop.keep(ibis.memtable(profiles))
+        self._numbers = shop.keep(ibis.memtable(pd.DataFrame({"grouping": range(len(groupings))})))
 
     def count(self, rows: ir.Table, keys: Mapping[str, ir.Value], sums: Mapping[str, ir.Value]) -> list[pd.DataFrame]:
         """Of each grouping: profile, the keys, and the sums (float) of all rows of these.
 
         Args:
-            rows: of `add`.
+            rows: with the column `code`; rows of other codes are left out.
             keys: name → value of the rows.
             sums: name → number of each row; null counts as 0.
         """
         names = [*keys, *sums]
         values = {name: value.cast("float64") for name, value in sums.items()}
-        known = rows.select(*self._names, **keys, **values)
-        fine = known.group_by(*keys, *self._names).aggregate(**{name: total(known[name], _DIGITS) for name in sums})
-        number = ibis.memtable(pd.DataFrame({"grouping": range(len(self._names))}))
-        each = fine.cross_join(number)
+        known = rows.select("code", **keys, **values)
+        fine = known.group_by(*keys, "code").aggregate(**{name: total(known[name], _DIGITS) for name in sums})
+        each = fine.join(self._profiles, fine.code == self._profiles.of_code).cross_join(self._numbers)
         profile = ibis.cases(*((each.grouping == i, each[name]) for i, name in enumerate(self._names)), else_=None)
         each = each.select("grouping", *names, profile=profile)
         found = self._shop.count(

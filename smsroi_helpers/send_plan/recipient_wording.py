@@ -82,7 +82,7 @@ def _next_words(plan: RecipientPlan) -> str:
     """What it takes for a plan of how often to text."""
     if opt_outs(plan.shop) is None or not knows_clicks(plan.shop):
         return _(
-            "Record clicks and opt-outs (messages.clicked_at, messages.opted_out_at). With them, and a test of how many"
+            "Record which texts are clicked, and after which text customers opt out. With that, and a test of how many"
             " texts to send that has an arm without texts, this page plans how often to send."
         )
     return _(

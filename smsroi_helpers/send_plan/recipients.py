@@ -25,8 +25,7 @@ from smsroi_helpers.experiments import (
     find_label_days,
     find_valid_tests,
 )
-from smsroi_helpers.segmentation import known_people
-from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types, read_codes
+from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody, find_types, read_codes
 from smsroi_helpers.send_plan.evidence import cube
 from smsroi_helpers.send_plan.groupings import ALL, Grouping, find_groupings
 from smsroi_helpers.send_plan.policy import Flags
@@ -298,7 +297,7 @@ def _as_sums(cells: pd.DataFrame, codes: pd.Series, arms: tuple[str, ...]) -> Su
 
 def _label_today(shop: Shop, types: CustomerTypes) -> ir.Table:
     """customer_id, code of everybody who may be messaged at the end of the log."""
-    people = types.label(known_people(shop).mutate(label_day=ibis.literal(shop.as_of)))
+    people = types.label(everybody(shop), shop.as_of)
     people = shop.keep(people.select("customer_id", "code"))
     may = measures.subscribed(shop, ibis.literal(shop.end), people).select(subscriber="customer_id")
     return shop.keep(people.join(may, people.customer_id == may.subscriber).select("customer_id", "code"))

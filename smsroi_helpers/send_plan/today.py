@@ -17,7 +17,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.experiments import texts_set_by_tests
 from smsroi_helpers.segmentation import known_people
-from smsroi_helpers.send_plan.customer_types import CustomerTypes
+from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody
 from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.profile_counts import ProfileCounter
@@ -87,7 +87,7 @@ def find_audience(
         own_hours: the sender's own allowed hours.
     """
     shop = evidence.shop
-    people = shop.keep(types.label(known_people(shop).mutate(label_day=ibis.literal(shop.as_of))))
+    people = shop.keep(types.label(everybody(shop), shop.as_of))
     rows = people.select("customer_id", "code")
     consenting = measures.subscribed(shop, ibis.literal(shop.end), rows).select(consents="customer_id")
     rows = rows.left_join(consenting, rows.customer_id == consenting.consents)
@@ -183,8 +183,7 @@ def count_today(
     """
     shop, practice = evidence.shop, audience.practice
     before = practice.first_day - dt.timedelta(days=1)
-    known = known_people(shop, before).mutate(label_day=ibis.literal(before))
-    labelled = shop.keep(types.label(known)).select(member="customer_id", old_code="code")
+    labelled = shop.keep(types.label(everybody(shop, before), before)).select(member="customer_id", old_code="code")
     sends = measures.local_sends(shop)
     ours = measures.practice_sends(shop, practice).select(of="message_id")
     sends = sends.join(ours, sends.message_id == ours["of"])
@@ -196,20 +195,20 @@ def count_today(
     )  # fmt: skip
     now = audience.rows.filter(audience.rows.reason == "").select(owner="customer_id", now_code="code")
     counter = ProfileCounter(shop, evidence.codes["code"], groupings)
-    old = counter.add(sends.join(labelled, sends.customer_id == labelled.member).drop("member"), "old_code")
-    new = counter.add(sends.join(now, sends.customer_id == now.owner).drop("owner"), "now_code")
+    old = shop.keep(sends.join(labelled, sends.customer_id == labelled.member).drop("member").rename(code="old_code"))
+    new = shop.keep(sends.join(now, sends.customer_id == now.owner).drop("owner").rename(code="now_code"))
     members = _with_masks(audience)
-    people = counter.add(members.select("customer_id", "code", "mask", half=_half(members.texts_today)), "code")
+    people = shop.keep(members.select("customer_id", "code", "mask", half=_half(members.texts_today)))
     weeks = measures.subscriber_weeks(shop, practice, lambda day: known_people(shop, day))
     each = weeks.group_by(subscriber="customer_id").aggregate(weeks=weeks.count())
     lost = _lost_in(evidence, practice)
     recent = labelled.join(each, labelled.member == each.subscriber)
     recent = recent.left_join(weekly, recent.member == weekly.person)
     recent = recent.left_join(lost, recent.member == lost.leaver)
-    recent = counter.add(
-        recent.select("old_code", "weeks", customer_id="member", half=_half(recent.texts_today.fill_null(0.0)),
-                      left=recent.leaver.notnull().cast("int64")), "old_code",
-    )  # fmt: skip
+    recent = shop.keep(recent.select(
+        "weeks", code="old_code", customer_id="member", half=_half(recent.texts_today.fill_null(0.0)),
+        left=recent.leaver.notnull().cast("int64"),
+    ))  # fmt: skip
     return _by_profile(evidence, len(audience.masks), counter, groupings, old, new, people, recent)
 
 
@@ -302,6 +301,6 @@ def _by_profile(
 
 def _as_shares(found: Floats) -> Floats:
     """Shares by row; those of all where a row has nothing, equal where nobody has."""
-    everybody = found.sum(axis=0)
-    found[found.sum(axis=1) == 0] = everybody if everybody.sum() else 1.0
+    of_all = found.sum(axis=0)
+    found[found.sum(axis=1) == 0] = of_all if of_all.sum() else 1.0
     return np.asarray(found / found.sum(axis=1, keepdims=True))

@@ -159,8 +159,10 @@ def _short_words(plan: SendPlan) -> str:
     if found is None:
         return ""
     fewest, most = number(found.fewest, 1), number(found.most, 1)
-    dose = fewest if fewest == most else _("{low} to {high}").format(low=fewest, high=most)
-    words = _("In short: {dose} texts a week, at {first}:00–{end}:00 local time, “{text}” for {share} of those texted.")
+    range_of = fewest if fewest == most else _("{low} to {high}").format(low=fewest, high=most)
+    always_one = fewest == most == number(1, 1)
+    dose = _("1 text a week") if always_one else _("{n} texts a week").format(n=range_of)
+    words = _("In short: {dose}, at {first}:00–{end}:00 local time, “{text}” for {share} of those texted.")
     words = words.format(
         dose=dose, first=found.first, end=found.end, text=arm_name(found.text), share=percent(found.share, 0)
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.measures import count_places
-from smsroi_helpers.timing.audit import audit_sends, mark_disallowed
+from smsroi_helpers.timing.audit import audit_sends, mark_disallowed, with_rules
 from smsroi_helpers.timing.best_hours import find_best_hours
 from smsroi_helpers.timing.best_weekdays import find_best_weekdays, weekday_rows
 from smsroi_helpers.timing.competitors import count_competitors
@@ -52,6 +52,7 @@ __all__ = [
     "response_rows",
     "weekday_rows",
     "weekdays_words",
+    "with_rules",
 ]
 
 NEEDS = ("messages",)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -36,10 +37,23 @@ def _middle(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _shade(ax: Axes, timing: Timing) -> None:
-    """Hours that are not allowed, in grey: the fewer customers may be texted, the darker."""
-    for hour, share in enumerate(forbidden_shares(timing).tolist()):
+    """Hours that are not allowed, in grey: the fewer customers may be texted, the darker; a line where that changes."""
+    shares = forbidden_shares(timing).tolist()
+    for hour, share in enumerate(shares):
         if share > 0:
             ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=0.6 * share, linewidth=0, zorder=0)
+    for hour, (before, after) in enumerate(pairwise(shares), start=1):
+        if before != after:
+            ax.axvline(hour, color=PALETTE["soft"], linewidth=0.8, zorder=0.5)
+
+
+def _shade_best(ax: Axes, answer: Answer) -> None:
+    """The hours that may be the best, in green, between two lines: the green alone can be too pale to see."""
+    windows = answer.windows[answer.chosen]
+    for row in windows.itertuples():
+        ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+    for edge in set(windows["hour"]) ^ set(windows["until"]):
+        ax.axvline(edge, color=PALETTE["good"], linewidth=1, zorder=0.5)
 
 
 def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: str = "") -> pd.DataFrame:
@@ -103,8 +117,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     rows = _draw(ax, response, ALL, "accent")
     _dots(ax, response, ALL, "accent")
     if not answer.chosen.all():
-        for row in answer.windows[answer.chosen].itertuples():
-            ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+        _shade_best(ax, answer)
     ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
     _shade(ax, timing)
     _frame_hours(ax)
@@ -187,8 +200,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         rows = _draw(ax, response, answer.segment, "accent")
         _dots(ax, response, answer.segment, "accent")
         if not answer.chosen.all():
-            for row in answer.windows[answer.chosen].itertuples():
-                ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+            _shade_best(ax, answer)
         ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
         _shade(ax, timing)
         _frame_hours(ax, step=4)
@@ -364,8 +376,7 @@ def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer])
     n = number(found.messages)
     description = _("{n} texts of competitors were seen.").format(n=n)
     if found.hours:
-        for row in answers[0].windows[answers[0].chosen].itertuples():
-            ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+        _shade_best(ax, answers[0])
         description = _(
             "Of {n} texts of competitors {share} came at the hours that may be the best; spread evenly over the day it"
             " would be {even}."

@@ -36,7 +36,7 @@ def allowed_table(places: pd.DataFrame, channel: str = "sms") -> Html:
         return note(
             _(
                 "These are rules on texts and calls, not on channel {channel}: every hour and weekday can be advised."
-                " own_hours limits the advice to hours of your own."
+                " Hours of your own, the parameter `own_hours`, limit the advice."
             ).format(channel=channel_name(channel))
         )
     rows = []

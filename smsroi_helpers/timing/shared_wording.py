@@ -6,6 +6,7 @@ from dataclasses import replace
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, joined, number, percent
 from smsroi_helpers.pages import segment_name
+from smsroi_helpers.statistics import ALPHA
 from smsroi_helpers.timing.best_hours import Answer
 from smsroi_helpers.timing.decision import HourDecision, share_of_texts
 from smsroi_helpers.timing.todays_hours import rule_unknown
@@ -35,7 +36,7 @@ def forbidden_sentence(answer: Answer) -> str:
     return _(
         "{share} of today’s texts go out at hours that may not be legal. The source does not say where these customers"
         " live, so the strictest hours are assumed. If they live in one country or state, set `jurisdiction` in"
-        " source.yml, such as CN or US-TX; else fill customers.timezone and customers.region."
+        " source.yml, such as CN or US-TX; else give each customer’s time zone and region."
     ).format(share=share)
 
 
@@ -49,8 +50,10 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
     following = len([one for one in found if one.follows_all])
     if not following:
         return list(words)
-    follow = _("Follow the answer for all customers: this segment alone does not decide yet")
-    said = [replace(one, action=follow) if own.follows_all else one for one, own in zip(words, found, strict=True)]
+    said = [
+        replace(one, action=_following_action(own)) if own.follows_all else one
+        for one, own in zip(words, found, strict=True)
+    ]
     own = found[1:]
     why = _(
         "All customers together decide this; {n} of the {segments} segments alone do not. In {following} of them,"
@@ -61,6 +64,21 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
         following=number(following),
     )
     return [replace(said[0], text=joined(said[0].text, why, _kept_sentence(found[0], own))), *said[1:]]
+
+
+def _following_action(one: HourDecision) -> str:
+    """What a segment does that follows all customers, and why its own interval does not decide."""
+    if not one.low > 0 or one.answer is None:
+        return _("Follow the answer for all customers: this segment alone does not decide yet")
+    if one.answer.adjusted_p >= ALPHA:
+        return _(
+            "Follow the answer for all customers: this segment’s own interval is above zero, but no longer once several"
+            " segments are allowed for"
+        )
+    return _(
+        "Follow the answer for all customers: this segment’s own interval is above zero, but includes a gain too small"
+        " to be worth a change"
+    )
 
 
 def _kept_sentence(whole: HourDecision, own: Sequence[HourDecision]) -> str:

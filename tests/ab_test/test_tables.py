@@ -32,6 +32,14 @@ def test_all_figures_can_be_drawn(company, evaluated):
     assert "4 texts a week" in text
 
 
+def test_the_darker_colour_is_explained_only_where_a_month_has_it(company, evaluated):
+    months = ab_test.estimate_monthly_profit(company[2], evaluated)
+    for some in (True, False):
+        said = figures.monthly_profit_figure(months.assign(significant=some), "USD").caption
+        assert ("Months in the darker colour differ from zero" in said) is some
+        assert ("No month differs from zero" in said) is not some
+
+
 def test_arms_are_ranked_only_where_this_page_decides(evaluated):
     """Tests of hours, of texts a week and of texts have one answer, on their own pages."""
     page = tables.best_table(evaluated, "USD").markup

@@ -140,4 +140,7 @@ class TestOneByOne:
     def test_what_fails_is_named(self, sound):
         table = checked(sound()).reset_index()
         assert wording.list_failing(table.assign(status="pass")) == []
-        assert len(wording.list_failing(table.assign(status="fail"))) == len(table)
+        failing = wording.list_failing(table.assign(status="fail"))
+        assert len(failing) == len(table)
+        # Names begin with a capital, so after a colon they stand between quotation marks.
+        assert f"(see the checks): “{failing[0]}”" in wording._describe_failing(failing)

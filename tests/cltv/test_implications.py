@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.cltv import counts, customer_value, implications, textbook_formula, wording
+from smsroi_helpers.cltv import counts, customer_value, implications, textbook_formula, total_tables, wording
 from smsroi_helpers.cltv import forecast as forecasting
+from smsroi_helpers.cltv import tables as cltv_tables
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.level_error import segment_totals
 from smsroi_helpers.cltv.predictions import draw_orders_if_alive, expected_orders, probability_alive
@@ -135,6 +136,24 @@ class TestGains:
         assert gains["order"].iloc[:-1].sum() == pytest.approx(gains["order"].iloc[-1])
         assert gains["customers"].iloc[:-1].sum() == gains["customers"].iloc[-1]
 
+    def test_that_points_do_not_add_up_is_said_where_they_do_not(self, forecast, members):
+        gains = implications.gains(forecast, members).assign(retained=0.5)
+
+        def said(of_all: float, retained: float = 0.5) -> bool:
+            points = [*range(10, 10 * len(gains), 10), of_all]
+            shown = cltv_tables.gains_table(
+                gains.assign(point=points, retained=[retained, *gains["retained"].iloc[1:]]), forecast, "USD"
+            )
+            return "do not add up" in shown.markup
+
+        added = 5.0 * len(gains) * (len(gains) - 1)
+        assert not said(added)
+        assert not said(added + 0.5 * len(gains))  # rounding
+        assert said(added + 0.5 * len(gains) + 1)
+        assert said(added - 0.5 * len(gains) - 1)
+        # A segment without a number leaves nothing to add up.
+        assert not said(added + 100, retained=0.995)
+
 
 class TestChurn:
     def test_the_list_is_those_below_and_no_others(self, shop, forecast, values, tmp_path):
@@ -217,6 +236,17 @@ class TestNewCustomers:
         cells = pd.DataFrame({"frequency": [0], "recency_weeks": [0.0], "T_weeks": [0.0]})
         assert plain == pytest.approx(expected_orders(fit, cells, 52)[0], rel=1e-9)
         assert 0.9 * plain < implications.discounted_orders_of_new(fit, 52, 0.1) < plain
+
+
+def test_captions_say_whether_refunds_are_deducted(shop, forecast, members):
+    assert not forecast.profit.refunds
+    returned = replace(forecast, profit=replace(forecast.profit, refunds=0.02))
+    new = implications.new_customers(shop, model="bg_nbd", **AHEAD)
+    for given, deducted in ((forecast, False), (returned, True)):
+        segments = total_tables.segments_table(segment_totals(given, members, LEVEL), given, "rfm_group", "USD")
+        for made in (segments, cltv_tables.new_customers_table(new, given, "USD")):
+            assert "before message cost" in made.text
+            assert ("net of refunds" in made.text) is deducted
 
 
 class TestTextbook:

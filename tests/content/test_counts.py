@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from smsroi_helpers import measures
 from smsroi_helpers.content.counts import (
     collect_sends,
     count_billed,
@@ -13,10 +14,12 @@ from smsroi_helpers.content.counts import (
     count_customers,
     count_exposures,
     count_recipients,
+    count_today,
 )
 from smsroi_helpers.content.study import with_options
 from smsroi_helpers.content.texts import read_texts
 from smsroi_helpers.content.within_campaign import fit_within
+from smsroi_helpers.segmentation import segments
 from tests.experiment_sources import open_folder
 
 START, END = dt.datetime(2024, 1, 1), dt.datetime(2024, 4, 29)
@@ -155,3 +158,24 @@ def test_customers_are_those_who_got_these_texts(shop, drawn):
     assert found == {"two": len(sent), "no": 0}
     every = sum(count_recipients(shop, texts, {"one": [at]}, 26)["one"] for at in (0, 1))
     assert every > len(sent)
+
+
+def test_todays_texts_and_how_they_are_answered_add_up_to_a_loop(shop, drawn):
+    """Of the last four weeks; answers only where the window has passed."""
+    messages, _orders = drawn
+    texts = read_texts(shop)
+    practice = measures.find_practice(shop, 4)
+    first, last = practice.first_day, practice.last_day
+    cells, people = count_today(shop, texts, practice, "recency")
+    sent = [m for m in messages if (m[2], m[4]) in CREATIVES and first <= m[3].date() <= last]
+    labels = segments(shop, "recency", shop.as_of).to_pandas().set_index("customer_id")["segment"]
+    sent = [m for m in sent if m[1] in labels.index]
+    heard = [m for m in texts_that_count(messages) if m in sent]
+    assert 0 < len(heard) < len(sent)
+    sums = cells[["messages", "delivered", "known", "clicks", "opt_outs"]].sum()
+    clicks = sum(bool(m[7] and m[7] < m[6] + WINDOW) for m in heard)
+    opt_outs = sum(bool(m[8] and m[8] < m[6] + WINDOW) for m in heard)
+    assert sums.tolist() == [len(sent), len(heard), len(heard), clicks, opt_outs]
+    by_segment = Counter(labels[m[1]] for m in sent)
+    assert cells.groupby("segment")["messages"].sum().to_dict() == by_segment
+    assert people.set_index("segment")["customers"].to_dict() == Counter(labels[c] for c in {m[1] for m in sent})

@@ -97,10 +97,31 @@ def test_a_test_of_some_of_the_texts_is_not_called_the_test_of_them():
         draws={name: np.column_stack([each, each[:, 1]]) for name, each in opt_outs_saved().draws.items()},
     )  # fmt: skip
     decided = decide_creatives(content(choice), 0.002, tested={"a", "b"})
-    assert (decided.reason, decided.tested) == ("tested", (2, 3))
+    assert (decided.reason, decided.tested) == ("tested", ("a", "b"))
     text = wording._creatives(content(choice), decided, "USD").text
-    assert "covers 2 of the 3 texts compared" in text
+    assert "covers 2 of the 3 texts compared (“a” and “b”)" in text
     assert "has it" not in text
+
+
+def test_the_answer_says_what_the_test_left_undecided_of_what_the_log_suggests():
+    """The log suggests “a”: undecided in its test, decided there, or in no test."""
+    shown = content(opt_outs_saved())
+
+    def row(tested: set[str], undecided: set[str]):
+        decided = decide_creatives(shown, 0.002, tested, undecided)
+        assert decided.suggested == ("a",)
+        return wording._creatives(shown, decided, "USD")
+
+    still_open = row({"a", "b"}, {"a", "b"})
+    assert (
+        still_open.action
+        == "By segment, the log suggests “a” for all segments. The randomised test of “a” is undecided."
+    )
+    assert "Between “a” and “b” that test is undecided." in still_open.text
+    settled = row({"a", "b"}, set())
+    assert settled.action.endswith("About “a”, follow the randomised test.")
+    assert "undecided" not in settled.text
+    assert "randomised test" not in row(set(), set()).action
 
 
 def test_beside_a_test_of_the_texts_the_log_has_an_amount_per_text_but_no_total():

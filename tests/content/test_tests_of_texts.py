@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers import ab_test, content
-from smsroi_helpers.content.tests_of_texts import arms_of_tests
+from smsroi_helpers.content.tests_of_texts import arms_of_tests, undecided_arms
 from smsroi_helpers.content.texts import read_texts
 
 
@@ -64,6 +64,22 @@ def test_only_arms_of_valid_tests_are_tested(company, tests):
     assert arms_of_tests(tests, texts) == {"new_in", "sale_20", "story"}
     problem = dataclasses.replace(tests[0].validity, problems=("x",))
     assert arms_of_tests([dataclasses.replace(tests[0], validity=problem)], texts) == frozenset()
+
+
+def test_a_test_is_undecided_between_its_arms_that_are_not_shown_to_bring_less(company, tests):
+    texts, test = read_texts(company), tests[0]
+
+    def undecided(outcome: str, by_arm: dict[str, str]):
+        decision = dataclasses.replace(test.decision, outcome=outcome, by_arm=by_arm)
+        return undecided_arms([dataclasses.replace(test, decision=decision)], texts)
+
+    assert test.experiment.control == "new_in"
+    one_worse = {"sale_20": "keep_control", "story": "keep_running"}
+    assert undecided("keep_running", one_worse) == {"new_in", "story"}
+    assert undecided("keep_running", dict.fromkeys(one_worse, "keep_running")) == {"new_in", "story", "sale_20"}
+    assert undecided("ship", one_worse) == frozenset()
+    broken = dataclasses.replace(test, validity=dataclasses.replace(test.validity, problems=("x",)))
+    assert undecided_arms([broken], texts) == frozenset()
 
 
 def test_without_tests_nothing_is_decided_of_them(found):

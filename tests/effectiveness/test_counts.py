@@ -1,11 +1,12 @@
 """Which messages count, and the sums of the engine."""
 
 import datetime as dt
+import hashlib
 
 import pytest
 
 from smsroi_helpers import measures
-from smsroi_helpers.effectiveness.counts import DIMENSIONS, SUMS, first_month
+from smsroi_helpers.effectiveness.counts import DIMENSIONS, JACKKNIFE, SUMS, first_month
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,12 @@ def test_the_sums_equal_a_plain_computation(company, found):
     assert whole["attributed_revenue"] == pytest.approx(rows["attributed_revenue"].sum())
     assert whole["customers"] == rows["customer_id"].nunique()
     assert whole["reached"] == rows.loc[rows["delivered"], "customer_id"].nunique()
+
+
+def test_a_customer_is_in_the_group_of_the_hash(found):
+    rows = found.sends.rows
+    people = rows.group_by("customer_id").aggregate(least=rows.group.min(), most=rows.group.max()).limit(200).execute()
+    assert len(people) == 200
+    for row in people.itertuples():
+        digest = hashlib.md5(f"{JACKKNIFE}:{row.customer_id}".encode()).hexdigest()
+        assert row.least == row.most == int(digest[:2], 16) % 64

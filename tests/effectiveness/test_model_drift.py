@@ -278,5 +278,25 @@ def company_checks(simulated):
 def test_the_forecast_that_was_tested_is_named():
     """It is one model in every run, whichever the page on customer value chose."""
     check = ModelCheck("forecast", "", "forecast", change=-0.22, low=-0.44, high=0.1, adjusted_p=0.01)
-    words = put_drift_in_words([check], "USD")[0].text
-    assert "Forecast of purchases by BG/NBD (page 02 names the model of its own forecast): purchases −22%" in words
+    words = put_drift_in_words([check], "USD")[0].action
+    assert "Forecast of purchases by BG/NBD (page 02 names the model of its own forecast)" in words
+    assert "purchases −22%" in words
+
+
+def test_the_answer_to_whether_models_hold_names_the_change_and_what_stayed():
+    """The page shows the action alone, so the number is in it."""
+    moved = ModelCheck("holdout", "", "randomised", change=-1.11, low=-1.92, high=-0.3, adjusted_p=0.02)
+    hours = ModelCheck("hours", "", "randomised", change=0.4, low=-0.1, high=1.2, level=0, adjusted_p=0.6)
+    said = put_drift_in_words([hours, moved], "USD")[0]
+    assert said.action.startswith("Not all. What texts bring (page 05) has changed: −$1.11 a customer and month")
+    assert said.action.endswith("keep the holdout running. The change may be seasonal.")
+    assert said.text == "No change is shown for “Clicks by hour (page 03)”."
+    both = put_drift_in_words([replace(hours, adjusted_p=0.03), moved], "USD")[0]
+    assert both.action.startswith("Not all. Clicks by hour (page 03) has changed")
+    assert "What texts bring (page 05): −$1.11" in both.text
+    old = ModelCheck("hours", "not_drawn", "none", test="spring", ended=dt.date(2025, 1, 1), weeks_since=70.0)
+    assert put_drift_in_words([old], "USD")[0].action.startswith(
+        "No change is shown, but a test is old. Test the hours"
+    )
+    # What has changed leads, whatever is old.
+    assert put_drift_in_words([old, moved], "USD")[0].action.startswith("Not all. What texts bring")

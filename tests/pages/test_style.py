@@ -458,7 +458,7 @@ def test_answers_to_other_questions_are_no_segments():
     main = common | {"question": "Did a pay?", "action": "a: switch", "value": 9.0, "low": 5.0, "high": 13.0}
     segment = main | {"segment": "new", "action": "a: new ones", "value": 2.0, "low": 1.0, "high": 3.0}
     broken = {"outcome": "broken", "action": "b: no", "value": 7.0, "low": 6.0, "high": 8.0}
-    rows = [main, common | {"question": "Did b pay?"} | broken, segment]
+    rows = [main, common | {"question": "Did b pay?", "evidence_customers": 612.0} | broken, segment]
     shown = pages.answer(rows, currency="USD").markup
     by_segment, others = shown.split("The other answers")
     assert "a: new ones" in by_segment
@@ -466,6 +466,11 @@ def test_answers_to_other_questions_are_no_segments():
     assert "Broken: no result. b: no" in others
     assert "a: new ones" not in others
     assert "$7" not in shown
+    # The customers of the evidence, as the index says; not those whom the answer is for.
+    assert "Customers observed" in others
+    assert pages.evidence_words(rows[1])[1].startswith("Measured on 612 customers")
+    assert "612" in others
+    assert "500" not in others
 
 
 def test_a_figure_carries_its_picture_for_notebooks_that_are_not_trusted() -> None:

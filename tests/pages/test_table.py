@@ -111,7 +111,7 @@ def test_a_caption_of_several_sentences_ends_with_a_stop_and_shows_names_as_code
     assert "<b>" not in hostile.markup
 
 
-def test_dates_and_p_values_are_never_broken_nor_short_chinese_names_among_few_columns():
+def test_dates_and_p_values_are_never_broken_nor_short_chinese_names():
     frame = pd.DataFrame(
         {"a": ["x"], "day": ["Jun 28, 2026"], "month": ["2025-09"], "p": ["< 0.001"], "说": ["尚未购买"]}
     )
@@ -119,5 +119,12 @@ def test_dates_and_p_values_are_never_broken_nor_short_chinese_names_among_few_c
     for cell in ("Jun 28, 2026", "2025-09", "&lt; 0.001", "尚未购买"):
         assert re.search(rf'<td class="[^"]*whole"[^>]*>{re.escape(cell)}</td>', made), cell
     many = table(frame.assign(**{f"c{i}": 1 for i in range(4)}), caption="Days").markup
-    assert re.search(r"<td>尚未购买</td>", many)
+    assert '<td class="whole">尚未购买</td>' in many
+    # Headings and first columns too; a longer phrase breaks as it needs to.
+    signs = table(
+        pd.DataFrame({"客户数": ["0、1、2、4"], "时段": ["17:00–18:00"], "说明": ["不发短信的客户"]}), caption="x"
+    )
+    for cell in ('<th scope="col" class="whole">客户数', 'class="whole">0、1、2、4</th>', 'whole">17:00–18:00</td>'):
+        assert cell in signs.markup, cell
+    assert "<td>不发短信的客户</td>" in signs.markup
     assert 'whole">2025-09<' in many

@@ -1,6 +1,7 @@
 """The whole page, as far as the data go: orders alone, messages alone; the definition of gone; what 02 says too."""
 
 import datetime as dt
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +49,21 @@ def check_outputs(found):
     return saved
 
 
+def check_base_now(found):
+    """Each share is that of the customers in its row, out of those beside them."""
+    rows = re.findall(r"<tr>(.*?)</tr>", retention.audit_tables.now_table(found).markup, re.DOTALL)
+    cells = [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows
+    ]
+    assert cells[0][1:3] == ["Customers", "Out of"]
+    shares = [row for row in cells[1:] if row[2] != "–"]
+    assert len(shares) == 2
+    for _name, customers, out_of, share in shares:
+        part, whole = (int(each.replace(",", "")) for each in (customers, out_of))
+        assert 0 < part < whole
+        assert share.startswith(f"{100 * part / whole:.1f}%")
+
+
 def test_orders_alone(read_once):
     customer, day = buyers(7, 700, weeks=60, join_weeks=40)
     shop = read_once(orders=orders_csv(customer, day), as_of=str(START + dt.timedelta(days=419)))
@@ -57,6 +73,7 @@ def test_orders_alone(read_once):
     assert set(saved["warning_quality"]["warning"]) == {"alive"}
     text = show_everything(found)
     assert "records no opt-outs" in text
+    check_base_now(found)
     decisions = retention.decide(found, "USD")
     assert decisions[0].outcome == "not_enough_evidence"
     assert decisions[0].evidence == "descriptive"

@@ -203,7 +203,25 @@ def test_no_two_curves_of_a_panel_look_alike(by):
     ]
     for one in survivals:
         styles = retention_figures._styles(SimpleNamespace(survivals=survivals), one)
-        assert len({tuple(styles[curve.group].items()) for curve in one.curves}) == 7
+        drawn = retention_figures._drawn(one)
+        assert [curve.group for curve in drawn] == [curve.group for curve in one.curves[: len(drawn)]]
+        assert len({tuple(styles[curve.group].items()) for curve in drawn}) == len(drawn)
+        if by == "segment":
+            assert len(drawn) == 7
+        else:
+            # By their dashes alone, without colour.
+            assert len({styles[curve.group]["linestyle"] for curve in drawn}) == len(drawn) == 5
+
+
+def test_the_caption_says_how_many_groups_have_no_curve():
+    def one(by: str, groups: str) -> survival.Survival:
+        curves = (survival.Curve(name, 100, 40, pd.DataFrame(), 9) for name in groups)
+        return survival.Survival("consent", by, tuple(curves))
+
+    said = retention_figures._not_drawn_words(one("first_campaign", "abcdefgh"))
+    assert said == "By first campaign, the 5 largest groups are drawn; left out: 3."
+    assert retention_figures._not_drawn_words(one("first_campaign", "abcde")) == ""
+    assert retention_figures._not_drawn_words(one("segment", "abcdefg")) == ""
 
 
 def test_channels_and_campaigns_have_no_colour_of_a_segment():

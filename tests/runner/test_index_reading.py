@@ -11,6 +11,7 @@ import pytest
 
 from smsroi_helpers import pages
 from smsroi_helpers.runner.months_strip import months_strip
+from smsroi_helpers.runner.track_record import read_track_record
 from tests.runner.test_render import _FINISHED, _cells, _code, _decision, _manifest, _run, _shown, _text, _words
 
 MONTHS = [dt.date(2024 + (5 + k) // 12, (5 + k) % 12 + 1, 1) for k in range(12)]  # June 2024 to May 2025
@@ -37,7 +38,8 @@ def page(tmp_path: Path) -> str:
     record = {"plan_id": "plan-20250401", "status": "scored", "role": "plan", "by": "role", "customers": 900}
     record |= {"first": pd.Timestamp("2025-04-01"), "held_out": 100, "promised": 1.9, "measured": 1.13}
     record |= {"low": 0.61, "high": 1.65, "gap": 0.77, "gap_low": 0.25, "gap_high": 1.29}
-    pd.DataFrame([record]).to_parquet(tmp_path / "tables" / "plan_track_record.parquet")
+    coming = {"plan_id": "plan-20250701", "status": "not_begun", "first": pd.Timestamp("2025-07-01"), "customers": 900}
+    pd.DataFrame([record, coming]).to_parquet(tmp_path / "tables" / "plan_track_record.parquet")
     text = {"customer_id": "a", "role": "plan", "variant": "story", "timezone": "Asia/Shanghai", "left_out": None}
     text |= {"send_at_local": pd.Timestamp("2025-07-01 16:05"), "expected_profit": 0.5}
     pd.DataFrame([text]).astype({"left_out": "string"}).to_parquet(tmp_path / "tables" / "send_plan.parquet")
@@ -190,7 +192,21 @@ def test_names_in_sentences_are_shown_as_code(tmp_path: Path) -> None:
 
 def test_the_reader_finds_how_earlier_advice_fared(page: str) -> None:
     said = _section(page, "How earlier advice fared")
-    assert "plan-20250401 Apr 1, 2025 $1.90 $1.13 $0.61 to $1.65 promised too much" in said
+    assert "Plan of Apr 1, 2025 $1.90 $1.13 $0.61 to $1.65 promised too much" in said
+    assert "Jul 1, 2025" not in said  # the coming plan is no earlier advice
+
+
+def test_plans_that_have_not_begun_are_no_earlier_advice(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    coming = {"plan_id": "autumn", "status": "not_begun", "first": pd.Timestamp("2025-07-01")}
+    file = tmp_path / "tables" / "plan_track_record.parquet"
+    pd.DataFrame([coming]).to_parquet(file)
+    assert read_track_record(tmp_path, "USD")["rows"] == []
+    pd.DataFrame(
+        [coming | {"status": "running"}, coming | {"status": "no_start", "first": None, "plan_id": "b"}]
+    ).to_parquet(file)
+    names = [row["plan"] for row in read_track_record(tmp_path, "USD")["rows"]]
+    assert names == ["b", "Plan of Jul 1, 2025 (autumn)"]
 
 
 def test_the_months_come_before_the_recommendations(page: str) -> None:
@@ -199,7 +215,7 @@ def test_the_months_come_before_the_recommendations(page: str) -> None:
     said = _words(page)
     assert "Orders 510 Apr 2025: 509" in said
     assert "Incremental profit, by holdout $4,300 95% interval $1,200 to $7,400 · Apr 2025: $5,100" in said
-    assert "Jun 2024: —; Jul 2024: 500" in body  # a month before the log is a dash, not 0
+    assert "Jun 2024: –; Jul 2024: 500" in body  # a month before the log is a dash, not 0
     order = ["Tests to run next", "Before you act", "What changed since the last run", "How earlier advice fared"]
     places = [body.index(f">{heading}</h2>") for heading in order]
     assert places == sorted(places)
@@ -210,7 +226,7 @@ def test_what_is_not_known_is_a_dash_with_its_reason(tmp_path: Path) -> None:
     _months(tmp_path, subscribers=float("nan"), opt_outs=float("nan"))
     orders, _revenue, subscribers, _left, incremental = months_strip(tmp_path, "USD")["panels"]
     assert (orders["value"], orders["reason"]) == ("510", "")
-    assert (subscribers["value"], subscribers["before"]) == ("—", "Apr 2025: —")
+    assert (subscribers["value"], subscribers["before"]) == ("–", "Apr 2025: –")
     assert "does not record opt-ins" in subscribers["reason"]
     assert "did not run" in incremental["reason"]
     _months(tmp_path, subscribers=float("nan"))  # who left is known, but not who came
@@ -220,7 +236,7 @@ def test_what_is_not_known_is_a_dash_with_its_reason(tmp_path: Path) -> None:
     assert "no valid holdout" in months_strip(tmp_path, "USD")["panels"][-1]["reason"]
     _holdout(tmp_path, [(MONTHS[-2], 5_120.0, 2_030.0, 8_210.0)])
     incremental = months_strip(tmp_path, "USD")["panels"][-1]
-    assert (incremental["value"], incremental["before"]) == ("—", "Apr 2025: $5,100")
+    assert (incremental["value"], incremental["before"]) == ("–", "Apr 2025: $5,100")
     assert "no holdout covers the month" in incremental["reason"]
 
 

@@ -1,8 +1,11 @@
 """K-means on the dimensions that features share."""
 
 import dataclasses
+import datetime as dt
 
+import ibis
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -67,6 +70,25 @@ class TestClusters:
         assert sample.features.click_rate == pytest.approx(
             sum(i % 3 == 2 for i in range(40)) / sum(i % 3 != 1 for i in range(40))
         )  # where a machine clicked, a person's click is unknown
+
+
+def test_messages_and_purchases_asked_for_some_customers_are_those_of_each_day(company):
+    """Each customer on a day of their own; scores are those among everybody of the day."""
+    shop, _found, _source = company
+    days = [shop.as_of - dt.timedelta(days=after) for after in (0, 35, 36, 120)]
+    people = shop.customers.select("customer_id").order_by("customer_id").limit(200).execute()["customer_id"]
+    asked = pd.DataFrame({"customer_id": people, "label_day": [days[n % 4] for n in range(200)]})
+    table = shop.keep(ibis.memtable(asked, schema={"customer_id": "string", "label_day": "date"}))
+    for count, who in ((clusters.messages_by_customer, "member_id"), (rfm.rfm_rows, "customer_id")):
+        found = count(shop, table).execute()
+        assert 100 < len(found) <= 200
+        for day in days:
+            alone = count(shop, day).execute().set_index(who)
+            own = asked.loc[asked["label_day"] == day, "customer_id"]
+            expected = alone.reindex(own[own.isin(alone.index)]).sort_index()
+            of_day = found[pd.to_datetime(found["label_day"]).dt.date == day].drop(columns="label_day")
+            of_day = of_day.set_index(who).sort_index()[expected.columns]
+            pd.testing.assert_frame_equal(of_day, expected, check_names=False)
 
 
 def test_clusters_of_a_simulated_company_are_most_of_what_can_be_known(company):

@@ -4,7 +4,9 @@ import dataclasses
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
+from smsroi_helpers.pages import PALETTE
 from smsroi_helpers.segmentation import clusters, predictive_value, profile_tables, rules, tables
 from smsroi_helpers.segmentation import figures as segmentation_figures
 
@@ -68,6 +70,8 @@ class TestFigures:
         _shop, found, _source = company
         axes = segmentation_figures.cluster_test_bars(found)
         assert axes[0].get_title() == f"{found.tested.k} clusters are more than chance"
+        # The bars' own grey is too pale to be seen on every screen.
+        assert {to_hex(bar.get_edgecolor()) for ax in axes for bar in ax.patches} == {PALETTE["soft"]}
         fallen = dataclasses.replace(found, tested=dataclasses.replace(found.tested, accepted=False))
         assert "No number of clusters" in segmentation_figures.cluster_test_bars(fallen)[0].get_title()
         chosen = f"Of the numbers above both bars, {found.tested.k} is chosen: it has the highest stability."

@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from smsroi_helpers.segmentation import cutoffs, figures, membership, migration, resolution, tables
+from smsroi_helpers.segmentation import cutoffs, membership, migration, migration_figures, resolution, tables
 from tests.segmentation.samples import CUSTOMERS, HEAD
 
 
@@ -42,7 +42,7 @@ class TestMoves:
         assert shared["now_share"].tolist() == pytest.approx([0.3, 0.5, 0.5, 0.2])
         for nobody in (moves.head(0), moves[moves["before"] == "new"]):
             assert math.isnan(migration.share_who_stayed(nobody))
-            assert figures.moves(nobody).get_title(loc="left") == "– of customers are where they were"
+            assert migration_figures.moves(nobody).get_title(loc="left") == "– of customers are where they were"
 
     def test_movements_of_a_steady_company_are_seldom_more_than_noise(self, company):
         shop, found, _source = company
@@ -70,9 +70,11 @@ class TestMoves:
         page = tables.moves_table(table, "USD").markup
         assert "no movement: the log was too short before for anybody to be lost" in page
         # Nobody else moved away from where they were, so whoever could be compared stayed or came back.
-        shown = figures.moves_figure(table, "rfm_group", 50).markup
+        shown = migration_figures.moves_figure(table, "rfm_group", 50).markup
         assert "too short for anybody to be lost" in shown
         assert " to lost" not in shown
+        drawn = table[table["customers"] >= 10]
+        assert f"Shares are of all {drawn['customers'].sum()} customers drawn, whether they have bought" in shown
         # With the cut-off that the log could reach by then, the same customers move.
         sooner = membership.Grouping(cutoffs.Cuts(30, 45, 6, 6), None, None, None)
         assert migration.count_moves(shop, sooner, "rfm_group", 50)["possible"].all()

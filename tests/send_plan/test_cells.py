@@ -12,6 +12,7 @@ import statsmodels.formula.api as smf
 
 from smsroi_helpers.experiments import CLICK_VALUE_GROUP
 from smsroi_helpers.send_plan.cells import CREDIT_DAYS, _campaign_levels, fit_levels
+from smsroi_helpers.send_plan.click_profit import per_click
 from smsroi_helpers.statistics import GROUPS
 
 
@@ -175,6 +176,18 @@ def test_credit_is_profit_after_a_click_less_profit_before_the_text(second_plan,
     np.add.at(counted, places, 1.0)
     assert np.array_equal(cells.credited_clicks, counted)
     assert np.allclose(cells.credit, expected, atol=1e-3)
+    # Texts are compared within campaigns: least squares of all clicks on campaign and text.
+    kept = kept.assign(credit=credited[clearest], stratum=kept["kind"] + ":" + kept["campaign_id"])
+    kept = kept[kept.groupby("stratum")["variant"].transform("nunique") > 1]
+    of_campaign, of_text = (pd.get_dummies(kept[name]).to_numpy(float) for name in ("stratum", "variant"))
+    both = np.column_stack([of_campaign, of_text])
+    solved = np.linalg.lstsq(both, kept["credit"].to_numpy(), rcond=None)[0][of_campaign.shape[1] :]
+    clicks = cells.text_credit.clicks
+    found = per_click(cells.text_credit.profit, clicks)[0]
+    assert clicks.sum(axis=(0, 1)).tolist() == of_text.sum(axis=0).tolist()
+    assert np.allclose(found - found.mean(), solved - solved.mean(), atol=1e-3)
+    assert found @ of_text.sum(axis=0) == pytest.approx(kept["credit"].sum(), abs=0.01)
+    assert not cells.text_credit.discounts.any()
 
 
 def test_each_text_is_counted_once_where_it_must(texts):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.experiments import ClickValueSums
-from smsroi_helpers.send_plan.click_profit import credit_by_class, credit_by_text, fit_click_profit
+from smsroi_helpers.send_plan.cells import TextCredit
+from smsroi_helpers.send_plan.click_profit import credit_by_class, credit_by_text, fit_click_profit, per_click
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.mixture_rates import standard_error
 from smsroi_helpers.statistics import GROUPS, t_quantile
@@ -42,6 +43,7 @@ def draw(rng, membership, worth=WORTH, people=60, noise=8.0):
     return SimpleNamespace(
         grouping=grouping, arms=tuple(("how-often", f"{dose:g}") for dose in DOSES), people=n, people_clicks=clicks,
         people_profit=profit, credit=credit, credited_clicks=credited,
+        text_credit=one_campaign(credit.sum(axis=1), credited.sum(axis=1)),
         click_value=(ClickValueSums("how-often", DOSES, sums),),
     )  # fmt: skip
 
@@ -109,12 +111,22 @@ def test_a_replicate_is_the_fit_without_its_group():
 # --- credit ---
 
 
+def one_campaign(credit, clicks, discounts=None):
+    """Credits of two texts in one campaign: (groups, texts)."""
+    discounts = np.zeros_like(credit) if discounts is None else discounts
+    return TextCredit(*(each[:, None, :] for each in (credit, discounts, clicks)))
+
+
+def by_text(*given):
+    return credit_by_text(one_campaign(*given), np.arange(GROUPS))[0]
+
+
 def test_credit_of_classes_and_texts_is_relative_to_the_mean():
     """Without noise to speak of: a class whose clicks are credited twice as much."""
     clicks = np.full((GROUPS, 2), 500.0)
     credit = clicks * [1.0, 2.0]
     assert np.allclose(credit_by_class(credit, clicks, SEEN, np.ones(2)), [2 / 3, 4 / 3], atol=0.01)
-    assert np.allclose(credit_by_text(credit, clicks), [2 / 3, 4 / 3], atol=0.01)
+    assert np.allclose(by_text(credit, clicks), [2 / 3, 4 / 3], atol=0.01)
 
 
 def test_few_credits_tell_nothing():
@@ -122,20 +134,63 @@ def test_few_credits_tell_nothing():
     clicks = np.full((GROUPS, 2), 1.0)
     credit = 10 + rng.normal(size=clicks.shape) * 500
     credit += 10 - credit.mean()
-    assert np.allclose(credit_by_text(credit, clicks), 1, atol=0.1)
+    assert np.allclose(by_text(credit, clicks), 1, atol=0.1)
     assert np.allclose(credit_by_class(credit, clicks, SEEN, np.ones(2)), 1, atol=0.1)
+
+
+def test_a_discount_is_taken_as_counted_where_earnings_are_lost_in_noise():
+    """Both texts earn 10 a click; the second gives 4 of it away."""
+    rng = np.random.default_rng(2)
+    clicks = np.full((GROUPS, 2), 1.0)
+    noise = rng.normal(size=clicks.shape) * 500
+    earned = 10 + noise - noise.mean()
+    discounts = clicks * [0.0, 4.0]
+    assert np.allclose(by_text(earned - discounts, clicks, discounts), [10 / 8, 6 / 8], atol=0.1)
+    assert np.allclose(by_text(earned - discounts, clicks), 1, atol=0.1)
+
+
+def test_a_text_of_a_campaign_that_sells_is_not_taken_for_one_that_sells():
+    """Clicks of the second campaign are credited five times as much, and it sent the second text more often."""
+    clicks = np.broadcast_to([[300.0, 100.0], [100.0, 300.0]], (GROUPS, 2, 2))
+    credit = clicks * np.array([[1.0], [5.0]])
+    found = credit_by_text(TextCredit(credit, np.zeros_like(credit), clicks), np.arange(GROUPS))
+    assert np.allclose(found, 1)
+    taken_together = by_text(credit.sum(axis=1), clicks.sum(axis=1))
+    assert taken_together[1] > 1.9 * taken_together[0]
+
+
+def test_errors_of_texts_know_that_campaigns_differ():
+    """Replicates estimate the campaigns' levels anew: intervals of the difference of two texts cover it."""
+    rng = np.random.default_rng(3)
+    clicks = np.zeros((GROUPS, 3, 3))
+    for campaign, texts in enumerate(([0, 1], [1, 2], [0, 2])):
+        clicks[:, campaign, texts] = 20.0
+    truth, levels = np.array([1.0, 1.2, 1.5]), np.array([[1.0], [4.0], [2.0]])
+    inside = []
+    for _company in range(400):
+        amount = clicks * (truth + levels) + rng.normal(0, 6, clicks.shape) * np.sqrt(clicks)
+        found = per_click(amount, clicks)
+        difference = found[:, 1] - found[:, 0]
+        half = t_quantile(0.95, GROUPS - 1) * standard_error(difference)
+        inside.append(abs(difference[0] - 0.2) <= half)
+    assert abs(np.mean(inside) - 0.95) <= 0.01 + 2.5 * np.sqrt(0.0475 / len(inside))
 
 
 @pytest.mark.parametrize("sign", [0.0, -1.0])
 def test_where_credit_is_not_above_nothing_all_are_alike(sign):
     clicks = np.full((GROUPS, 2), 5.0)
-    assert (credit_by_text(sign * clicks, clicks) == 1).all()
+    assert (by_text(sign * clicks, clicks) == 1).all()
     assert (credit_by_class(sign * clicks, clicks, SEEN, np.ones(2)) == 1).all()
 
 
 def test_a_text_without_clicks_is_as_the_mean():
     clicks = np.column_stack([np.full(GROUPS, 50.0), np.zeros(GROUPS)])
-    assert credit_by_text(2 * clicks, clicks)[1] == 1
+    assert by_text(2 * clicks, clicks)[1] == 1
+
+
+def test_without_campaigns_of_several_texts_all_are_alike():
+    nothing = np.zeros((GROUPS, 0, 2))
+    assert (credit_by_text(TextCredit(nothing, nothing, nothing), np.arange(GROUPS)) == 1).all()
 
 
 def test_intervals_of_the_mean_cover_by_the_rule_of_calibration():

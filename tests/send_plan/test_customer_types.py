@@ -34,6 +34,19 @@ def bought(second_plan, levels):
     return orders.groupby(["customer_id", "day"], as_index=False)["amount"].sum()
 
 
+def test_codes_are_the_same_whether_one_day_is_named_or_several_are_asked_for(second_plan):
+    types = second_plan.plan.types
+    shop = types.shop
+    people = [known_people(shop, day).mutate(label_day=ibis.literal(day)) for day in (DAY, shop.as_of)]
+    together = shop.count(types.label(shop.keep(ibis.union(*people))).order_by("label_day", "customer_id"))
+    alone = [
+        shop.count(types.label(rows, day).order_by("label_day", "customer_id"))
+        for rows, day in zip(people, (DAY, shop.as_of), strict=True)
+    ]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True))
+    assert together.groupby("customer_id")["code"].nunique().gt(1).any()
+
+
 def test_attributes_are_those_of_the_customer(second_plan, levels):
     types = second_plan.plan.types
     people = second_plan.table("customers").set_index("customer_id").reindex(levels.index)

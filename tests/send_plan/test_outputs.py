@@ -106,7 +106,7 @@ def test_the_answer_says_in_short_what_the_plan_is_and_whose_the_amounts_are(sec
     rows = second_plan.texts
     rows = rows[rows["role"] == "plan"]
     (said,) = decide(second_plan.plan)
-    found = re.match(r"In short: (.+?) texts a week, at (\d+):00–(\d+):00 local time, “(.+?)” for (\d+)%", said.text)
+    found = re.match(r"In short: (.+?) texts? a week, at (\d+):00–(\d+):00 local time, “(.+?)” for (\d+)%", said.text)
     weekly = [f"{dose:g}" for dose in (rows["texts_per_week"].min(), rows["texts_per_week"].max())]
     assert found[1].replace(".0", "").split(" to ") == list(dict.fromkeys(weekly))
     starts = dict(second_plan.plan.evidence.windows)

@@ -91,7 +91,7 @@ def test_pages_say_that_the_plan_promised_too_much_and_show_it(found):
     assert describe_factor(earlier(of_run)).startswith("Promises are multiplied by 0.")
     assert "promised too much" in past_tables.track_table(found, "USD").markup
     for made in (past_tables.roles_table, past_tables.tenths_table, past_figures.calibration_figure):
-        assert "plan-" in made(score, "USD")._repr_html_()
+        assert "Plan of Jun 1, 2026" in made(score, "USD")._repr_html_()
     assert "does not record by which groups" in past_tables.actions_table(score, "USD").text
     assert past_figures.track_figure(found, "USD") is None  # of one plan the table says as much
     twice = replace(found, plans=(score, score))

@@ -25,7 +25,7 @@ def test_counts_of_all_groupings_are_those_of_each(make_source, open_source):
     })  # fmt: skip
     rows.loc[::7, "weeks"] = np.nan
     counter = ProfileCounter(shop, CODES, groupings)
-    counted = counter.add(ibis.memtable(rows))
+    counted = ibis.memtable(rows)
     found = counter.count(
         counted, {"arm": counted.arm}, {"clicks": counted.clicks, "weeks": counted.weeks, "n": ibis.literal(1)}
     )

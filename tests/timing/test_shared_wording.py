@@ -71,6 +71,20 @@ def test_segments_that_do_not_decide_alone_follow_all_customers():
     assert two.action == "act on s2"
 
 
+@pytest.mark.parametrize(
+    ("low", "adjusted_p", "why"),
+    [
+        (-1.0, 0.2, "this segment alone does not decide yet"),
+        (3.0, 0.2, "no longer once several segments are allowed for"),
+        (3.0, 0.01, "includes a gain too small to be worth a change"),
+    ],
+)
+def test_why_an_interval_above_zero_does_not_decide(low, adjusted_p, why):
+    whole, one = decided("better_hour", "undecided")
+    one = dataclasses.replace(one, low=low, answer=SimpleNamespace(adjusted_p=adjusted_p))
+    assert reconcile([whole, one], in_words([whole, one]))[1].action.endswith(why)
+
+
 def test_segments_that_keep_their_hours_are_named_and_their_share_of_the_amount():
     found = decided("better_hour", "undecided", "not_covered", "better_hour")
     sent = dict(zip(("all", "s1", "s2", "s3"), (1_000.0, 500.0, 200.0, 300.0), strict=True))
