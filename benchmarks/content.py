@@ -7,7 +7,7 @@ Effects of texts: clicks per text of each creative beside today's mixture, by th
 simulator's expectation for the texts of the log. Regret: the long-run value (V) that the best text of each segment has
 above the recommended one, as a share of what it has above today's mixture, over the subscribers of today. Features: the
 simulator draws creatives' effects without regard to their features, so the truth is 0. Attribution: the revenue of
-orders that messages caused ÷ attributed revenue, by arm of each test with an arm without messages. Seeds from 601 on
+orders that messages caused ÷ attributed revenue, by arm of each test with an arm without messages. Seeds from 621 on
 were not used in development.
 """
 
