@@ -6,6 +6,7 @@ import pytest
 
 from smsroi_helpers.experiments import subscriber_value
 from smsroi_helpers.statistics import weekly_rate
+from tests.experiment_sources import END, ONE_FAULT_EACH, START, write_tests
 
 WEEKS = 10
 
@@ -75,3 +76,23 @@ def test_the_weeks_of_who_remains_add_up_to_the_value():
     assert found.remaining(2)[0] == 1
     alike = subscriber_value.SubscriberValue("x", weekly_loss=(0.05, 0.04, 0.06))
     assert alike.remaining(2) == pytest.approx([1, 0.95, 0.9025])
+
+
+def test_opt_outs_without_texts_are_those_of_untreated_arms(make_source, open_source):
+    """By hand from the source: opt-outs ÷ weeks subscribed, of the arms that get no texts in both tests together."""
+    one, two = ({**ONE_FAULT_EACH["standing"], "opt_outs": {"a": share, "b": 0.2}} for share in (0.01, 0.03))
+    folder = write_tests(make_source, one=one, two=two)
+    people, assigned = (pd.read_csv(folder / f"{name}.csv") for name in ("customers", "assignments"))
+    untreated = people[people["customer_id"].isin(assigned.loc[assigned["arm"] == "a", "customer_id"])]
+    left = pd.to_datetime(untreated["opted_out_at"])
+    weeks = (left.fillna(pd.Timestamp(END)) - pd.Timestamp(START)).dt.total_seconds().sum() / (7 * 86_400)
+    rate, low, high = subscriber_value.find_opt_outs_without_texts(open_source(folder))
+    assert left.notna().sum() == 20 + 60
+    assert rate == pytest.approx(80 / weeks, rel=1e-6)
+    assert (high - low) / 2 == pytest.approx(1.96 * rate / np.sqrt(80), rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["doses-above-one", "clear"])
+def test_opt_outs_without_texts_are_unknown_where_everybody_is_texted(make_source, open_source, name):
+    shop = open_source(write_tests(make_source, test=ONE_FAULT_EACH[name]))
+    assert np.isnan(subscriber_value.find_opt_outs_without_texts(shop)).all()

@@ -190,6 +190,28 @@ def test_credit_is_profit_after_a_click_less_profit_before_the_text(second_plan,
     assert not cells.text_credit.discounts.any()
 
 
+def test_discounts_of_clicks_are_those_after_the_click_less_those_before_the_text(own_plan):
+    """By campaign and text, of campaigns that sent several; from the orders of the source."""
+    found = own_plan.plan.chosen.cells
+    names, period = own_plan.plan.evidence.creatives, pd.Timedelta(days=found.credit_days)
+    texts = own_plan.plan.shop.count(own_plan.plan.evidence.texts)
+    kept = texts[(texts["clicked"] == 1) & texts["first"] & (texts["kind"] != "holdout") & texts["variant"].notna()]
+    kept = kept.assign(stratum=kept["kind"] + ":" + kept["campaign_id"]).reset_index(drop=True)
+    kept = kept[kept.groupby("stratum")["variant"].transform("nunique") > 1].reset_index(drop=True)
+    orders = own_plan.table("orders")
+    assert (orders["discount"] > 0).any()
+    pairs = kept.reset_index(names="click").merge(orders, left_on="person", right_on="customer_id")
+    at = pairs["ordered_at"].dt.tz_localize(None)
+    after = (at >= pairs["human_click_at"]) & (at < pairs["human_click_at"] + period)
+    before = (at < pairs["sent_at"]) & (at >= pairs["sent_at"] - period)
+    given = pairs["discount"].where(pairs["amount"] >= 0, 0.0).fillna(0.0) * (
+        after.astype(float) - before.astype(float)
+    )
+    by_text = given.groupby(pairs["variant"]).sum().reindex(names).fillna(0.0)
+    assert np.allclose(found.text_credit.discounts.sum(axis=(0, 1)), by_text, atol=1e-3)
+    assert by_text["sale_20"] > 0
+
+
 def test_each_text_is_counted_once_where_it_must(texts):
     first = texts[texts["first"]]
     assert not first.duplicated(["person", "sent_at"]).any()
