@@ -142,5 +142,4 @@ class TestOneByOne:
         assert wording.list_failing(table.assign(status="pass")) == []
         failing = wording.list_failing(table.assign(status="fail"))
         assert len(failing) == len(table)
-        # Names begin with a capital, so after a colon they stand between quotation marks.
-        assert f"(see the checks): “{failing[0]}”" in wording._describe_failing(failing)
+        assert f"The forecast fails the check of {failing[0]}, {failing[1]}" in wording._describe_failing(failing)

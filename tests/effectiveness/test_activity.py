@@ -49,7 +49,7 @@ def test_repurchase_and_revenue_of_online_retail_by_month(open_public):
     assert found.comparisons == ()
     (decision,) = effectiveness.decide(found)
     assert decision.outcome == "not_enough_evidence"
-    assert "no table messages" in decision.caveat
+    assert "The source has no messages" in decision.caveat
 
 
 def test_the_promoter_score_counts_the_last_answer_of_a_month(read_once):

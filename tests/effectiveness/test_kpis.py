@@ -56,7 +56,7 @@ def test_messages_alone_say_what_is_missing(read_once):
     assert campaign_rows(found)["messages"].sum() == found.sends.messages
     assert campaign_rows(found)[["click_rate", "conversion_rate", "attributed_revenue", "roi"]].isna().all(axis=None)
     (decision,) = effectiveness.decide(found)
-    for words in ("no table orders", "no table campaigns", "no column delivered_at", "no column clicked_at"):
+    for words in ("has no orders", "does not name campaigns", "records no deliveries", "records no clicks"):
         assert words in decision.caveat
     assert decision.outcome == "not_enough_evidence"
     assert "money" not in decision.unit
