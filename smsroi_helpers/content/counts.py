@@ -219,8 +219,8 @@ def count_cells(shop: Shop, sends: Sends) -> pd.DataFrame:
         opt_outs=rows.count(where=rows.opted_out),
         replies=rows.count(where=rows.replied),
         cost=total(rows.cost).fill_null(0.0),
-        discount=total(rows.discount).fill_null(0.0),
-        order_profit=total(rows.order_profit).fill_null(0.0),
+        discount=total(rows.discount.cast("float64")).fill_null(0.0),
+        order_profit=total(rows.order_profit.cast("float64")).fill_null(0.0),
     )
     return shop.count(cells.order_by(keys))
 

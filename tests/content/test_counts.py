@@ -118,6 +118,9 @@ def test_cells_add_up_to_a_loop_over_the_messages(shop, drawn):
     for name, counts in expected.items():
         for key, number in counts.items():
             assert found.loc[key, name] == pytest.approx(number), (name, key)
+    # Without a column of discounts they are numbers too, which 06 adds to the profit.
+    assert cells["discount"].dtype == cells["order_profit"].dtype == float
+    assert not cells["discount"].any()
     # A text names the same creative in both campaigns.
     fit = fit_within(cells, texts.creatives)
     clicks = [sum(n for (_campaign, words), n in expected["clicks"].items() if words == text) for text in names]
