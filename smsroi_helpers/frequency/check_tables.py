@@ -11,6 +11,7 @@ from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_or
 from smsroi_helpers.locale import _, day, enumerated, interval, joined, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
+    channel_name,
     compact_words,
     experiment_name,
     note,
@@ -83,10 +84,12 @@ def log_weeks_table(study: Study) -> Html:
         }
         for row in summarise_weeks(weeks).itertuples()
     ]
-    caption = _(
-        "What is compared: subscribers outside experiments in {n} weeks of the log, {share} of the customers by hash"
-        " ({channel})"
-    ).format(n=number(len(rows)), share=percent(logs.sampled), channel=study.channel)
+    caption = _("What is compared: subscribers outside experiments in {n} weeks of the log ({channel})").format(
+        n=number(len(rows)), channel=channel_name(study.channel)
+    )
+    if logs.sampled < 1:
+        sample = _("A random sample of {share} of the customers is counted").format(share=percent(logs.sampled))
+        caption = joined(sentence(caption), sample)
     if logs.log_weeks.plan_began is not None:
         caption = joined(
             sentence(caption),

@@ -197,8 +197,13 @@ def cause_words(causes: Mapping[Cause, Sequence[str]]) -> str:
     words = {
         "data": _("the data ({names})"), "parameters": _("parameters ({names})"), "code": _("the code ({names})"),
     }  # fmt: skip
+    of_code = {
+        "package": _("this workbook’s"),
+        "lock": _("its list of libraries"),
+        "versions": _("installed libraries"),
+    }
     parts = []
     for cause, names in causes.items():
-        shown = [redact(shortened(name)) for name in names[:_MOST_NAMES]]
+        shown = [of_code.get(name) or redact(shortened(name)) for name in names[:_MOST_NAMES]]
         parts.append(words[cause].format(names=_(", ").join([*shown, *(["…"] if len(names) > _MOST_NAMES else [])])))
     return parts[0] if len(parts) == 1 else _("one or more of: {causes}").format(causes=locale.listed(parts))

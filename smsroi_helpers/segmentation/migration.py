@@ -39,6 +39,8 @@ _MOVES = (
 )  # fmt: skip
 FEWEST_EVENTS = 5
 """Movements of fewer people in both periods are not compared."""
+FEWEST_BEFORE = 10
+"""Nor are those out of a segment of fewer people in either period: its share would tell what single people did."""
 
 
 def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: int) -> pd.DataFrame:
@@ -192,6 +194,7 @@ def _compare_with_earlier(
     both["customers_past"] = both["customers_past"].fillna(0)
     usable = both["from_customers_past"].notna() & (both["before"] != "new") & both["possible"]
     usable &= (both["customers"] + both["customers_past"]) >= FEWEST_EVENTS
+    usable &= (both["from_customers"] >= FEWEST_BEFORE) & (both["from_customers_past"] >= FEWEST_BEFORE)
     table = table.assign(**nothing)
     if not usable.any():
         return table

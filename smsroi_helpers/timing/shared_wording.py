@@ -72,12 +72,12 @@ def _following_action(one: HourDecision) -> str:
         return _("Follow the answer for all customers: this segment alone does not decide yet")
     if one.answer.adjusted_p >= ALPHA:
         return _(
-            "Follow the answer for all customers: this segment’s own interval is above zero, but no longer once several"
-            " segments are allowed for"
+            "Follow the answer for all customers: this segment’s own gain is not shown once several segments are"
+            " allowed for"
         )
     return _(
-        "Follow the answer for all customers: this segment’s own interval is above zero, but includes a gain too small"
-        " to be worth a change"
+        "Follow the answer for all customers: this segment’s own gain is shown, but may be too small to be worth a"
+        " change"
     )
 
 

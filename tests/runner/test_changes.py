@@ -42,7 +42,7 @@ def test_without_a_manifest_no_cause_is_named():
 def test_of_several_causes_each_may_have_moved_it():
     assert cause_words({"data": ["orders.csv"]}) == "the data (orders.csv)"
     words = cause_words({"data": ["a", "b", "c", "d"], "code": ["package"]})
-    assert words == "one or more of: the data (a, b, c, …); the code (package)"
+    assert words == "one or more of: the data (a, b, c, …); the code (this workbook’s)"
 
 
 def test_the_list_of_changes_names_the_cause(tmp_path):

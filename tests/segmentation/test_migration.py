@@ -29,6 +29,19 @@ class TestMoves:
         assert table.loc[("growth", "growth"), "money"] == 28 - 21
         assert table.loc[("growth", "growth"), "share"] == 0.5
 
+    @pytest.mark.parametrize("customers", [9, 10])
+    def test_segments_of_few_people_are_not_compared_with_earlier(self, make_source, open_source, customers):
+        """Who buys in each of four periods of ten days stays; the share of fewer than ten would tell of single people."""
+        first = dt.date(2024, 1, 1)
+        lines = [
+            f"{i}-{d},c{i},{first + dt.timedelta(days=d)},7" for i in range(customers) for d in (5, 15, 25, 35)
+        ]  # fmt: skip
+        shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"), as_of="2024-02-09")
+        found = membership.Grouping(cutoffs.Cuts(10, 1000, 6, 6), None, None, None)
+        (row,) = migration.count_moves(shop, found, "rfm_group", 10).itertuples()
+        assert (row.customers, row.from_customers, row.share) == (customers, customers, 1)
+        assert math.isnan(row.adjusted_p) == math.isnan(row.change) == (customers < 10)
+
     def test_shares_are_those_of_the_customers_and_unknown_where_there_are_none(self):
         names = ["before", "now", "customers", "adjusted_p", "possible"]
         rows = [["gold", "gold", 6, 0.5, True], ["gold", "lost", 2, 0.04, True], ["new", "lost", 8, math.nan, True],

@@ -75,8 +75,8 @@ def test_segments_that_do_not_decide_alone_follow_all_customers():
     ("low", "adjusted_p", "why"),
     [
         (-1.0, 0.2, "this segment alone does not decide yet"),
-        (3.0, 0.2, "no longer once several segments are allowed for"),
-        (3.0, 0.01, "includes a gain too small to be worth a change"),
+        (3.0, 0.2, "not shown once several segments are allowed for"),
+        (3.0, 0.01, "may be too small to be worth a change"),
     ],
 )
 def test_why_an_interval_above_zero_does_not_decide(low, adjusted_p, why):
