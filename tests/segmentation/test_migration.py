@@ -31,7 +31,7 @@ class TestMoves:
 
     @pytest.mark.parametrize("customers", [9, 10])
     def test_segments_of_few_people_are_not_compared_with_earlier(self, make_source, open_source, customers):
-        """Who buys in each of four periods of ten days stays; the share of fewer than ten would tell of single people."""
+        """Who buys in each of four periods of ten days stays; a share of fewer than ten would tell on single people."""
         first = dt.date(2024, 1, 1)
         lines = [
             f"{i}-{d},c{i},{first + dt.timedelta(days=d)},7" for i in range(customers) for d in (5, 15, 25, 35)
