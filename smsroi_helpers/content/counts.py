@@ -22,6 +22,7 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "Sends",
     "collect_sends",
+    "count_answers",
     "count_billed",
     "count_cells",
     "count_customers",
@@ -291,32 +292,29 @@ def _billed(shop: Shop, texts: Texts, weeks: int, channel: str) -> ir.Table:
 
 
 def count_today(
-    shop: Shop, texts: Texts, practice: measures.Practice, segment_by: str, window_hours: int = 72
+    shop: Shop, texts: Texts, practice: measures.Practice, segment_by: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is sent today, and how it is answered, by segment of today.
+    """What is sent today, by segment of today.
 
     Returns:
-        segment, text, messages (of the practice, where the text is known); and of those delivered whose outcome window
-        has passed: delivered, known (whether a human clicked), clicks and opt_outs within the window. And segment,
-        customers (with any message).
+        segment, text, messages (of the practice, where the text is known); and segment, customers (with any of them).
     """
-    sends = measures.practice_sends(shop, practice)
-    known = ibis.memtable(texts.used.rename(columns={"campaign_id": "of_campaign", "variant": "of_variant"}))
-    rows = sends.join(known, (sends.campaign_id == known.of_campaign) & (sends.variant == known.of_variant))
-    groups = segments(shop, segment_by, shop.as_of).rename(member="customer_id")
-    rows = shop.keep(rows.join(groups, rows.customer_id == groups.member).select(
-        "message_id", "customer_id", "segment", "text"
-    ))  # fmt: skip
-    messages = rows.group_by("segment", "text").aggregate(messages=rows.count()).order_by("segment", "text")
-    cells = shop.count(messages).merge(
-        _count_reactions(shop, rows, practice, window_hours), "left", ["segment", "text"]
-    )
+    rows = _texts_of(shop, texts, practice, segment_by, shop.as_of)
+    cells = shop.count(rows.group_by("segment", "text").aggregate(messages=rows.count()).order_by("segment", "text"))
     people = rows.group_by("segment").aggregate(customers=rows.customer_id.nunique())
-    return cells.fillna(0), shop.count(people.order_by("segment"))
+    return cells, shop.count(people.order_by("segment"))
 
 
-def _count_reactions(shop: Shop, rows: ir.Table, practice: measures.Practice, window_hours: int) -> pd.DataFrame:
-    """segment, text; delivered, known, clicks, opt_outs: of the messages in `rows` whose outcome window has passed."""
+def count_answers(
+    shop: Shop, texts: Texts, practice: measures.Practice, segment_by: str, window_hours: int = 72
+) -> pd.DataFrame:
+    """How today's texts are answered, by segment of the day before the practice: a later one would follow the answers.
+
+    Returns:
+        segment, text; of the messages delivered whose outcome window has passed: delivered, known (whether a human
+        clicked), clicks and opt_outs within the window.
+    """
+    rows = _texts_of(shop, texts, practice, segment_by, practice.first_day - dt.timedelta(days=1))
     start, _end = measures.practice_instants(shop, practice)
     sent = measures.local_sends(shop)
     sent = sent.filter(sent.sent_at >= start, sent.delivered, sent.observed_hours >= window_hours)
@@ -329,3 +327,13 @@ def _count_reactions(shop: Shop, rows: ir.Table, practice: measures.Practice, wi
         opt_outs=found.count(where=found.opted_out),
     )
     return shop.count(cells.order_by("segment", "text"))
+
+
+def _texts_of(shop: Shop, texts: Texts, practice: measures.Practice, segment_by: str, day: dt.date) -> ir.Table:
+    """message_id, customer_id, segment (of a day) and text of the practice's messages whose text is known."""
+    sends = measures.practice_sends(shop, practice)
+    known = ibis.memtable(texts.used.rename(columns={"campaign_id": "of_campaign", "variant": "of_variant"}))
+    rows = sends.join(known, (sends.campaign_id == known.of_campaign) & (sends.variant == known.of_variant))
+    groups = segments(shop, segment_by, day).rename(member="customer_id")
+    rows = rows.join(groups, rows.customer_id == groups.member)
+    return rows.select("message_id", "customer_id", "segment", "text")

@@ -70,6 +70,10 @@ class SegmentChoice:
     """Which creatives are not distinguishable from the best (95 %)."""
     opt_out_cost: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Money that an opt-out costs, with 95 % limits; 0 where subscribers have no known value."""
+    click_times: float = 1.0
+    """Today's clicks of these texts ÷ those at the rates of the log; profit is at today's."""
+    opt_out_times: float = 1.0
+    """The same of opt-outs, of all segments together."""
 
     @property
     def several_best(self) -> bool:
@@ -130,16 +134,18 @@ class ByCreative:
 
 
 def choose(
-    cells: pd.DataFrame, creatives: Sequence[str], today: pd.DataFrame, people: pd.DataFrame, weeks: int,
-    prices: Prices, leaving: tuple[float, float, float], discount: float, rng: np.random.Generator, draws: int = 4_000,
+    cells: pd.DataFrame, creatives: Sequence[str], today: pd.DataFrame, people: pd.DataFrame, answers: pd.DataFrame,
+    weeks: int, prices: Prices, leaving: tuple[float, float, float], discount: float, rng: np.random.Generator,
+    draws: int = 4_000,
 ) -> ByCreative | None:  # fmt: skip
     """Compare creatives by segment; None where no two creatives can be compared.
 
     Args:
         cells: of `counts.count_cells`, with stratum and option (the creative's number).
         creatives: their names.
-        today: segment, option (the creative's number), and the counts of `counts.count_today`.
+        today: segment, option (the creative's number), messages of today's practice.
         people: segment, customers.
+        answers: segment, option, and the counts of `counts.count_answers`.
         weeks: of today's practice.
         prices: of a click and a subscriber.
         leaving: the share who opt out in a week without texts, with 95 % limits; NaN where it is not known.
@@ -187,17 +193,22 @@ def choose(
     weight = known.groupby("segment")["messages"].sum()[order].to_numpy(float)
     clicks = np.average([each["click"].mean(axis=0) for each in rates], axis=0, weights=weight)
     relative = _relative_profit(before_discounts, discounts, used, own, clicks, prices.click.estimate, rng, draws)
-    of_today = today[today["option"].isin(place)].assign(option=lambda rows: rows["option"].map(place))
-    counts = [_by_option(of_today[of_today["segment"] == name], len(names)) for name in order]
+    today, answers = (
+        each[each["option"].isin(place)].assign(option=lambda rows: rows["option"].map(place))
+        for each in (today, answers)
+    )
+    answered = [_by_option(answers[answers["segment"] == name], len(names)) for name in order]
     opt_out_level = draw_level(rng, draws, [
         (each["opt_outs"].sum(), each["delivered"] @ rate["opt_out"].mean(axis=0))
-        for each, rate in zip(counts, rates, strict=True)
+        for each, rate in zip(answered, rates, strict=True)
     ])  # fmt: skip
     found = []
     for number, name in enumerate(order):
-        rows, rate, sent = known[known["segment"] == name], rates[number], counts[number]["messages"]
+        rows, rate, own_answers = known[known["segment"] == name], rates[number], answered[number]
+        mine = today[today["segment"] == name]
+        sent = np.asarray(np.bincount(mine["option"], mine["messages"], len(names)), float)
         click_level = draw_level(
-            rng, draws, [(counts[number]["clicks"].sum(), counts[number]["known"] @ rate["click"].mean(axis=0))]
+            rng, draws, [(own_answers["clicks"].sum(), own_answers["known"] @ rate["click"].mean(axis=0))]
         )
         sales = rate["click"] * relative * (click_level * price)[:, None] - _mean_cost(rows, own, len(names))
         messages = np.asarray(np.bincount(rows["option"], rows["messages"], len(names)), float)
@@ -213,6 +224,7 @@ def choose(
             name, names, messages, share, a_week, texted, {**rate, "profit": profit},
             int(values.mean(axis=0).argmax()), best_set(values.mean(axis=0), np.cov(values.T), rng).chosen,
             (float(cost.mean()), *np.quantile(cost, [ALPHA / 2, 1 - ALPHA / 2]).tolist()),
+            float(click_level.mean()), float(opt_out_level.mean()),
         ))  # fmt: skip
     left_out = tuple(
         (str(row.segment), int(row.customers)) for row in people.itertuples() if row.segment not in set(order)
@@ -226,8 +238,8 @@ def _draw(rng: np.random.Generator, draws: int, value: float, low: float, high: 
 
 
 def _by_option(rows: pd.DataFrame, size: int) -> dict[str, Floats]:
-    """The counts of `counts.count_today` by creative."""
-    names = ("messages", "delivered", "known", "clicks", "opt_outs")
+    """The counts of `counts.count_answers` by creative."""
+    names = ("delivered", "known", "clicks", "opt_outs")
     return {name: np.asarray(np.bincount(rows["option"], rows[name], size), float) for name in names}
 
 
@@ -315,10 +327,11 @@ def response_rows(found: ByCreative | None) -> pd.DataFrame:
     """The table `creative_response`: every segment and creative, per text, compared with today's mixture.
 
     Returns:
-        segment, variant, customers, messages, share_today, texts_per_week; of click, order, opt_out and profit the
-        level (`<outcome>_rate`, `profit_per_text`), the effect compared with today's mixture and its limits; `best`,
-        `evidence`, and `covariance`: of the profit effect with those of the creatives in `covariance_of` (clicks
-        where a click has no price).
+        segment, variant, customers, messages, share_today, texts_per_week; clicks_today_times, opt_outs_today_times
+        (today's level ÷ the log's: profit is at today's, clicks and opt-outs at the log's); of click, order, opt_out
+        and profit the level (`<outcome>_level`), the effect compared with today's mixture and its limits; `best`,
+        `in_best_set`, `evidence`, and `covariance`: of the profit effect with those of the creatives in
+        `covariance_of` (clicks where a click has no price).
     """
     rows = []
     for one in found.segments if found else ():
@@ -329,7 +342,8 @@ def response_rows(found: ByCreative | None) -> pd.DataFrame:
             row: dict[str, object] = {
                 "segment": one.segment, "variant": creative, "customers": one.customers,
                 "messages": float(one.messages[at]), "share_today": float(one.share[at]),
-                "texts_per_week": one.texts_per_week,
+                "texts_per_week": one.texts_per_week, "clicks_today_times": one.click_times,
+                "opt_outs_today_times": one.opt_out_times,
             }  # fmt: skip
             for outcome in OUTCOMES:
                 own = effects[outcome][:, at]
@@ -342,6 +356,7 @@ def response_rows(found: ByCreative | None) -> pd.DataFrame:
             }  # fmt: skip
             rows.append(row)
     columns = ["segment", "variant", "customers", "messages", "share_today", "texts_per_week"]
+    columns += ["clicks_today_times", "opt_outs_today_times"]
     for outcome in OUTCOMES:
         columns += [f"{outcome}_level", outcome, f"{outcome}_low", f"{outcome}_high"]
     columns += ["best", "in_best_set", "evidence", "covariance", "covariance_of"]

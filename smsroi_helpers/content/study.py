@@ -11,6 +11,7 @@ from smsroi_helpers.content.counts import (
     MOST_TIMES_SEEN,
     Sends,
     collect_sends,
+    count_answers,
     count_billed,
     count_cells,
     count_customers,
@@ -86,21 +87,17 @@ def analyse(
     )
     cells = with_options(count_cells(shop, sends), texts)
     practice = measures.find_practice(shop, practice_weeks, channel)
-    today, people = count_today(shop, texts, practice, segment_by, window_hours)
-    today = today.assign(option=_creative_numbers(texts)[today["text"].to_numpy(int)])
+    today, people = count_today(shop, texts, practice, segment_by)
+    today, answers = (
+        each.assign(option=_creative_numbers(texts)[each["text"].to_numpy(int)])
+        for each in (today, count_answers(shop, texts, practice, segment_by, window_hours))
+    )
     prices = ab_test.find_prices(shop, yearly_discount)
     leaving = find_opt_outs_without_texts(shop) if prices.subscriber.known else (np.nan,) * 3
     found = choose(
-        cells,
-        texts.creatives,
-        today,
-        people,
-        practice.weeks_covered,
-        prices,
-        leaving,
-        weekly_rate(yearly_discount),
-        rng,
-    )
+        cells, texts.creatives, today, people, answers, practice.weeks_covered, prices, leaving,
+        weekly_rate(yearly_discount), rng,
+    )  # fmt: skip
     in_test = cells["source"].str.startswith("test:")
     overall = fit_within(cells, texts.creatives)
     savings = find_savings(texts, count_billed(shop, texts, log_weeks, channel), log_weeks)

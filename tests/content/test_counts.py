@@ -9,6 +9,7 @@ import pytest
 from smsroi_helpers import measures
 from smsroi_helpers.content.counts import (
     collect_sends,
+    count_answers,
     count_billed,
     count_cells,
     count_customers,
@@ -164,21 +165,27 @@ def test_customers_are_those_who_got_these_texts(shop, drawn):
 
 
 def test_todays_texts_and_how_they_are_answered_add_up_to_a_loop(shop, drawn):
-    """Of the last four weeks; answers only where the window has passed."""
+    """Of the last four weeks; answers only where the window has passed, by segment of the day before these weeks."""
     messages, _orders = drawn
     texts = read_texts(shop)
     practice = measures.find_practice(shop, 4)
     first, last = practice.first_day, practice.last_day
     cells, people = count_today(shop, texts, practice, "recency")
     sent = [m for m in messages if (m[2], m[4]) in CREATIVES and first <= m[3].date() <= last]
-    labels = segments(shop, "recency", shop.as_of).to_pandas().set_index("customer_id")["segment"]
-    sent = [m for m in sent if m[1] in labels.index]
-    heard = [m for m in texts_that_count(messages) if m in sent]
+    now, before = (
+        segments(shop, "recency", day).to_pandas().set_index("customer_id")["segment"]
+        for day in (shop.as_of, first - dt.timedelta(days=1))
+    )
+    mine = [m for m in sent if m[1] in now.index]
+    assert cells.groupby("segment")["messages"].sum().to_dict() == Counter(now[m[1]] for m in mine)
+    assert people.set_index("segment")["customers"].to_dict() == Counter(now[c] for c in {m[1] for m in mine})
+    answers = count_answers(shop, texts, practice, "recency")
+    heard = [m for m in texts_that_count(messages) if m in sent and m[1] in before.index]
     assert 0 < len(heard) < len(sent)
-    sums = cells[["messages", "delivered", "known", "clicks", "opt_outs"]].sum()
-    clicks = sum(bool(m[7] and m[7] < m[6] + WINDOW) for m in heard)
-    opt_outs = sum(bool(m[8] and m[8] < m[6] + WINDOW) for m in heard)
-    assert sums.tolist() == [len(sent), len(heard), len(heard), clicks, opt_outs]
-    by_segment = Counter(labels[m[1]] for m in sent)
-    assert cells.groupby("segment")["messages"].sum().to_dict() == by_segment
-    assert people.set_index("segment")["customers"].to_dict() == Counter(labels[c] for c in {m[1] for m in sent})
+    for segment, rows in answers.groupby("segment"):
+        theirs = [m for m in heard if before[m[1]] == segment]
+        clicks = sum(bool(m[7] and m[7] < m[6] + WINDOW) for m in theirs)
+        opt_outs = sum(bool(m[8] and m[8] < m[6] + WINDOW) for m in theirs)
+        found = rows[["delivered", "known", "clicks", "opt_outs"]].sum().tolist()
+        assert found == [len(theirs), len(theirs), clicks, opt_outs]
+    assert answers["delivered"].sum() == len(heard)

@@ -1,12 +1,13 @@
 """Profit per text: what a click of each text brings, and what an opt-out costs, against known truths."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from smsroi_helpers.ab_test import Prices
-from smsroi_helpers.content.creative_profit import draw_level, draw_lost, opt_out_cost
+from smsroi_helpers.content.creative_profit import choose, draw_level, draw_lost, opt_out_cost
 from smsroi_helpers.content.profit_per_click import draw_profit_per_click
-from smsroi_helpers.experiments import SubscriberValue
+from smsroi_helpers.experiments import ClickValue, SubscriberValue
 
 PRICE, SHARE = 5.0, np.array([0.3, 0.2, 0.2, 0.15, 0.1, 0.05])
 CLICKS = np.array([0.05, 0.08, 0.04, 0.06, 0.1, 0.03])
@@ -142,3 +143,58 @@ def test_an_opt_out_costs_nothing_where_its_value_is_not_known_or_texts_lose_mon
     assert (opt_out_cost(sales, opt_outs, 0.0, lost) == 0).all()
     assert (opt_out_cost(np.nan * sales, opt_outs, 1.0, lost) == 0).all()
     assert (opt_out_cost(-sales, opt_outs, 1.0, lost) == 0).all()
+
+
+def a_company(*, discount=0.0, cost=0.02, scale=1):
+    """Cells of one campaign and segment without chance: two texts, 64 groups, and how today's texts are answered."""
+    rates = {"a": (0.10, 0.004, 0.010), "b": (0.06, 0.001, 0.006)}  # clicks, opt-outs, orders per text
+    rows, n = [], 10_000 * scale
+    for option, (clicks, opt_outs, orders) in enumerate(rates.values()):
+        for group in range(64):
+            rows.append({
+                "stratum": 0, "segment": "all", "option": option, "group": group, "sent": n, "messages": n,
+                "clicks": n * clicks, "orders": n * orders, "opt_outs": n * opt_outs, "cost": n * cost * (1 + option),
+                "discount": n * clicks * discount * option, "order_profit": n * clicks * (5.0 - discount * option),
+            })  # fmt: skip
+    # Today there are half as many clicks and a quarter of the opt-outs that the log's rates predict.
+    answers = pd.DataFrame({
+        "segment": "all", "option": [0, 1], "delivered": 2e7, "known": 2e7,
+        "clicks": [2e7 * 0.05, 2e7 * 0.03], "opt_outs": [2e7 * 0.001, 2e7 * 0.00025],
+    })  # fmt: skip
+    today = pd.DataFrame({"segment": "all", "option": [0, 1], "messages": [40_000, 40_000]})
+    people = pd.DataFrame({"segment": ["all"], "customers": [20_000]})
+    return pd.DataFrame(rows), today, people, answers
+
+
+def chosen(cells, today, people, answers, leaving=(0.002,) * 3):
+    subscriber = SubscriberValue("", (9.0, 8.0, 10.0), natural_loss=(0.001,) * 3)
+    prices = Prices(ClickValue((), 4.0, 4.0, 4.0, 1_000, 9.0), subscriber)
+    found = choose(cells, ("a", "b"), today, people, answers, 4, prices, leaving, 0.002, np.random.default_rng(1), 400)
+    return found.segments[0]
+
+
+def test_profit_per_text_is_that_of_its_formula():
+    """clicks · value of a click − cost − opt-outs · V, with clicks and opt-outs at today's level, by hand."""
+    found = chosen(*a_company())
+    clicks, opt_outs, costs = np.array([0.05, 0.03]), np.array([0.001, 0.00025]), np.array([0.02, 0.04])
+    assert (found.click_times, found.opt_out_times) == pytest.approx((0.5, 0.25), rel=0.01)
+    sales, texts = clicks * 4.0 - costs, 1.0
+    value = texts * sales / (texts * opt_outs + 0.002 + 0.001 + 0.002)
+    # Effects on opt-outs are drawn towards each other a little.
+    assert found.opt_out_cost[0] == pytest.approx(value.max(), rel=0.04)
+    assert found.draws["profit"].mean(axis=0) == pytest.approx(sales - opt_outs * value.max(), abs=0.006)
+    assert found.best == 0
+
+
+def test_without_texts_more_subscribers_leave_and_an_opt_out_costs_less():
+    few, many = (chosen(*a_company(), leaving=(share,) * 3) for share in (0.0, 0.01))
+    assert few.opt_out_cost[0] / many.opt_out_cost[0] == pytest.approx(
+        (0.001 + 0.003 + 0.01) / (0.001 + 0.003), rel=0.03
+    )
+
+
+def test_a_discount_makes_the_clicks_of_its_text_worth_less():
+    """The second text gives 2 of the 5 that a click earns away: its profit falls by what that is of a click's value."""
+    plain, reduced = (chosen(*a_company(discount=given)).draws["profit"].mean(axis=0) for given in (0.0, 2.0))
+    assert reduced[1] < plain[1] - 0.02
+    assert reduced[0] > plain[0]  # a click of the mixture is worth the same
