@@ -216,6 +216,10 @@ def segments_table(content: Content, currency: str) -> Html:
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"
         " share"
     )
+    if found.priced:
+        caption = joined(sentence(caption), _(
+            "Clicks and opt-outs are those of the log; profit counts both at today’s level"
+        ))  # fmt: skip
     if any(one.several_best for one in found.segments):
         caption = joined(sentence(caption), _(
             "“May be as good” compares all texts at once, so a text can be listed although its own interval does not"
