@@ -97,7 +97,7 @@ def _number_words(answer: ExperimentAnswer) -> str:
     if answer.unit == "money":
         return _("in the test ({time}), from {n} customers in {arm}, compared with {control}").format(
             time=time_words(answer.experiment.weeks), n=number(answer.decision.arm_customers),
-            arm=arm_name(answer.decision.arm), control=arm_name(answer.experiment.control),
+            arm=_named(answer, answer.decision.arm), control=_named(answer, answer.experiment.control),
         )  # fmt: skip
     if answer.unit not in ("share", "count"):
         return ""
@@ -139,14 +139,14 @@ def _question(answer: ExperimentAnswer) -> str:
 def _action(answer: ExperimentAnswer, currency: str) -> str:
     step, experiment, decision = answer.next_step, answer.experiment, answer.decision
     facts = {
-        "test": experiment_title(experiment.name), "arm": arm_name(decision.arm),
-        "control": arm_name(experiment.control),
+        "test": experiment_title(experiment.name), "arm": _named(answer, decision.arm),
+        "control": _named(answer, experiment.control),
     }  # fmt: skip
     facts |= {"n": roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
             test=experiment_title(experiment.name),
-            arms=enumerated(_("“{arm}”").format(arm=arm_name(arm)) for arm in answer.worse),
+            arms=enumerated(_named(answer, arm) for arm in answer.worse),
         )
     match step.kind:
         case "do_not_use":
@@ -223,8 +223,8 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         return _("No difference is shown, since the change may not have caused it.")
     parts = []
     facts = {
-        "arm": arm_name(decision.arm),
-        "control": arm_name(experiment.control),
+        "arm": _named(answer, decision.arm),
+        "control": _named(answer, experiment.control),
         "time": time_words(experiment.weeks),
     }
     if decision.known:
@@ -265,7 +265,7 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         parts.append(_worse_words(answer))
         parts += [
             _("{what} per customer over {time}, {arm} compared with {control}: {difference}.").format(
-                what=metric_words(decision.metric), arm=arm_name(row.arm), control=facts["control"],
+                what=metric_words(decision.metric), arm=_named(answer, row.arm), control=facts["control"],
                 time=facts["time"], difference=gain_words(decision.metric, answer.limits(row), currency),
             )
             for row in answer.worse_effects if decision.in_money
@@ -277,12 +277,18 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
     return joined(*parts)
 
 
+def _named(answer: ExperimentAnswer, arm: str) -> str:
+    """An arm in a sentence: the name of a text is quoted; a frequency, an hour or no texts at all read as they are."""
+    is_text = answer.experiment.kind == "content" and arm not in ("none", "control", "held_out", "texted")
+    return _("“{arm}”").format(arm=arm_name(arm)) if is_text else arm_name(arm)
+
+
 def _worse_words(answer: ExperimentAnswer) -> str:
     words = _("Shown not to bring enough more than {control}: {arms}.")
     if answer.worse_effects and all(answer.limits(row)[2] < 0 for row in answer.worse_effects):
         words = _("Shown to bring less than {control}: {arms}.")
     return words.format(
-        arms=enumerated(arm_name(arm) for arm in answer.worse), control=arm_name(answer.experiment.control)
+        arms=enumerated(_named(answer, arm) for arm in answer.worse), control=_named(answer, answer.experiment.control)
     )
 
 

@@ -331,8 +331,8 @@ def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:
         alt=joined(*descriptions),
         caption=_(
             "Profit per assigned customer so far, each frequency less none, always of the same customers;"
-            " bands are 95% intervals, the dashed line is where the texts of the test stopped. What comes"
-            " down after it had only been brought forward."
+            " bands are 95% intervals, the dashed line is where the texts of the test stopped; its orders are counted"
+            " on to its last day. What comes down after the line had only been brought forward."
         ),
     )
 
@@ -369,7 +369,8 @@ def logs_figure(study: Study, currency: str) -> Html:
     ax.set_xticks(range(len(steps)), labels)
     ax.set_xlabel(_("from so many texts a week to so many"))
     ax.set_ylabel(_("profit that goes with it"))
-    ax.legend()
+    ax.margins(y=0.3)
+    ax.legend(ncols=len(ax.get_legend_handles_labels()[1]), loc="upper center")
     _money_ticks(ax.yaxis, currency)
     ax.set_title(_logs_title(study, bool(steps["test_clear"].any())))
     return figure(

@@ -63,8 +63,10 @@ class CustomerList:
     customers: int
     texts: int | None
     """Of the send plan's list."""
+    use: str
+    """Whom it is for, if not for everybody: shown beside the link, above the note; may be empty."""
     note: str
-    """What the reader has to know beside the link."""
+    """What it lists and what its values are."""
     follows: bool
     """Whether another list may decide about its customers' texts, or it is the send plan's."""
 
@@ -80,7 +82,7 @@ class Lists:
     """Why the send plan has no list; empty where it has one, or there is no plan."""
 
     def link(self, run_dir: Path, row: Mapping[str, Any], run: str) -> dict[str, Any] | None:
-        """The link to the list of an answer, its note, and the command that writes the send plan's for a gateway.
+        """The link to the list of an answer, its use and note, and the command that writes the plan's for a gateway.
 
         An answer that recommends nothing has no list, but that of a test has; the send plan has one while it explores.
 
@@ -98,9 +100,9 @@ class Lists:
         if found and (recommended or name in (_WIN_BACK, _PLAN)):
             return _link(found, row) | {"command": command, "shared": bool(self.together) and found.follows}
         table = f"tables/{_RECIPIENTS if name == _PLAN else _TABLES.get(name, '')}.parquet"
-        nothing = {"href": "", "label": "", "note": "", "command": "", "shared": False}
+        nothing = {"href": "", "label": "", "use": "", "note": "", "command": "", "shared": False}
         if name == _PLAN and not mailing:
-            return nothing | {"note": self.no_plan, "command": command} if self.no_plan else None
+            return nothing | {"use": self.no_plan, "command": command} if self.no_plan else None
         if row["outcome"] != "do" or not (run_dir / table).is_file():
             return None
         return nothing | {"href": table, "label": _("Customer list (Parquet)")}
@@ -138,7 +140,7 @@ def _link(found: CustomerList, row: Mapping[str, Any]) -> dict[str, Any]:
     elif found.name == _WIN_BACK and row["outcome"] not in ("do", "dont"):
         label = _("Customer list of the test (CSV; customers: {n})")
     shown = label.format(n=number(found.customers), texts=number(found.texts or 0))
-    return {"href": f"tables/{found.file.name}", "label": shown, "note": found.note}
+    return {"href": f"tables/{found.file.name}", "label": shown, "use": found.use, "note": found.note}
 
 
 def write_lists(run_dir: Path, decisions: Decisions, *, currency: str = "", as_of: str = "") -> Lists:
@@ -162,10 +164,10 @@ def write_lists(run_dir: Path, decisions: Decisions, *, currency: str = "", as_o
                 found = make(tables, own) if own else None
                 if found is None:
                     continue
-                rows, notes = _choose(tables, name, found, standing, before)
+                rows, use, notes = _choose(tables, name, found, standing, before)
                 if name in _DECIDING:
                     before[name] = rows.select("customer_id")
-                written[name] = _write(tables, name, found, rows, notes)
+                written[name] = _write(tables, name, found, rows, use, notes)
             no_plan = "" if _PLAN in written else _why_no_plan(tables)
             several = [name for name, one in written.items() if name != _PLAN or one.texts is not None]
             winning_back = any(row["outcome"] != "dont" for row in asking(_WIN_BACK, decisions))
@@ -177,8 +179,8 @@ def write_lists(run_dir: Path, decisions: Decisions, *, currency: str = "", as_o
 
 def _choose(
     tables: Tables, name: str, found: Listed, standing: ir.Table | None, before: Mapping[str, ir.Table]
-) -> tuple[ir.Table, list[str]]:
-    """The rows of a list with their column follow, and what is said of it; of lists of texts those who may be on one.
+) -> tuple[ir.Table, str, list[str]]:
+    """The rows of a list with their column follow, its use and notes; of lists of texts those who may be on one.
 
     Args:
         tables: of the run.
@@ -190,9 +192,11 @@ def _choose(
     allowed, notes = tables.read(_ALLOWED), list(found.notes)
     if name == _SERVICE:
         rows, note = _with_texts(found.rows, allowed, standing, before)
-        return rows, [note, *notes]
+        return rows, "", [note, *notes]
+    if name == _PLAN and not tables.advised:
+        return found.rows, notes[0], notes[1:]  # the exploring share only
     if name not in _SHARED:
-        return found.rows, notes
+        return found.rows, "", notes
     rows = found.rows
     if name in LISTS_OF_TEXTS and allowed is not None:
         rows = rows.semi_join(allowed, "customer_id")
@@ -202,14 +206,15 @@ def _choose(
     rows = rows.mutate(follow=follow)
     if found.answer is not None and (total := rows.value.sum().to_pyarrow().as_py()) is not None:
         notes.insert(1, words.sum_words(name, tables.currency, float(total), found.answer))
+    use = ""
     if standing is not None and tables.advised:
-        notes.insert(0, words.beside_words(count(rows.filter(rows.follow == words.follow_words("this")))))
+        use = words.beside_words(count(rows.filter(rows.follow == words.follow_words("this"))))
     if allowed is not None or standing is not None or name == _WIN_BACK:
         notes.append(words.left_out_words(plan=standing is not None))
-    return rows, notes
+    return rows, use, notes
 
 
-def _write(tables: Tables, name: str, found: Listed, rows: ir.Table, notes: list[str]) -> CustomerList:
+def _write(tables: Tables, name: str, found: Listed, rows: ir.Table, use: str, notes: list[str]) -> CustomerList:
     more = [one for one in ("may_be_texted", "follow") if one in rows.columns]
     columns = ("customer_id", "action", "reason", "value", *found.more, *more)
     rows = rows.mutate(customer_id=rows.customer_id.cast("string"))
@@ -223,7 +228,7 @@ def _write(tables: Tables, name: str, found: Listed, rows: ir.Table, notes: list
         moving = rows.filter(rows.moves)
         moved, own = count(moving), count(moving.filter(moving.basis == "personal"))
         notes = [words.moves_words(moved, people - moved, own), *notes]
-    return CustomerList(name, file, people, found.texts, joined(*notes), name == _PLAN or "follow" in more)
+    return CustomerList(name, file, people, found.texts, use, joined(*notes), name == _PLAN or "follow" in more)
 
 
 def _standing(tables: Tables) -> ir.Table | None:

@@ -153,9 +153,9 @@ def plan_words(currency: str, as_of: str, exploring: int, added: float, *, advis
         day=day_words(as_of)
     )
     if advised:
-        share = _("Exploring share: {n} of these customers, whose texts are drawn at random.").format(
-            n=number(exploring)
-        )
+        share = _(
+            "Exploring share: {n} of these customers, whose texts are drawn at random; who drew no texts is not listed."
+        ).format(n=number(exploring))
         total = _("The values add up to {total}, against no texts; the answer’s cash is against today’s practice.")
         return whole, share, value, total.format(total=money(added, currency, 0) if currency else number(added, 0))
     return _("The exploring share only: everybody else goes on as today."), whole, value

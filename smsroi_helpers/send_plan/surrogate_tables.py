@@ -101,7 +101,9 @@ def _model_words(check: LongRunCheck, currency: str) -> str:
             " to compare."
         )
     last = max(each.last_week for each in check.effects if each.model is not None)
-    unseen = _("These tests end with week {last}; the long run goes on after it.").format(last=number(last))
+    unseen = _("The texts of these tests ended with week {last}; the long run goes on after it.").format(
+        last=number(last)
+    )
     if check.contradicted:
         return joined(
             _("The plan’s long-run figure is contradicted by what tests earned later."),

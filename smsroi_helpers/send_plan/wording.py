@@ -3,7 +3,7 @@
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent, rounded_digits
+from smsroi_helpers.locale import _, enumerated, joined, money, number, percent, rounded_digits
 from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import arm_name, compact_words, cost_unknown_words, experiment_name, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
@@ -178,11 +178,11 @@ def _weekday_words(plan: SendPlan, weekdays: frozenset[int]) -> str:
         drawn = _("weekdays were drawn by chance only for texts with which earlier plans explored")
     return joined(
         _(
-            "They go out on {weekdays}: in the tests, texts on other days had fewer clicks. The page on hours looks at"
-            " the company’s own texts instead, so it may not show this."
-        ).format(weekdays=weekdays_words(weekdays)),
-        _("Which weekdays are better is observational, and the amounts rest on it too: {drawn}.").format(drawn=drawn),
+            "They go out on {weekdays}: in the tests, texts on other days had fewer clicks. That is observational:"
+            " {drawn}. The amounts rest on it too."
+        ).format(weekdays=weekdays_words(weekdays), drawn=drawn),
         _("The exploring share draws them by chance.") if plan.roles.probability("explore") > 0 else "",
+        _("The page on hours judges days by the company’s own texts instead, so its answer can differ."),
     )
 
 
@@ -237,24 +237,20 @@ def _measured_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
     if main is not None and main.gap.excludes(0.0) and not past.factor.corrects:
         brought = ""  # said already
     words = _(
-        "On the same terms ({weeks} weeks, compared with no texts) this plan’s value is {modelled} per customer. It is"
-        " modelled, for those who may be texted now; the last plan’s was measured, from {first} to {last}."
-    ).format(
-        weeks=number(found.weeks), modelled=_compact(found.modelled, currency), first=day(found.first),
-        last=day(found.last),
-    )  # fmt: skip
+        "On the same terms ({weeks} weeks, compared with no texts) this plan promises {modelled}, modelled."
+    ).format(weeks=number(found.weeks), modelled=_compact(found.modelled, currency))
     judged = _("The two are not shown to differ.")
     if found.gap.high < 0:
-        judged = _("It is below what was measured by more than chance, so it may be too low.")
+        judged = _("That is below what was measured by more than chance, so it may be too low.")
     elif found.gap.low > 0:
-        judged = _("It is above what was measured by more than chance, so it may be too high.")
+        judged = _("That is above what was measured by more than chance, so it may be too high.")
     tested = ""
     gap = found.today_gap
     if found.today is not None and gap is not None and (gap.low > 0 or gap.high < 0):
-        below = _("By the same model the last plan’s own texts are worth {today}: too little, by more than chance.")
-        above = _("By the same model the last plan’s own texts are worth {today}: too much, by more than chance.")
+        below = _("The same model puts the last plan at {today}, too low by more than chance.")
+        above = _("The same model puts the last plan at {today}, too high by more than chance.")
         tested = (below if gap.high < 0 else above).format(today=_compact(found.today, currency))
-    return joined(brought, words, judged, tested, _("The amounts above compare with today’s practice instead."))
+    return joined(brought, words, judged, tested)
 
 
 def measured_note_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:

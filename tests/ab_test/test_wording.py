@@ -44,7 +44,7 @@ class TestStarbucks:
         (
             "hillstrom",
             "attr_channel",
-            ("mens-womens-none: switch to mens", "$0.23 ($0.15 to $0.32)", "$0.13 ($0.05 to"),
+            ("mens-womens-none: switch to “mens”", "$0.23 ($0.15 to $0.32)", "$0.13 ($0.05 to"),
         ),
         ("starbucks_promo", "recency", ("promotion: stay with no messages", "−$0.055 (−$0.070 to −$0.041)")),
         (
@@ -75,7 +75,7 @@ class TestSmall:
     def test_a_clear_gain_is_shipped(self, evaluate):
         found = evaluate("clear")
         decision = ab_test.decide([found], "USD")[0]
-        assert (decision.outcome, decision.action) == ("do", "clear: switch to b")
+        assert (decision.outcome, decision.action) == ("do", "clear: switch to “b”")
         low, high = effect(found, "profit", "b", ("low", "high"))
         assert (decision.low, decision.high) == pytest.approx(
             (2_000 * low, 2_000 * high)
@@ -88,7 +88,7 @@ class TestSmall:
             ("doses-lost", "worth", "dont", "doses-lost: stop texting this way, b brings too little more than a"),
             ("standing", "worth", "do", "standing: go on texting, b brings more than a"),
             ("doses-above-one", "gain", "do", "doses-above-one: switch to b"),
-            ("clear", "gain", "do", "clear: switch to b"),
+            ("clear", "gain", "do", "clear: switch to “b”"),
         ],
     )
     def test_compared_with_no_texts_it_is_the_profit_of_texting(self, evaluate, test, kind, outcome, action):

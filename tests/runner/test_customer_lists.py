@@ -429,7 +429,7 @@ def test_where_the_plan_is_not_recommended_only_its_exploring_share_is_listed(tm
     lists = lists_of(tmp_path, decided("send_plan", outcome=outcome))
     assert [row["customer_id"] for row in read(lists.written["send_plan"])] == ["b"]
     shown = link(lists, tmp_path, decided("send_plan", outcome=outcome))
-    assert shown["note"].startswith("The exploring share only")
+    assert shown["use"].startswith("The exploring share only")
 
 
 def test_without_opt_outs_the_plan_has_a_command_and_no_list(tmp_path):
@@ -438,7 +438,7 @@ def test_without_opt_outs_the_plan_has_a_command_and_no_list(tmp_path):
     assert lists.written == {}
     shown = link(lists, tmp_path, decided("send_plan"))
     assert (shown["href"], shown["command"]) == ("", "smsroi list shop/run --to FOLDER")
-    assert "the source records no opt-outs" in shown["note"]
+    assert "the source records no opt-outs" in shown["use"]
 
 
 # --- several lists ---------------------------------------------------------------------------------------------------
@@ -471,8 +471,8 @@ def test_a_recommended_plan_goes_before_every_other_list(tmp_path):
     assert follow(lists.written["win_back"]) == {"e": "this list"}
     assert follow(lists.written["retention"]) == {}
     assert "follow" not in read(lists.written["send_plan"])[0]
-    assert "Do not use it beside the send plan’s list: for all of these" in lists.written["timing"].note
-    assert "use it for the <10 customers" in lists.written["win_back"].note
+    assert lists.written["timing"].use.startswith("Do not use it beside the send plan’s list: for all of these")
+    assert "use it for the <10 customers" in lists.written["win_back"].use
     for name in ("timing", "win_back", "retention"):
         assert lists.written[name].note.endswith("whom an experiment or the send plan leaves without texts.")
     assert "holds out or gives no text are on no list of texts" in lists.together

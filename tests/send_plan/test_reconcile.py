@@ -67,15 +67,14 @@ def test_a_corrected_promise_is_compared_as_corrected(plan):
 
 @pytest.mark.parametrize(("more", "words"), [
     (0.0, "The two are not shown to differ."),
-    (50.0, "It is below what was measured by more than chance"),
-    (-50.0, "It is above what was measured by more than chance"),
+    (50.0, "That is below what was measured by more than chance"),
+    (-50.0, "That is above what was measured by more than chance"),
 ])  # fmt: skip
-def test_the_answer_says_whether_the_two_differ_and_what_the_amounts_compare_with(plan, more, words):
+def test_the_answer_says_whether_the_two_differ(plan, more, words):
     brought = plan.chosen.estimate(plan.chosen.cash).value + more
     (said,) = decide(plan, earlier(plan, brought=brought, promised_here=False))
     assert words in said.caveat
     assert f"On the same terms ({plan.calendar.weeks} weeks, compared with no texts)" in said.caveat
-    assert "The amounts above compare with today’s practice instead." in said.caveat
     assert "On the same terms" not in decide(plan)[0].caveat
 
 

@@ -49,7 +49,7 @@ def test_a_contradiction_says_by_how_much():
 def test_what_no_test_has_seen_is_said():
     long = dataclasses.replace(an_effect((-0.2, 0.2)), model=None, model_gap=None, kind="holdout", last_week=38)
     check = dataclasses.replace(check_of(an_effect((-0.2, 0.2))), effects=(an_effect((-0.2, 0.2)), long))
-    assert "end with week 10;" in describe_long_run(check, "USD")
+    assert "ended with week 10;" in describe_long_run(check, "USD")
 
 
 def test_limits_are_adjusted_for_the_number_of_arms():
