@@ -279,7 +279,7 @@ def _random_actions(response: Response, economics: Economics, exploration: Explo
         for window in exploration.windows:
             start, end = economics.windows[window]
             days = tuple(np.flatnonzero(mask[:, start:end].all(axis=1)).tolist())
-            found += [Action(dose if days else 0, window, text, days) for text in range(len(exploration.texts))]
+            found += [Action(dose if days else 0, window, text, days) for text in exploration.texts]
     return found
 
 

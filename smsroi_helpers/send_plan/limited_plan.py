@@ -28,6 +28,7 @@ from smsroi_helpers.send_plan.schedule import (
     find_slots,
     policy_rows,
 )
+from smsroi_helpers.send_plan.text_choice import open_options
 from smsroi_helpers.send_plan.today import Audience
 from smsroi_helpers.send_plan.valuation import Candidate, Design, hold_if_worthless
 from smsroi_helpers.source import Shop
@@ -118,12 +119,16 @@ def choose_plan(
         candidates: of `value_candidate`.
         design: what all candidates share.
         budget: money for all texts; 0: none.
-        known: another plan of the same inputs, whose counts of customers are used where they are the same.
+        known: another plan of the same inputs: its hours and texts are explored, and its counts of customers are used
+            where they are the same.
     """
-    exploration = find_exploration(inputs, design)
-    roles, members, explored = _count(inputs, candidates[0].cells.grouping, exploration, design, budget, known)
     compared = compare(candidates, inputs.customers)
     unlimited = choose_candidate(candidates, compared)
+    exploration = (
+        replace(known.exploration, doses=_explored_doses(inputs, design)) if known
+        else find_exploration(inputs, design, unlimited)
+    )  # fmt: skip
+    roles, members, explored = _count(inputs, candidates[0].cells.grouping, exploration, design, budget, known)
     best, choice = unlimited, None
     if budget:
         left = budget - float(explored.within(roles.explore)[0] @ design.economics.cost)
@@ -197,15 +202,25 @@ def _kept(lost: float, whole: float) -> float:
     return 1.0 - lost / whole if whole > lost else 1.0
 
 
-def find_exploration(inputs: PlanInputs, design: Design) -> Exploration:
-    """What is tried at random: frequencies that were tested or are small, windows open for everybody, all texts."""
-    evidence, audience = inputs.evidence, inputs.audience
-    tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses} | {_STEP}
-    allowed = [dose for dose in tried if np.ceil(dose) <= design.economics.most_texts]
+def _explored_doses(inputs: PlanInputs, design: Design) -> tuple[float, ...]:
+    tried = {float(np.round(dose * 2) / 2) for dose in inputs.evidence.doses} | {_STEP}
+    return tuple(sorted(dose for dose in tried if np.ceil(dose) <= design.economics.most_texts))
+
+
+def find_exploration(inputs: PlanInputs, design: Design, unlimited: Candidate) -> Exploration:
+    """What is tried at random: frequencies that were tested or are small, windows open for everybody, and texts.
+
+    Windows and texts that are shown to be worth less than the plan's are left out.
+    """
+    evidence, audience, allowed = inputs.evidence, inputs.audience, _explored_doses(inputs, design)
     everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
     days = np.array([everywhere[:, start:end].all(axis=1).sum() for start, end in evidence.windows])
-    windows = tuple(int(w) for w in np.flatnonzero(days >= np.ceil(max(allowed))))
-    return Exploration(tuple(sorted(allowed)), windows or (0,), evidence.creatives)
+    windows = [int(w) for w in np.flatnonzero(days >= np.ceil(max(allowed)))]
+    doses = design.doses.tolist()
+    return Exploration(
+        allowed, open_options(unlimited, doses, "window", windows) or (0,),
+        open_options(unlimited, doses, "text", range(len(evidence.creatives))), tuple(evidence.creatives),
+    )  # fmt: skip
 
 
 def _count(

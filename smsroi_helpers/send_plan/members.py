@@ -124,7 +124,7 @@ def count_explored(
         windows: of the evidence.
         calendar: the plan's days.
     """
-    nobody = policy_rows(Policy({}), np.zeros(1), exploration.texts, {})
+    nobody = policy_rows(Policy({}), np.zeros(1), exploration.creatives, {})
     slots = find_slots(audience, nobody, exploration, windows, calendar)
     many = slots.groupby(["of_place", "of_action"]).size().rename("texts").reset_index()
     rows = divide_customers(shop, assigned, calendar, count_turns(slots))
@@ -136,4 +136,6 @@ def count_explored(
         rows.group_by("explored_slice", "text_number").aggregate(texts=rows.texts.sum(), customers=rows.count())
     )
     size = {"explored_slice": SLICES, "text_number": len(exploration.texts)}
-    return Explored(cube(counted, "texts", size), cube(counted, "customers", size).sum(axis=1))
+    texts = np.zeros((SLICES, len(exploration.creatives)))
+    texts[:, exploration.texts] = cube(counted, "texts", size)
+    return Explored(texts, cube(counted, "customers", size).sum(axis=1))

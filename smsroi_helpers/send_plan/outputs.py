@@ -115,7 +115,7 @@ def source_tables(plan: SendPlan, past: PreviousPlans | None = None) -> dict[str
     levers: dict[str, list[dict[str, object]]] = {
         "frequency": [{"messages_per_week": dose} for dose in plan.exploration.doses],
         "timing": [{"hour_start": first_hour, "hour_end": last_hour} for first_hour, last_hour in windows],
-        "content": [{"variant": text} for text in plan.exploration.texts],
+        "content": [{"variant": text} for text in plan.exploration.variants],
     }
     experiments, arms, parts = [], [], []
     explored = plan.assigned.filter(plan.assigned.role == "explore")

@@ -64,7 +64,8 @@ def learnt_shares(cells: Cells, exploration: Exploration, customers: float, week
     texts = member_weeks * float(doses.mean())
     clicks = texts * _rate(cells)
     windows = np.isin(np.arange(cells.clicks_by_window.exposure.shape[2]), exploration.windows)
-    many = max(len(exploration.texts), 1)
+    texts_drawn = np.isin(np.arange(cells.clicks_by_text.exposure.shape[2]), exploration.texts)
+    of_text = texts_drawn / max(texts_drawn.sum(), 1)
 
     def by_arm(exposure: Floats) -> Floats:
         return np.asarray(exposure.sum(axis=(0, 1)))
@@ -74,9 +75,9 @@ def learnt_shares(cells: Cells, exploration: Exploration, customers: float, week
         float(_kept(member_weeks, cells.opt_outs_by_dose.exposure.sum())),
         float(_kept(member_weeks * float(doses.var()), _dose_variation(cells))),
         _kept(texts * windows / max(windows.sum(), 1), by_arm(cells.clicks_by_window.exposure)),
-        _kept(texts / many, by_arm(cells.clicks_by_text.exposure)),
-        _kept(texts / many, by_arm(cells.opt_outs_by_text.exposure)),
-        _kept(clicks / many, by_arm(cells.credited_clicks)),
+        _kept(texts * of_text, by_arm(cells.clicks_by_text.exposure)),
+        _kept(texts * of_text, by_arm(cells.opt_outs_by_text.exposure)),
+        _kept(clicks * of_text, by_arm(cells.credited_clicks)),
     )
 
 

@@ -81,7 +81,15 @@ class Exploration:
     doses: tuple[float, ...]
     windows: tuple[int, ...]
     """Numbers of windows that are allowed for everybody in the audience."""
-    texts: tuple[str, ...]
+    texts: tuple[int, ...]
+    """Numbers of texts."""
+    creatives: tuple[str, ...]
+    """The names of all texts."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names of the texts that are tried."""
+        return tuple(self.creatives[number] for number in self.texts)
 
 
 @dataclass(frozen=True)
@@ -293,7 +301,7 @@ def write_messages(
         "long_run": "float64", "first_rank": "int64", "end_rank": "int64",
     }  # fmt: skip
     table = ibis.memtable(slots[list(schema)], schema=schema)
-    named = [(divided.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
+    named = [(divided.text_number == k, name) for k, name in enumerate(exploration.variants) if name]
     text = ibis.cases(*named, else_=None) if named else ibis.null("string")
     rows = divided.mutate(explored_text=text.cast("string"))
     full = bool((slots["end_rank"] < _EVERY).any())

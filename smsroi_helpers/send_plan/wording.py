@@ -144,13 +144,22 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
             unit="money", period=_("long run"), kind="gain", money="long_run", cash=found.cash.value,
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
             caveat=caveat,
-            next_test=_(
-                "The plan’s exploring share: for {n} of its customers hours, weekdays, frequencies (no texts among"
-                " them) and texts are drawn at random together, so the coming weeks test all of these at once."
-            ).format(n=number(plan.in_role("explore")))
-            if plan.in_role("explore") else "",
+            next_test=_explored_words(plan) if plan.in_role("explore") else "",
         )
     ]  # fmt: skip
+
+
+def _explored_words(plan: SendPlan) -> str:
+    """What the exploring share tests."""
+    explored = plan.exploration
+    every = len(explored.texts) == len(explored.creatives) and len(explored.windows) == len(plan.evidence.windows)
+    return joined(
+        _(
+            "The plan’s exploring share: for {n} of its customers hours, weekdays, frequencies (no texts among them)"
+            " and texts are drawn at random together, so the coming weeks test all of these at once."
+        ).format(n=number(plan.in_role("explore"))),
+        "" if every else _("Hours not allowed everywhere, and hours and texts shown to be worth less, are not drawn."),
+    )
 
 
 def _short_words(plan: SendPlan) -> str:

@@ -39,7 +39,7 @@ def a_case(seed):
     slots = find_slots(
         audience,
         pd.DataFrame(actions, columns=list(POLICY_COLUMNS)),
-        Exploration((0.0, 1.0), (0,), ("a",)),
+        Exploration((0.0, 1.0), (0,), (0,), ("a",)),
         WINDOWS,
         calendar,
     )

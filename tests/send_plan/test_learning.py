@@ -225,7 +225,7 @@ def cells_of(**sizes):
 
 def test_information_is_counted_by_lever():
     """50 customers in the plan’s weeks, at 0 or 3 texts a week: 300 texts, 150 in each window and of each text."""
-    found = learnt_shares(cells_of(), Exploration((0.0, 3.0), (0, 2), ("one", "two")), 50.0, 4)
+    found = learnt_shares(cells_of(), Exploration((0.0, 3.0), (0, 2), (0, 1), ("one", "two")), 50.0, 4)
 
     def added(kept):
         return np.asarray(kept) ** 2 / (1 - np.asarray(kept) ** 2)
@@ -242,7 +242,7 @@ def test_information_is_counted_by_lever():
 
 
 def test_nobody_explored_with_adds_nothing():
-    found = learnt_shares(cells_of(), Exploration((0.0, 3.0), (0, 2), ("one", "two")), 0.0, 4)
+    found = learnt_shares(cells_of(), Exploration((0.0, 3.0), (0, 2), (0, 1), ("one", "two")), 0.0, 4)
     assert [np.max(getattr(found, name)) for name in found.__dataclass_fields__] == [0.0] * 7
 
 
@@ -318,7 +318,7 @@ def test_the_cost_is_what_random_weeks_bring_less():
     response, prices = by_hand(), economics()
     best = (1, 1, (1,), 0)
     policy = Policy({(0, 0): Action(1, 1, 0, (1,))})
-    exploration = Exploration((0.0, 2.0), (0, 1), ("one", "two"))
+    exploration = Exploration((0.0, 2.0), (0, 1), (0, 1), ("one", "two"))
     found = cost_of_exploring(response, prices, np.ones((1, 1)), (OPEN,), np.full((1, 1), 9.0), policy, exploration)
     tried = [(0, 0, (), 0)] * 4 + [(2, window, (0, 3), text) for window in (0, 1) for text in (0, 1)]
     plan = by_weeks(response, [best], prices)
@@ -332,7 +332,7 @@ def test_exploring_costs_nothing_where_it_does_what_the_plan_does():
     response = replace(response, weekday=np.ones((1, 1, 7)), **{
         name: getattr(response, name)[..., 1:] for name in ("text", "text_opt_outs", "text_profit")
     })  # fmt: skip
-    policy, exploration = Policy({(0, 0): Action(1, 1, 0, (0,))}), Exploration((1.0,), (1,), ("two",))
+    policy, exploration = Policy({(0, 0): Action(1, 1, 0, (0,))}), Exploration((1.0,), (1,), (0,), ("two",))
     prices = economics(cost=np.array([0.02]))
     given = response, prices, np.ones((1, 1)), (OPEN,), np.ones((1, 1))
     assert cost_of_exploring(*given, policy, exploration) == pytest.approx(0.0, abs=1e-12)
@@ -356,7 +356,7 @@ def a_plan(roles, policy=None, worth=1.0):
     )  # fmt: skip
     return SimpleNamespace(
         unlimited=fitted, design=SimpleNamespace(economics=prices, masks=(OPEN,), doses=response.doses), roles=roles,
-        customers=2000, exploration=Exploration((0.0, 0.5, 3.0), (0, 1), ("one", "two")), limits=Limits(),
+        customers=2000, exploration=Exploration((0.0, 0.5, 3.0), (0, 1), (0, 1), ("one", "two")), limits=Limits(),
         calendar=SimpleNamespace(weeks=4), in_role=lambda role: round(2000 * roles.probability(role)),
     )  # fmt: skip
 

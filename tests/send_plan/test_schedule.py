@@ -32,7 +32,7 @@ from smsroi_helpers.send_plan.weekdays import spread_weekdays
 
 N = 20_000
 WINDOWS = ((9, 11), (12, 14), (18, 20))
-EXPLORATION = Exploration((0.0, 0.5, 1.0, 2.0), (0, 1), ("ask", "gift", "news", ""))
+EXPLORATION = Exploration((0.0, 0.5, 1.0, 2.0), (0, 1), (0, 1, 2, 3), ("ask", "gift", "news", ""))
 PLACES = (("Europe/Berlin", "", "careful"), ("America/New_York", "", "US"), ("Europe/Paris", "", "FR"), ("", "", "US"))
 TUESDAY = dt.date(2026, 10, 20)
 LEVERS = ["dose_number", "window_number", "text_number"]
@@ -130,7 +130,7 @@ def write(shop, audience, action, weeks=4, roles=Roles(26, 128)):  # noqa: B008
     masks = range(len(audience.places))
     policy = Policy({(0, mask): action for mask in masks})
     money = {(0, mask, 0): Money(8.0, 80.0) for mask in masks}
-    actions = policy_rows(policy, np.arange(0, 2.1, 0.5), EXPLORATION.texts, money)
+    actions = policy_rows(policy, np.arange(0, 2.1, 0.5), EXPLORATION.creatives, money)
     calendar = Calendar("plan-20261020", TUESDAY, weeks)
     slots = find_slots(audience, actions, EXPLORATION, WINDOWS, calendar)
     divided = divide_customers(shop, rows, calendar, count_turns(slots))

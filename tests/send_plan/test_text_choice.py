@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from smsroi_helpers.send_plan.policy import NOTHING, Policy, value_policy
-from smsroi_helpers.send_plan.text_choice import compare_texts
+from smsroi_helpers.send_plan.text_choice import compare_texts, open_options
 from smsroi_helpers.send_plan.valuation import revalue
 from smsroi_helpers.send_plan.wording import decide, text_words
 
@@ -77,3 +77,40 @@ def test_the_answer_says_that_the_text_is_not_settled_where_another_may_be_as_go
     assert ("Which text is best is not settled" in said.text) == unsettled
     assert ("So a wrong choice costs at most" in note) == unsettled
     assert ("No other text may be as good" in note) != unsettled
+
+
+# --- what is worth exploring -----------------------------------------------------------------------------------------
+
+
+def test_texts_are_explored_that_the_plan_sends_or_that_may_be_as_good(plan):
+    """`compare_texts` says which; the messages of the exploring share have no other."""
+    found = plan.text_choice
+    assert set(plan.exploration.variants) == {*found.chosen, *(each.text for each in found.as_good)}
+    rows = plan.messages.filter(plan.messages.role == "explore", plan.messages.send_at.notnull())
+    sent = plan.shop.count(rows.select("variant").distinct().order_by("variant"))["variant"]
+    assert set(sent) <= set(plan.exploration.variants)
+
+
+@pytest.mark.parametrize("lever", ["text", "window"])
+def test_an_option_that_is_shown_to_be_worth_less_is_not_explored(second_plan, lever):
+    """The option's clicks become a hundredth for everybody, in the estimate and without each group of customers."""
+    chosen, doses = second_plan.plan.chosen, second_plan.plan.design.doses.tolist()
+    own = {getattr(action, lever) for action in chosen.policy.actions.values() if doses[action.dose] > 0}
+    options = range(getattr(chosen.response, lever).shape[2])
+    number = next(each for each in options if each not in own)
+    assert len(open_options(chosen, doses, lever, options)) > len(own)
+
+    def spoilt(response):
+        clicks = getattr(response, lever).copy()
+        clicks[:, :, number] *= 0.01
+        return replace(response, **{lever: clicks})
+
+    worse = replace(chosen, response=spoilt(chosen.response), halves=tuple(map(spoilt, chosen.halves)))
+    assert number not in open_options(worse, doses, lever, options)
+    assert own <= set(open_options(worse, doses, lever, options))
+
+
+def test_where_the_plan_sends_nothing_everything_is_open(plan):
+    silent = Policy(dict.fromkeys(plan.chosen.policy.actions, NOTHING))
+    found = open_options(replace(plan.chosen, policy=silent), plan.design.doses.tolist(), "text", range(3))
+    assert found == (0, 1, 2)
