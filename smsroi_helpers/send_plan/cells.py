@@ -17,6 +17,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.experiments import ClickValueSums, count_click_value
+from smsroi_helpers.send_plan.campaign_levels import CampaignLevels, CampaignSums, count_levels
 from smsroi_helpers.send_plan.evidence import EXPLORED, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.profile_counts import ProfileCounter
@@ -29,7 +30,6 @@ CREDIT_DAYS = (1, 3, 7, 14)
 """Orders in so many days after a click, less those in as many before the text, say how classes and texts differ in
 what a click brings; never how much it brings. Of these periods the one is used in which the difference of all clicks is
 clearest: a longer one has more of the orders that a click brings, and far more of those that it does not."""
-_SWEEPS = 200
 _DAY = 86_400
 
 
@@ -66,10 +66,15 @@ class Cells:
     """Opt-outs and subscribed weeks, by all frequencies tested, 0 included."""
     clicks_by_window: Rates
     clicks_by_weekday: Rates
-    clicks_by_text: Rates
     """Exposure is in texts × the campaign's level."""
+    clicks_by_text: Rates
+    """The same."""
     opt_outs_by_text: Rates
     """Opt-outs linked to texts; the same."""
+    weekday_levels: CampaignSums
+    """What the levels are estimated from, whatever the grouping."""
+    text_levels: CampaignSums
+    opt_out_levels: CampaignSums
     arms: tuple[tuple[str, str], ...]
     """(test, arm) of tests that differ in how much is sent."""
     people: Floats
@@ -107,8 +112,10 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     texts, people = evidence.texts, evidence.people
     credit, days = _credits(evidence)
     comparable = {event: _comparable(texts, event) for event in ("clicked", "opted_out")}
+    number = {text: i for i, text in enumerate(evidence.creatives)}
     clicked, opted_out = (
-        _campaign_levels(evidence, rows, rows.variant, rows[event]) for event, rows in comparable.items()
+        count_levels(evidence, rows, _numbered(rows.variant, number), len(number), rows[event])
+        for event, rows in comparable.items()
     )
 
     def rates(rows: ir.Table, arm: ir.Value, arms: int, events: ir.Value, exposure: ir.Value) -> list[Rates]:
@@ -132,13 +139,12 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     heard = texts.filter(texts.known == 1, texts.delivered)
     timed = heard.filter(heard.kind.isin(["timing", EXPLORED]))
     spread = heard.filter(heard.kind.isin(["timing", "frequency", EXPLORED])).mutate(stratum=_weekday_stratum(heard))
-    of_campaign = _campaign_levels(evidence, spread, spread.weekday, spread.clicked)
-    spread = spread.join(of_campaign, spread.stratum == of_campaign.of_stratum)
-    number = {text: i for i, text in enumerate(evidence.creatives)}
+    by_weekday = count_levels(evidence, spread, spread.weekday, WEEKDAYS, spread.clicked)
+    spread = spread.join(by_weekday.table, spread.stratum == by_weekday.table.of_stratum)
 
-    def by_variant(event: str, level: ir.Table) -> list[Rates]:
+    def by_variant(event: str, levels: CampaignLevels) -> list[Rates]:
         varied = comparable[event]
-        varied = varied.join(level, varied.stratum == level.of_stratum)
+        varied = varied.join(levels.table, varied.stratum == levels.table.of_stratum)
         return rates(varied, _numbered(varied.variant, number), len(number), varied[event], varied.level)
 
     clicks_by_dose = rates(
@@ -162,7 +168,7 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
         of_text = {**_sizes(grouping), "arm": len(number)}
         found.append(Cells(
             grouping, clicks_by_dose[i], opt_outs_by_dose[i], clicks_by_window[i], clicks_by_weekday[i],
-            clicks_by_text[i], opt_outs_by_text[i],
+            clicks_by_text[i], opt_outs_by_text[i], by_weekday.sums, clicked.sums, opted_out.sums,
             arms, by_arm["n"], by_arm["clicks"], by_arm["texts"], by_arm["profit"],
             by_arm["days"].sum(axis=(0, 1)) / 7 / np.maximum(by_arm["n"].sum(axis=(0, 1)), 1.0), doses,
             cube(credit_by_text[i], "credit", of_text), days, cube(credit_by_text[i], "clicks", of_text), text_credit,
@@ -219,48 +225,6 @@ def _weekday_stratum(rows: ir.Table) -> ir.StringValue:
     """What weekdays are compared within: the campaign, or the test where none is named; a plan that explored."""
     within = ibis.cases((rows.kind == EXPLORED, rows.test), else_=rows.campaign_id.fill_null(rows.test))
     return rows.kind + ibis.literal(":") + within
-
-
-def _campaign_levels(evidence: Evidence, rows: ir.Table, option: ir.Value, events: ir.Value) -> ir.Table:
-    """of_stratum, level: events per text of each campaign, as if it had sent the average option, over the company's.
-
-    Campaigns with one option only say nothing of options and are left out.
-
-    Args:
-        evidence: of `collect_evidence`.
-        rows: of texts, with the column `stratum`.
-        option: a text's variant or weekday.
-        events: 0 or 1.
-    """
-    counted = rows.group_by("stratum", option=option).aggregate(n=rows.count(), events=events.sum())
-    found = evidence.shop.count(counted.order_by("stratum", "option"))
-    found = found[found.groupby("stratum")["option"].transform("size") > 1]
-    stratum, names = pd.factorize(found["stratum"])
-    number, _ = pd.factorize(found["option"])
-    level = fit_levels(stratum, number, found["n"].to_numpy(float), found["events"].to_numpy(float))
-    kept = level > 0
-    schema = {"of_stratum": "string", "level": "float64"}
-    return ibis.memtable(pd.DataFrame({"of_stratum": names[kept], "level": level[kept]}), schema=schema)
-
-
-def fit_levels(stratum: np.ndarray, option: np.ndarray, trials: Floats, events: Floats) -> Floats:
-    """Levels of strata in E[events] = trials · level(stratum) · effect(option), their weighted mean 1.
-
-    Poisson likelihood, by iterated proportional fitting (Deming & Stephan 1940). 0 for strata without events.
-
-    >>> stratum, option = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-    >>> fit_levels(stratum, option, np.full(4, 100.0), np.array([5.0, 10, 10, 20])).round(3)
-    array([0.667, 1.333])
-    """
-    if not len(stratum):
-        return np.zeros(0)
-    level, effect = np.ones(stratum.max() + 1), np.ones(option.max() + 1)
-    of_stratum, of_option = np.bincount(stratum, events), np.bincount(option, events)
-    for _ in range(_SWEEPS):
-        level = of_stratum / np.maximum(np.bincount(stratum, trials * effect[option]), 1e-12)
-        effect = of_option / np.maximum(np.bincount(option, trials * level[stratum]), 1e-12)
-    weight = np.bincount(stratum, trials)
-    return np.asarray(level / max(np.average(level, weights=weight), 1e-12))
 
 
 def _count_arms(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from smsroi_helpers.send_plan.campaign_levels import level_shift
 from smsroi_helpers.send_plan.cells import Cells, Rates
 from smsroi_helpers.send_plan.click_profit import fit_click_profit
 from smsroi_helpers.send_plan.mixture_rates import fit_rates, standard_error
@@ -107,9 +108,13 @@ def fit_response(
     window = _relative(cells.clicks_by_window, logs, window_mix, by_dose.shape)
     weekdays = cells.clicks_by_weekday.exposure.sum(axis=(0, 1))
     weekday_mix = weekdays / max(weekdays.sum(), 1.0)
-    weekday = only_shown(_relative(cells.clicks_by_weekday, logs, weekday_mix, by_dose.shape), weekday_mix)
-    text = _relative(cells.clicks_by_text, logs, text_mix, by_dose.shape)
-    text_opt_outs = _relative_opt_outs(cells.opt_outs_by_text, text_mix, groups)
+    of_weekdays, of_texts, of_opt_outs = (
+        level_shift(each, groups) for each in (cells.weekday_levels, cells.text_levels, cells.opt_out_levels)
+    )
+    weekday = _relative(cells.clicks_by_weekday, logs, weekday_mix, by_dose.shape, of_weekdays)
+    weekday = only_shown(weekday, weekday_mix)
+    text = _relative(cells.clicks_by_text, logs, text_mix, by_dose.shape, of_texts)
+    text_opt_outs = _relative_opt_outs(cells.opt_outs_by_text, text_mix, groups, of_opt_outs)
     members = _clicks_per_member(cells, membership, groups)
     worth = fit_click_profit(cells, groups, members, np.exp(by_dose[0]).mean(axis=1))
     level = np.ones(by_dose.shape[:2])
@@ -128,16 +133,19 @@ def _between(values: Floats, tested: Floats, dose: float) -> Floats:
     return np.asarray((1 - share) * values[..., left] + share * values[..., right])
 
 
-def _relative(rates: Rates, logs: Callable[[Rates], Floats], mix: Floats, shape: tuple[int, ...]) -> Floats:
-    """(R, K, A): rates over their mean by the mix; 1 where there are no events."""
+def _relative(
+    rates: Rates, logs: Callable[[Rates], Floats], mix: Floats, shape: tuple[int, ...], shift: Floats | None = None
+) -> Floats:
+    """(R, K, A): rates over their mean by the mix; 1 where there are no events. `shift`: of log exposure, (R, A)."""
     arms = rates.events.shape[2]
     if not arms or not rates.events.sum() > 0:
         return np.ones((*shape[:2], arms))
-    found = np.exp(logs(rates))
+    found = logs(rates)
+    found = np.exp(found if shift is None else found - shift[:, None, :])
     return np.asarray(found / (found @ mix)[..., None])
 
 
-def _relative_opt_outs(rates: Rates, mix: Floats, groups: Ints) -> Floats:
+def _relative_opt_outs(rates: Rates, mix: Floats, groups: Ints, shift: Floats) -> Floats:
     """(R, C): opt-outs over their mean by the mix, whatever the class; 1 for texts nobody was compared with.
 
     Logarithms are drawn towards their mean by the share of their variance that is error (Morris 1983, Journal of the
@@ -149,7 +157,7 @@ def _relative_opt_outs(rates: Rates, mix: Floats, groups: Ints) -> Floats:
     if known.sum() < 2:
         return found
     total, size = (_with_and_without(each[:, known]) for each in (events, exposure))
-    logs = np.log(np.maximum(total, 0.5) / size)
+    logs = np.log(np.maximum(total, 0.5) / size) - shift[:, known]
     error = standard_error(logs) ** 2
     precise = 1 / np.maximum(error, 1e-12)
     centre = (logs[0] * precise).sum() / precise.sum()

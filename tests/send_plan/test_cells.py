@@ -7,11 +7,10 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
-import statsmodels.formula.api as smf
 
 from smsroi_helpers.experiments import CLICK_VALUE_GROUP
-from smsroi_helpers.send_plan.cells import CREDIT_DAYS, _campaign_levels, fit_levels
+from smsroi_helpers.send_plan.campaign_levels import count_levels, fit_levels
+from smsroi_helpers.send_plan.cells import CREDIT_DAYS
 from smsroi_helpers.send_plan.click_profit import per_click
 from smsroi_helpers.statistics import GROUPS
 
@@ -34,6 +33,13 @@ def texts(second_plan):
 @pytest.fixture(scope="module")
 def people(second_plan):
     return second_plan.plan.shop.count(second_plan.plan.evidence.people)
+
+
+def levels_of(table):
+    """Level of each campaign, from its texts (size) and clicks (sum) by text or weekday."""
+    return dict(
+        zip(table.index, fit_levels(*(table[name].fillna(0).to_numpy() for name in ("size", "sum"))), strict=True)
+    )
 
 
 def filled(counter, like):
@@ -100,12 +106,9 @@ def test_clicks_by_window(second_plan, cells, profile, texts):
 def test_weekdays_are_compared_within_campaigns_that_went_out_on_several(cells, profile, texts):
     heard = texts[(texts["known"] == 1) & texts["delivered"] & texts["kind"].isin(["timing", "frequency"])]
     heard = heard.assign(stratum=heard["kind"] + ":" + heard["campaign_id"])
-    table = heard.groupby(["stratum", "weekday"])["clicked"].agg(["size", "sum"]).reset_index()
-    assert table.groupby("stratum")["weekday"].size().gt(1).all()
-    stratum, names = pd.factorize(table["stratum"])
-    level = dict(zip(names, fit_levels(
-        stratum, table["weekday"].to_numpy(), table["size"].to_numpy(float), table["sum"].to_numpy(float)
-    ), strict=True))  # fmt: skip
+    table = heard.pivot_table(index="stratum", columns="weekday", values="clicked", aggfunc=["size", "sum"])
+    assert (table["size"].notna().sum(axis=1) > 1).all()
+    level = levels_of(table)
     events, exposure = Counter(), Counter()
     for row in heard.itertuples():
         at = (row.group, profile[row.code], row.weekday)
@@ -124,10 +127,11 @@ def test_the_weekday_of_a_good_campaign_is_not_taken_for_a_good_weekday(second_p
          ("frequency:both", 3, 40, 4)], columns=["stratum", "weekday", "texts", "clicks"],
     )  # fmt: skip
     rows = sent.loc[sent.index.repeat(sent["texts"])].reset_index(drop=True)
+    rows["group"] = rows.index % GROUPS
     rows["clicked"] = (rows.groupby(["stratum", "weekday"]).cumcount() < rows["clicks"]).astype(int)
     texts = ibis.memtable(rows)
-    levels = _campaign_levels(second_plan.plan.evidence, texts, texts.weekday, texts.clicked)
-    compared = rows.merge(levels.to_pandas(), left_on="stratum", right_on="of_stratum")
+    levels = count_levels(second_plan.plan.evidence, texts, texts.weekday, 7, texts.clicked)
+    compared = rows.merge(levels.table.to_pandas(), left_on="stratum", right_on="of_stratum")
     assert set(compared["stratum"]) == {"frequency:both"}
     by_weekday = compared.groupby("weekday").agg(clicks=("clicked", "sum"), exposure=("level", "sum"))
     assert (by_weekday["clicks"] / by_weekday["exposure"]).tolist() == pytest.approx([0.1, 0.1])
@@ -138,12 +142,8 @@ def test_texts_are_compared_within_campaigns_that_sent_several(second_plan, cell
     numbers = {name: i for i, name in enumerate(second_plan.plan.evidence.creatives)}
     heard = texts[(texts["known"] == 1) & texts["delivered"] & texts["first"] & texts["variant"].notna()]
     heard = heard.assign(stratum=heard["kind"] + ":" + heard["campaign_id"])
-    table = heard.groupby(["stratum", "variant"])["clicked"].agg(["size", "sum"]).reset_index()
-    table = table[table.groupby("stratum")["variant"].transform("size") > 1]
-    stratum, names = pd.factorize(table["stratum"])
-    level = dict(zip(names, fit_levels(
-        stratum, table["variant"].map(numbers).to_numpy(), table["size"].to_numpy(float), table["sum"].to_numpy(float)
-    ), strict=True))  # fmt: skip
+    table = heard.pivot_table(index="stratum", columns="variant", values="clicked", aggfunc=["size", "sum"])
+    level = levels_of(table[table["size"].notna().sum(axis=1) > 1])
     events, exposure = Counter(), Counter()
     for row in heard[heard["stratum"].map(level).fillna(0) > 0].itertuples():
         at = (row.group, profile[row.code], numbers[row.variant])
@@ -228,23 +228,3 @@ def test_members_clicks_and_profit_of_arms(second_plan, cells, profile, people):
     assigned = second_plan.table("assignments").groupby(["experiment_id", "arm"]).size()
     for arm, number in zip(cells.arms, cells.people.sum(axis=(0, 1)), strict=True):
         assert 0 < number <= assigned[arm], "those of the arm who consented"
-
-
-def test_levels_of_campaigns_are_those_of_a_poisson_regression():
-    rng = np.random.default_rng(1)
-    stratum, text = (each.ravel() for each in np.indices((5, 3)))
-    trials = rng.integers(200, 900, 15).astype(float)
-    rate = np.exp(rng.normal(-3, 0.5, 5))[stratum] * np.array([1.0, 1.4, 0.7])[text]
-    events = rng.poisson(trials * rate).astype(float)
-    found = fit_levels(stratum, text, trials, events)
-    table = pd.DataFrame({"s": stratum, "t": text, "n": trials, "y": events})
-    reference = smf.glm("y ~ C(s) + C(t)", table, family=sm.families.Poisson(), exposure=table["n"]).fit()
-    levels = np.exp(np.append(0.0, reference.params.filter(like="C(s)")))
-    assert np.allclose(found / found[0], levels, rtol=1e-5)
-    assert np.average(found, weights=np.bincount(stratum, trials)) == pytest.approx(1)
-
-
-def test_a_campaign_without_clicks_has_level_nothing():
-    found = fit_levels(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.full(4, 50.0), np.array([2.0, 3, 0, 0]))
-    assert found[1] == 0
-    assert fit_levels(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros(0)).size == 0
