@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from smsroi_helpers.ab_test.effects import (
     ALL,
@@ -34,6 +34,7 @@ from smsroi_helpers.experiments import ORDER_METRICS, Experiment, Validity
 from smsroi_helpers.statistics import (
     ALPHA,
     FEW_EVENTS,
+    POWER,
     UNEQUAL,
     adjust,
     always_valid_half_width,
@@ -87,12 +88,14 @@ class ExperimentDecision:
     times: float = _NAN
     """Times as much data needed for a decision with 80 % power, if the difference is true; NaN where not known."""
     detectable: float = _NAN
-    """The smallest difference per customer that the test detects with 80 % power, with the data so far."""
+    """The smallest difference per customer that the test detects with 80 % power in every open arm, with the data so
+    far. The error of prices counts as it does at the difference seen."""
     wanted: float = _NAN
     """The difference that the test should detect: a gain per customer and week (money), or a rise of a share or of
     orders per customer."""
     needed: float = _NAN
-    """Total customers of all arms with whom it would detect `wanted` with 80 % power."""
+    """Total customers of all arms with whom it would detect `wanted` with 80 % power; NaN where no number would, as the
+    prices are not known well enough."""
     why_open: tuple[WhyOpen, ...] = ()
 
     @property
@@ -363,14 +366,33 @@ def _guardrail_times(experiment: Experiment, effects: ArmEffects, arm: str, marg
     return times_to_settle(error, margin * experiment.weeks - row.difference, information=_information(experiment))
 
 
+def _price_error(row: ArmEffect, unit: float) -> float:
+    """What the prices of clicks and subscribers add to the standard error of a modelled profit, as in its interval.
+
+    Args:
+        row: the effect.
+        unit: the difference detectable with a standard error of 1.
+    """
+    half = (row.decision_high - row.decision_low) / 2 / (unit - float(norm.ppf(POWER)))
+    if row.metric != CLICK_PROFIT or not half > row.standard_error:
+        return 0.0
+    return float(np.sqrt(half**2 - row.standard_error**2))
+
+
 def _with_size(
     found: ExperimentDecision, experiment: Experiment, effects: ArmEffects, smallest_gain: float
 ) -> ExperimentDecision:
-    """Add the difference detectable today, the difference wanted, and the customers needed to detect it."""
+    """Add the difference detectable today, the difference wanted, and the customers needed to detect it.
+
+    Both are of the arm that is known least of those still open, so that they hold for each.
+    """
     arms = len(experiment.treated)
-    errors = [row.standard_error for row in effects.overall(found.metric) if np.isfinite(row.standard_error)]
-    error = min(errors, default=_NAN)
-    detectable = float(detectable_difference(error, comparisons=arms, information=_information(experiment)))
+    unit = float(detectable_difference(1.0, comparisons=arms, information=_information(experiment)))
+    open_arms = [arm for arm in experiment.treated if found.by_arm[arm] == "keep_running"] or experiment.treated
+    rows = [effects.find(found.metric, arm) for arm in open_arms]
+    errors = [(row.standard_error, _price_error(row, unit)) for row in rows if row and np.isfinite(row.standard_error)]
+    error, of_prices = max(errors, key=lambda both: np.hypot(*both), default=(_NAN, _NAN))
+    detectable = float(unit * np.hypot(error, of_prices))
     found = replace(found, detectable=detectable)
     control = effects.find("profit" if found.priced else found.metric, experiment.control)
     mean = control.mean if control is not None else _NAN
@@ -378,7 +400,9 @@ def _with_size(
     if found.in_money:
         wanted = wanted_gain(mean, experiment.weeks, smallest_gain)
         distance = (wanted - smallest_gain) * experiment.weeks
-        return replace(found, wanted=wanted, needed=customers * (detectable / distance) ** 2)
+        # More customers do not reduce the error of the prices.
+        room = (distance / unit) ** 2 - of_prices**2
+        return replace(found, wanted=wanted, needed=customers * error**2 / room if room > 0 else _NAN)
     if is_count(found.metric) or experiment.clustered:
         wanted = WANTED_SHARE * mean
         return replace(found, wanted=wanted, needed=customers * (detectable / wanted) ** 2) if wanted > 0 else found

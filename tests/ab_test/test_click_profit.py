@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from smsroi_helpers.ab_test import click_profit
 from smsroi_helpers.ab_test.decision_rule import adjust_p, decide_experiment, deciding_metric
@@ -193,6 +194,33 @@ def test_clicks_that_bring_nothing_are_contradicted_by_the_orders():
             *click_profit.measure_click_profit(experiment, counted, PRICES),
         ))  # fmt: skip
         assert click_profit.contradicted(effects, ("b",)) is contradicted
+
+
+def test_what_is_detectable_is_not_less_than_the_interval_says():
+    """More clicks and more opt-outs balance, each at a price known badly: the interval is wider than by sampling."""
+    counted = count(np.random.default_rng(5), 20_000, clicks=1.2, opt_outs=0.17)
+    rough, exact = (
+        _decide(an_experiment((20_000, 20_000), state="ended"), counted, prices) for prices in (PRICES, EXACT)
+    )
+    assert rough.outcome == "keep_running"
+    half = (rough.high - rough.low) / 2
+    assert rough.detectable == pytest.approx((norm.ppf(0.975) + norm.ppf(0.8)) * half / norm.ppf(0.975), rel=1e-3)
+    assert exact.detectable < 0.7 * rough.detectable
+
+
+def test_more_customers_do_not_make_prices_better_known():
+    """`needed` customers detect the gain wanted: their sampling error with the prices' error, which stays."""
+    counted = count(np.random.default_rng(5), 20_000, clicks=1.2, opt_outs=0.17)
+    experiment = an_experiment((20_000, 20_000), state="ended")
+    near = _decide(experiment, counted, PRICES, smallest_gain=0.0)
+    unit = norm.ppf(0.975) + norm.ppf(0.8)
+    error = click_profit.measure_click_profit(experiment, counted, PRICES).find("click_profit", "b").standard_error
+    of_prices = np.sqrt((near.detectable / unit) ** 2 - error**2)
+    distance = near.wanted * experiment.weeks / unit
+    assert distance > of_prices
+    assert error * np.sqrt(40_000 / near.needed) == pytest.approx(np.sqrt(distance**2 - of_prices**2), rel=1e-3)
+    vague = dataclasses.replace(PRICES, click=dataclasses.replace(CLICK, low=-5.0, high=15.0))
+    assert np.isnan(_decide(experiment, counted, vague).needed)
 
 
 def test_the_registered_metric_decides():
