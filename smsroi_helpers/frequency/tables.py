@@ -244,9 +244,10 @@ def policy_table(
     if not len(policy):
         return note(_("No frequency can be advised."))
     words = {"change": _("change"), "stay": _("stay"), "not_enough": _("not enough evidence")}
+    grouping = "lifecycle_stage" if by == "stage" else ""
     rows = [
         {
-            _("Segment"): segment_name(row.segment),
+            _("Segment"): segment_name(row.segment, grouping),
             _("Test’s customers used"): row.customers,
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),

@@ -294,4 +294,4 @@ def moves_table(study: Study, currency: str) -> Html:
     """Movements between lifecycle stages over the last period."""
     if not len(study.moves):
         return note(_("Without orders nobody moves between stages."))
-    return segmentation.tables.moves_table(study.moves, currency)
+    return segmentation.tables.moves_table(study.moves, currency, "lifecycle_stage")

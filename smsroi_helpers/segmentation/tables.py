@@ -331,19 +331,20 @@ def comparison_table(explained: pd.DataFrame) -> Html:
     return table(shown, caption=caption, fold=True)
 
 
-def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
+def moves_table(table_of_moves: pd.DataFrame, currency: str, segment_by: str = "") -> Html:
     """Every movement with its share, the money it moved, and whether it is beyond chance.
 
     Args:
         table_of_moves: the result of `migration.count_moves`.
         currency: the source's.
+        segment_by: the grouping that customers move in; empty: that of the page.
     """
     rows = table_of_moves
 
     def status(row: Any) -> str:
         if not row.possible:
             return _("no movement: the log was too short before for anybody to be {segment}").format(
-                segment=segment_name(row.now)
+                segment=segment_name(row.now, segment_by)
             )
         if np.isnan(row.adjusted_p):
             return _("not known")
@@ -357,8 +358,8 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
 
     shown = pd.DataFrame(
         {
-            _("From"): [segment_name(name) for name in rows["before"]],
-            _("To"): [segment_name(name) for name in rows["now"]],
+            _("From"): [segment_name(name, segment_by) for name in rows["before"]],
+            _("To"): [segment_name(name, segment_by) for name in rows["now"]],
             _("Customers"): rows["customers"].astype(int),
             _("Of those who were there (95% interval)"): [
                 _("{share} ({interval})").format(share=percent(row.share, 1), interval=range_words(row.low, row.high))

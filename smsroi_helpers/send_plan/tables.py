@@ -223,7 +223,7 @@ def actions_table(plan: SendPlan) -> Html:
 def _group_name(plan: SendPlan, name: str) -> str:
     if plan.chosen.name == CLASSES:
         return _("Class {k}").format(k=name.removeprefix("class "))
-    return segment_name(name)
+    return segment_name(name, plan.chosen.name)
 
 
 def classes_table(plan: SendPlan, currency: str) -> Html:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from smsroi_helpers import pages
 from smsroi_helpers.frequency import figures, tables
 from smsroi_helpers.frequency.policy import choose_frequencies
 
@@ -34,6 +35,15 @@ def test_the_caption_is_of_the_columns_there_are(policies):
     assert "Long run, a week<" not in stays
     assert "changes add up" in changes
     assert "If left" not in changes
+
+
+def test_lifecycle_stages_have_their_names_whatever_the_page_groups_by(policies):
+    stages = policies[0].head(2).assign(segment=["repeat", "loyalty"])
+    pages.use_names(segment_by="region")
+    page = tables.policy_table(stages, "USD", by="stage").markup
+    assert "bought again" in page
+    assert "loyal<" in page
+    assert "loyalty" not in page
 
 
 def test_leaving_may_gain_in_one_horizon_and_lose_in_the_other_though_no_change_is_recommended(policies):

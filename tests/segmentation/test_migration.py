@@ -6,6 +6,7 @@ import math
 import pandas as pd
 import pytest
 
+from smsroi_helpers import pages
 from smsroi_helpers.segmentation import cutoffs, membership, migration, migration_figures, resolution, tables
 from tests.segmentation.samples import CUSTOMERS, HEAD
 
@@ -28,6 +29,11 @@ class TestMoves:
         assert table.loc[("growth", "dormant"), "money"] == -21  # b spent 21 in the period before and nothing in this
         assert table.loc[("growth", "growth"), "money"] == 28 - 21
         assert table.loc[("growth", "growth"), "share"] == 0.5
+        pages.use_names(segment_by="region")
+        stages = table.reset_index().assign(before="repeat", now="loyalty")
+        shown = tables.moves_table(stages, "USD", "lifecycle_stage").markup
+        assert "bought again" in shown
+        assert "loyalty" not in shown
 
     @pytest.mark.parametrize("customers", [9, 10])
     def test_segments_of_few_people_are_not_compared_with_earlier(self, make_source, open_source, customers):
