@@ -116,7 +116,8 @@ def decide(plan: SendPlan, past: PreviousPlans | None = None, learning: Learning
     if past is not None:
         caveat = joined(
             _kept_words(found.factor) if found.factor is not None else _missed_words(past, currency),
-            _measured_words(plan, past, currency), caveat,
+            _measured_words(plan, past, currency),
+            "" if found.factor is not None else _uncorrected_words(past), caveat,
         )  # fmt: skip
     if learning is not None and learning.rows and learning.row(learning.own).net < 0:
         caveat = joined(caveat, _(
@@ -210,30 +211,33 @@ def _kept_words(factor: PromiseFactor) -> str:
 
 
 def _missed_words(past: PreviousPlans, currency: str) -> str:
-    """That the last plan missed its promise, and why amounts are not corrected by it; empty if it did not."""
+    """What the last plan promised and brought, where it missed its promise; empty if it did not."""
     main = past.latest.main if past.latest else None
     if main is None or not main.gap.excludes(0.0):
         return ""
     measured = compact_words(main.measured.value, main.measured.low, main.measured.high, currency)
+    words = _("The last plan promised {promised} per customer and brought {measured}.")
+    return words.format(promised=money(main.promised, currency), measured=measured)
+
+
+def _uncorrected_words(past: PreviousPlans) -> str:
+    """Why amounts are not corrected by the last plan, where it missed its promise; empty if it did not."""
+    main = past.latest.main if past.latest else None
+    if main is None or not main.gap.excludes(0.0):
+        return ""
     words = {
-        "not_ours": _(
-            "The last plan promised {promised} per customer and brought {measured}. This workbook had not made that"
-            " promise, so the amounts above are not corrected by it."
-        ),
+        "not_ours": _("This workbook had not made that promise, so the amounts above are not corrected by it."),
         "kept": _(
-            "The last plan promised {promised} per customer and brought {measured}. All plans of this workbook together"
-            " do not show that it promises too much or too little, so the amounts above are not corrected."
+            "All plans of this workbook together do not show that it promises too much or too little, so the amounts"
+            " above are not corrected."
         ),
         "few_buyers": _(
-            "The plan before promised {promised} per customer and brought {measured}. The amounts above are not"
-            " corrected by that: it takes {needed} buyers among those held out, and there were {n}."
+            "The amounts above are not corrected by that: it takes {needed} buyers among those held out, and there"
+            " were {n}."
         ),
-        "none": _("The last plan promised {promised} per customer and brought {measured}."),
+        "none": "",
     }
-    return words[past.uncorrected].format(
-        promised=money(main.promised, currency), measured=measured, needed=number(main.buyers_needed),
-        n=number(main.buyers_held_out),
-    )  # fmt: skip
+    return words[past.uncorrected].format(needed=number(main.buyers_needed), n=number(main.buyers_held_out))
 
 
 def _measured_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
@@ -245,21 +249,34 @@ def _measured_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:
     main = past.latest.main if past.latest else None
     if main is not None and main.gap.excludes(0.0) and not past.factor.corrects:
         brought = ""  # said already
-    words = _(
-        "On the same terms ({weeks} weeks, compared with no texts) this plan promises {modelled}, modelled."
-    ).format(weeks=number(found.weeks), modelled=_compact(found.modelled, currency))
+    modelled = _compact(found.modelled, currency)
+    if found.today is not None and found.today_gap is not None:
+        return joined(
+            brought,
+            _(
+                "That was in {weeks} weeks, compared with no texts, and it is today’s practice. The model of this page"
+                " puts it at {today}, and this plan at {modelled}."
+            ).format(weeks=number(found.weeks), today=_compact(found.today, currency), modelled=modelled),
+            _judged_words(found.today_gap),
+        )  # fmt: skip
+    words = _("On the same terms ({weeks} weeks, compared with no texts) this plan promises {modelled}, modelled.")
     judged = _("The two are not shown to differ.")
     if found.gap.high < 0:
         judged = _("That is below what was measured by more than chance, so it may be too low.")
     elif found.gap.low > 0:
         judged = _("That is above what was measured by more than chance, so it may be too high.")
-    tested = ""
-    gap = found.today_gap
-    if found.today is not None and gap is not None and (gap.low > 0 or gap.high < 0):
-        below = _("The same model puts the last plan at {today}, too low by more than chance.")
-        above = _("The same model puts the last plan at {today}, too high by more than chance.")
-        tested = (below if gap.high < 0 else above).format(today=_compact(found.today, currency))
-    return joined(brought, words, judged, tested)
+    return joined(brought, words.format(weeks=number(found.weeks), modelled=modelled), judged)
+
+
+def _judged_words(gap: Estimate) -> str:
+    """What the measurement of today's practice says of the model."""
+    if gap.high < 0:
+        return _("So the model is too low for today’s practice, by more than chance, and may be too low for this plan.")
+    if gap.low > 0:
+        return _(
+            "So the model is too high for today’s practice, by more than chance, and may be too high for this plan."
+        )
+    return _("The measurement does not contradict the model.")
 
 
 def measured_note_words(plan: SendPlan, past: PreviousPlans, currency: str) -> str:

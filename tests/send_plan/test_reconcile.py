@@ -71,11 +71,25 @@ def test_a_corrected_promise_is_compared_as_corrected(plan):
     (-50.0, "That is above what was measured by more than chance"),
 ])  # fmt: skip
 def test_the_answer_says_whether_the_two_differ(plan, more, words):
+    other = by_plan(plan, 0.5)
     brought = plan.chosen.estimate(plan.chosen.cash).value + more
-    (said,) = decide(plan, earlier(plan, brought=brought, promised_here=False))
+    (said,) = decide(other, earlier(plan, brought=brought, promised_here=False))
     assert words in said.caveat
     assert f"On the same terms ({plan.calendar.weeks} weeks, compared with no texts)" in said.caveat
     assert "On the same terms" not in decide(plan)[0].caveat
+
+
+@pytest.mark.parametrize(("more", "words"), [
+    (0.0, "The measurement does not contradict the model."),
+    (50.0, "So the model is too low for today’s practice, by more than chance, and may be too low for this plan."),
+    (-50.0, "So the model is too high for today’s practice, by more than chance, and may be too high for this plan."),
+])  # fmt: skip
+def test_where_the_last_plan_is_todays_practice_it_tests_the_model(plan, more, words):
+    same = by_plan(plan, 1.0)
+    brought = plan.chosen.estimate(plan.chosen.today_cash).value + more
+    (said,) = decide(same, earlier(plan, brought=brought, promised_here=False))
+    assert words in said.caveat
+    assert f"in {plan.calendar.weeks} weeks, compared with no texts, and it is today’s practice." in said.caveat
 
 
 def test_todays_practice_is_compared_where_it_is_the_last_plan(plan):
