@@ -16,7 +16,7 @@ from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.competitors import measure_crowding
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.outputs import count_cells, forbidden_shares, rate_as_counted
-from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
+from smsroi_helpers.timing.response import ALL, HourResponse, mean_rate, rate_by_hour, rate_by_hour_at_level
 from smsroi_helpers.timing.secondary_outcomes import HourOutcome
 from smsroi_helpers.timing.wording import hours_words, window_words
 
@@ -56,9 +56,8 @@ def _shade_best(ax: Axes, answer: Answer) -> None:
         ax.axvline(edge, color=PALETTE["good"], linewidth=1, zorder=0.5)
 
 
-def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: str = "") -> pd.DataFrame:
-    """Draw the curve over the windows tested, with each hour's interval; return its rows."""
-    rows = rate_by_hour(response, segment)
+def _draw(ax: Axes, rows: pd.DataFrame, colour: str, label: str = "") -> pd.DataFrame:
+    """Draw a curve over the windows tested, with each hour's interval; return its rows."""
     at = _middle(rows)
     ax.fill_between(at, 100 * rows["low"], 100 * rows["high"], color=PALETTE[colour], alpha=0.2, linewidth=0)
     ax.plot(at, 100 * rows["rate"], color=PALETTE[colour], label=label)
@@ -70,10 +69,15 @@ def _dots(ax: Axes, response: HourResponse, segment: str, colour: str) -> None:
     ax.plot(_middle(counted), 100 * counted["rate"], "o", color=PALETTE[colour], markersize=3.5)
 
 
-def _tell(ax: Axes, rows: pd.DataFrame) -> None:
-    """Tooltips of a curve: the window, and its rate with the interval."""
+def _tell(ax: Axes, rows: pd.DataFrame, *, at_level: bool = False) -> None:
+    """Tooltips of a curve: the window, and its rate with the interval; `at_level`: as of `rate_by_hour_at_level`."""
+    form = (
+        _("{window}: {share} (95% interval {low} to {high}, compared with the mean of all hours)")
+        if at_level
+        else _("{window}: {share} (95% interval {low} to {high})")
+    )
     words = [
-        _("{window}: {share} (95% interval {low} to {high})").format(
+        form.format(
             window=window_words(row.hour, row.until), share=percent(row.rate, 1), low=percent(row.low, 1),
             high=percent(row.high, 1),
         )
@@ -114,14 +118,14 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         return note(_("There are too few responses, or all at one hour: there is no curve to draw."))
     answer = answers[0]
     ax = plt.subplots(figsize=(8.2, 4.2))[1]
-    rows = _draw(ax, response, ALL, "accent")
+    rows = _draw(ax, rate_by_hour_at_level(response, ALL), "accent")
     _dots(ax, response, ALL, "accent")
     if not answer.chosen.all():
         _shade_best(ax, answer)
     ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
     _shade(ax, timing)
     _frame_hours(ax)
-    _tell(ax, rows)
+    _tell(ax, rows, at_level=True)
     _label(ax, rows, answer.best)
     ax.set_xlabel(_("hour of sending, the recipient’s time"))
     ax.set_ylabel(_rate_label(timing))
@@ -150,10 +154,11 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         caption=joined(
             _("{what}, {n} customers.").format(what=what, n=number(answer.customers)),
             source,
-            _("Line: the smooth curve, with its 95% interval at each hour. The interval holds what is not known of the"
-              " level that all hours share, so hours can differ although their bands overlap. Points: as counted."
-              " Green: not distinguishable from the best. Grey: texts are not allowed; the stronger, the more"
-              " customers this applies to."),
+            _("Line: the smooth curve. Band: 95% interval of each hour compared with the mean of all hours, {mean} (95%"
+              " interval {low} to {high}). Points: as counted. Green: not distinguishable from the best. Grey: texts"
+              " are not allowed; the stronger, the more customers this applies to.").format(
+                  **dict(zip(("mean", "low", "high"), (percent(x, 1) for x in mean_rate(response, ALL)), strict=True))
+              ),
             _counted_words(timing, response),
             _why_a_gap(answer),
         ),
@@ -197,14 +202,14 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
                                gridspec_kw={"hspace": 0.55, "wspace": 0.2})  # fmt: skip
     descriptions = []
     for answer, ax in zip(shown, axes.ravel(), strict=False):
-        rows = _draw(ax, response, answer.segment, "accent")
+        rows = _draw(ax, rate_by_hour_at_level(response, answer.segment), "accent")
         _dots(ax, response, answer.segment, "accent")
         if not answer.chosen.all():
             _shade_best(ax, answer)
         ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
         _shade(ax, timing)
         _frame_hours(ax, step=4)
-        _tell(ax, rows)
+        _tell(ax, rows, at_level=True)
         words = _("no hour stands out") if answer.chosen.all() else hours_words(answer)
         ax.set_title(_("{segment}: {hours}").format(segment=segment_name(answer.segment), hours=words))
         descriptions.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
@@ -216,8 +221,8 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=joined(
-            _("The same by segment. Segments lean on what all have in common, the more the less they say"
-              " themselves; the bands carry the error of that."),
+            _("The same by segment. Segments are partially pooled: the fewer data, the closer to the curve of all. The"
+              " bands include this uncertainty, and not that of how many click on average."),
             _why_no_points(response, [answer.segment for answer in shown]),
         ),
     )  # fmt: skip
@@ -239,8 +244,8 @@ def logs_figure(timing: Timing) -> Html:
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
     ax = plt.subplots(figsize=(8.2, 3.8))[1]
-    ours = _draw(ax, timing.randomised, ALL, "accent", _("randomised"))
-    theirs = _draw(ax, timing.observational, ALL, "orange", _("observational"))
+    ours = _draw(ax, rate_by_hour(timing.randomised, ALL), "accent", _("randomised"))
+    theirs = _draw(ax, rate_by_hour(timing.observational, ALL), "orange", _("observational"))
     ax.set_xlim(
         min(ours["hour"].min(), theirs["hour"].min()) - 0.5, max(ours["until"].max(), theirs["until"].max()) + 0.5
     )

@@ -54,8 +54,10 @@ __all__ = [
     "estimate_from_test",
     "fit_cells",
     "hours_differ_p",
+    "mean_rate",
     "observational_gap",
     "rate_by_hour",
+    "rate_by_hour_at_level",
     "smoothness_p",
     "t_quantile",
     "weekdays_differ_p",
@@ -259,6 +261,26 @@ def rate_by_hour(response: HourResponse, segment: str, windows: pd.DataFrame | N
     centre, joint = response.logits(segment, columns_of(windows))
     half_width = t_quantile() * np.sqrt(np.diag(joint))
     return windows.assign(rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width))
+
+
+def rate_by_hour_at_level(response: HourResponse, segment: str) -> pd.DataFrame:
+    """The curve as of `rate_by_hour`, with limits of each hour against the mean of all hours, held fixed.
+
+    They show which hours differ. How many respond on average is known less well, above all where the test does not
+    cover today's subscribers, and would hide it.
+    """
+    windows = response.windows
+    centre, joint = response.logits(segment, columns_of(windows))
+    against_mean = np.eye(len(centre)) - 1 / len(centre)
+    half_width = t_quantile() * np.sqrt(np.maximum(np.diag(against_mean @ joint @ against_mean.T), 0.0))
+    return windows.assign(rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width))
+
+
+def mean_rate(response: HourResponse, segment: str) -> tuple[float, float, float]:
+    """The rate at the mean (on the logit scale) of all hours tested, with 95 % limits."""
+    centre, joint = response.logits(segment, columns_of(response.windows))
+    value, half_width = float(centre.mean()), t_quantile() * float(np.sqrt(joint.mean()))
+    return float(expit(value)), float(expit(value - half_width)), float(expit(value + half_width))
 
 
 def t_quantile() -> float:

@@ -11,7 +11,15 @@ from scipy.special import expit
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import wording as timing_wording
-from smsroi_helpers.timing.response import hours_differ_p, observational_gap, rate_by_hour, smoothness_p
+from smsroi_helpers.timing.response import (
+    hours_differ_p,
+    mean_rate,
+    observational_gap,
+    rate_by_hour,
+    rate_by_hour_at_level,
+    smoothness_p,
+    t_quantile,
+)
 from tests.timing.samples import cells_of, looked, wave
 
 
@@ -63,3 +71,38 @@ def test_the_gap_is_that_of_the_two_curves(clear):
     assert at["lot"][17 if base != 17 else 16] == pytest.approx(rates[17 if base != 17 else 16] - rates[base])
     far = 9 if base > 12 else 17
     assert not at["low"][far] < 0 < at["high"][far]
+
+
+# --- limits at a fixed mean ------------------------------------------------------------------------------------------
+
+
+class Known:
+    """Stands for `HourResponse`: a curve of four hours, with a joint covariance."""
+
+    windows = pd.DataFrame({"hour": [8, 9, 10, 11], "until": [9, 10, 11, 12]})
+
+    def __init__(self, joint):
+        self.joint = joint
+
+    def logits(self, *_asked):
+        return np.array([-3.0, -2.5, -2.0, -2.5]), self.joint
+
+
+def test_limits_at_a_fixed_mean_are_those_of_the_hours_errors_from_their_mean():
+    rng = np.random.default_rng(3)
+    root = rng.normal(0, 0.1, (4, 4))
+    draws = rng.normal(size=(400_000, 4)) @ root.T
+    sd = (draws - draws.mean(axis=1, keepdims=True)).std(axis=0)
+    found = rate_by_hour_at_level(Known(root @ root.T), "all")
+    assert np.allclose(found["high"], expit(np.array([-3.0, -2.5, -2.0, -2.5]) + t_quantile() * sd), rtol=5e-3)
+    value, low, high = mean_rate(Known(root @ root.T), "all")
+    assert value == pytest.approx(expit(-2.5))
+    assert np.log(high / (1 - high)) + 2.5 == pytest.approx(t_quantile() * draws.mean(axis=1).std(), rel=5e-3)
+    assert low < value < high
+
+
+def test_what_all_hours_share_does_not_widen_them():
+    own = np.diag([0.01, 0.02, 0.01, 0.02])
+    one, other = (rate_by_hour_at_level(Known(own + level), "all") for level in (0.0, 4.0))
+    assert np.allclose(one[["low", "high"]], other[["low", "high"]])
+    assert mean_rate(Known(own + 4.0), "all")[2] > 0.5 > mean_rate(Known(own), "all")[2]
