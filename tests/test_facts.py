@@ -459,7 +459,7 @@ def test_local_hours_of_purchases_and_clicks_are_the_same(world):
     for customer, at in events:
         day = (customer, facts.local_by_hand(rows, customer, at).date())
         first[day] = min(at, first.get(day, at))
-    found = shop.count(_events(shop, collect_sends(shop, window_hours=72)).select("customer_id", "at"))
+    found = shop.count(_events(shop, collect_sends(shop, window_hours=72), "sms").select("customer_id", "at"))
     expected = {(day[0], at) for day, at in first.items() if day not in texted}
     assert {(row.customer_id, row.at.to_pydatetime()) for row in found.itertuples()} == expected
     assert len(found) == len(expected) > 100
