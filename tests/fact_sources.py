@@ -8,6 +8,7 @@ Some are later than the last day observed.
 """
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,17 @@ def random_rows(seed: int) -> Rows:
             "message_id": f"m{i}", "customer_id": names[customer], "campaign_id": f"k{i % 4}", "sent_at": at,
             "delivered_at": at + dt.timedelta(seconds=3),
             "clicked_at": at + dt.timedelta(seconds=3 + delay) if clicks else None,
-            "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.02 else None, "cost": COST,
+            "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.01 else None, "cost": COST,
             "variant": "vw"[i % 2],
         })  # fmt: skip
+    for i, (edge, before) in enumerate(itertools.product(dict.fromkeys(edges), (0, 1))):
+        at = edge - dt.timedelta(hours=1)  # a text whose recipient opts out on the edge, or a second before it
+        if not (FROM <= at < UNTIL):
+            messages.append({
+                "message_id": f"e{i}", "customer_id": names[7 * i % PEOPLE], "campaign_id": "k0", "sent_at": at,
+                "delivered_at": at, "clicked_at": None, "opted_out_at": edge - dt.timedelta(seconds=before),
+                "cost": COST, "variant": "v",
+            })  # fmt: skip
     rows.update({
         "customers": customers,
         "orders": orders,

@@ -324,6 +324,9 @@ def test_purchases_and_money_of_weeks_and_months_are_the_same(world):
     assert window["orders"] * window["customers"] == pytest.approx(len(bought))
     assert window["base_rate"] * window["customers"] == pytest.approx(len({row["customer_id"] for row in bought}))
     assert window["profit"] * window["customers"] == pytest.approx(sum(map(facts.profit_by_hand, orders)))
+    there = facts.subscribers_by_hand(rows, start)
+    left = {who for who, at in facts.opt_outs_by_hand(rows) if at >= start} & there
+    assert window["opt_out_rate"] == pytest.approx(len(left) / len(there))
     months = count_business_months(shop).dropna(subset=["orders"])
     for row in months.itertuples():
         own = [each for each in rows["orders"] if rows.month(each["ordered_at"]) == row.month.month]

@@ -7,6 +7,7 @@ import pytest
 
 from smsroi_helpers import measures
 from smsroi_helpers.effectiveness.incremental import count_credits
+from smsroi_helpers.effectiveness.monitoring_counts import count_days
 from smsroi_helpers.experiments import find_click_value
 from smsroi_helpers.experiments.click_value import count_click_value
 from smsroi_helpers.frequency.counts import count_untexted
@@ -47,6 +48,17 @@ def test_rows_of_weeks_are_the_same(world):
         expected = Counter(day - dt.timedelta(days=day.weekday()) for day in days)
         own = found[(found["table"] == table) & (found["rows"] > 0)]
         assert {week.date(): n for week, n in zip(own["week"], own["rows"], strict=True)} == expected
+
+
+def test_days_that_are_watched_hold_the_same_texts_and_opt_outs(world):
+    """By the day of the text; an opt-out counts if it came on that day."""
+    rows, shop = world
+    cells = count_days(shop).rows.groupby("day")[["sent", "opt_outs"]].sum()
+    sent = Counter(rows.day(row["sent_at"]) for row in rows["messages"])
+    left = [row for row in rows["messages"] if row["opted_out_at"] is not None and row["delivered_at"] is not None]
+    same = Counter(day for row in left if (day := rows.day(row["sent_at"])) >= rows.day(row["opted_out_at"]))
+    assert {day.date(): tuple(row) for day, *row in cells.itertuples()} == {day: (sent[day], same[day]) for day in sent}
+    assert 0 < same.total() < len(left)
 
 
 @pytest.mark.parametrize("seed", range(3))
