@@ -1,10 +1,14 @@
 """Small random companies, and every basic fact of them counted in plain Python from the rows of their tables.
 
 They contain the cases that the rules are about: machine clicks, opt-outs in both tables, customers who opted in again
-or never, refunds, free orders, discounts, customers missing from the table, recipients on other clocks.
+or never, refunds, free orders, discounts, customers missing from the table, recipients on other clocks. The company's
+own clock is hours away from UTC. A quarter of all events lies at an edge of what is counted (a month, the weeks up to
+the last day, a test, a plan): a second before it, on it, or within the hours in which the date is another one in UTC.
+Some are later than the last day observed.
 """
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +20,12 @@ from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
 
 Row = dict[str, Any]
-Rows = dict[str, list[Row]]
-World = tuple[Rows, Shop]
 
 START = dt.datetime(2025, 1, 6)
+"""As every instant here, in UTC."""
 LAST = dt.date(2025, 6, 30)
-END = dt.datetime(2025, 7, 1)
+CLOCKS = ("Asia/Shanghai", "America/New_York", "Asia/Kolkata")
+"""Of the companies."""
 PEOPLE, TESTED = 160, 100
 MARGIN, COST = 0.4, 0.05
 ASSIGNED = dt.datetime(2025, 1, 1)
@@ -31,20 +35,77 @@ FROM, UNTIL = dt.datetime(2025, 2, 17, 9), dt.datetime(2025, 3, 31, 12)
 PLANNED = dt.datetime(2025, 5, 5, 8)
 """The first text of the plan `p`."""
 ZONES = ("America/New_York", "Asia/Shanghai", None)
+"""Of the recipients."""
+PLANNED_TIMES = ("started_at", "ended_at", "assigned_at", "send_at")
+
+
+class Rows(dict[str, list[Row]]):
+    """The tables of a company as lists of rows, and its clock."""
+
+    def __init__(self, clock: str, tables: dict[str, list[Row]]) -> None:
+        super().__init__(tables)
+        self.clock = ZoneInfo(clock)
+
+    def day(self, at: dt.datetime) -> dt.date:
+        """The date of an instant."""
+        return at.replace(tzinfo=dt.UTC).astimezone(self.clock).date()
+
+    def month(self, at: dt.datetime) -> int:
+        """The month of an instant, 1 to 12."""
+        return self.day(at).month
+
+    def start_of(self, day: dt.date) -> dt.datetime:
+        """The instant at which a day begins."""
+        return dt.datetime.combine(day, dt.time(), self.clock).astimezone(dt.UTC).replace(tzinfo=None)
+
+    def ago(self, weeks: int) -> dt.datetime:
+        """The instant so many weeks of the company's clock before `end`."""
+        return self.start_of(LAST + dt.timedelta(days=1, weeks=-weeks))
+
+    @property
+    def end(self) -> dt.datetime:
+        """The end of the last day observed."""
+        return self.ago(weeks=0)
+
+    def observed(self) -> "Rows":
+        """What is known at the end of the last day: no later event, and nothing that happened to a row later."""
+        return Rows(self.clock.key, {
+            name: [
+                {column: None if isinstance(value, dt.datetime) and value >= self.end and column not in PLANNED_TIMES
+                 else value for column, value in row.items()}
+                for row in table if row.get("ordered_at", row.get("sent_at", START)) < self.end
+            ]
+            for name, table in self.items()
+        })  # fmt: skip
+
+
+World = tuple[Rows, Shop]
 
 
 def random_rows(seed: int) -> Rows:
-    """The tables as lists of rows. Messages are older than a week, and clicked within two days."""
+    """The tables, with events of two days after the last one. Messages are clicked within two days."""
     rng = np.random.default_rng([seed, 7])
     names = [f"c{i:03}" for i in range(PEOPLE)]
+    rows = Rows(CLOCKS[seed], {})
+    plan = rows.day(PLANNED)
+    edges = [
+        FROM, UNTIL, *(rows.start_of(dt.date(2025, month, 1)) for month in range(2, 7)),
+        *(rows.ago(weeks) for weeks in (0, 0, 0, 1, *range(4, 25, 4))),
+        *(rows.start_of(LAST - dt.timedelta(days=days)) for days in (59, 69, 139)),
+        rows.start_of(plan), rows.start_of(plan + dt.timedelta(weeks=4)),
+    ]  # fmt: skip
 
-    def some_day(days: int = 160) -> dt.datetime:
-        return START + dt.timedelta(minutes=int(rng.integers(days * 1440)))
+    def some_day(first: dt.datetime = START) -> dt.datetime:
+        if rng.random() < 0.25:
+            near = (-1, 0, int(rng.integers(-36_000, 36_000)))[rng.integers(3)]
+            return edges[rng.integers(len(edges))] + dt.timedelta(seconds=near)
+        minutes = (rows.end + dt.timedelta(days=2) - first) // dt.timedelta(minutes=1)
+        return first + dt.timedelta(minutes=int(rng.integers(minutes)))
 
     customers = [
         {
             "customer_id": name,
-            "opted_in_at": some_day() if rng.random() < 0.8 else None,
+            "opted_in_at": some_day(START - dt.timedelta(days=60)) if rng.random() < 0.8 else None,
             "opted_out_at": some_day() if rng.random() < 0.3 else None,
             "region": "ab"[i % 2],
             "attr_level": ("low", "high", "top")[i // 3 % 3],
@@ -56,7 +117,7 @@ def random_rows(seed: int) -> Rows:
         {
             "order_id": f"o{i}",
             "customer_id": names[int(PEOPLE * rng.random() ** 2)],
-            "ordered_at": some_day(176),
+            "ordered_at": some_day(),
             "amount": [0.0, -7.5, *np.round(rng.gamma(4, 5, 8), 2)][rng.integers(10)],
             "discount": [None, 0.0, 2.25][rng.integers(3)],
         }
@@ -65,7 +126,7 @@ def random_rows(seed: int) -> Rows:
     messages = []
     for i in range(2_600):
         customer = int(rng.integers(PEOPLE))
-        at = some_day(155)
+        at = some_day()
         delay = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds; the first is a machine click
         clicks = rng.random() < (0.97 if customer < 8 else 0.3)  # eight customers have a machine that clicks everything
         if customer < TESTED and frequency_arm(customer) == "none" and FROM <= at < UNTIL:
@@ -74,10 +135,18 @@ def random_rows(seed: int) -> Rows:
             "message_id": f"m{i}", "customer_id": names[customer], "campaign_id": f"k{i % 4}", "sent_at": at,
             "delivered_at": at + dt.timedelta(seconds=3),
             "clicked_at": at + dt.timedelta(seconds=3 + delay) if clicks else None,
-            "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.02 else None, "cost": COST,
+            "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.01 else None, "cost": COST,
             "variant": "vw"[i % 2],
         })  # fmt: skip
-    return {
+    for i, (edge, before) in enumerate(itertools.product(dict.fromkeys(edges), (0, 1))):
+        at = edge - dt.timedelta(hours=1)  # a text whose recipient opts out on the edge, or a second before it
+        if not (FROM <= at < UNTIL):
+            messages.append({
+                "message_id": f"e{i}", "customer_id": names[7 * i % PEOPLE], "campaign_id": "k0", "sent_at": at,
+                "delivered_at": at, "clicked_at": None, "opted_out_at": edge - dt.timedelta(seconds=before),
+                "cost": COST, "variant": "v",
+            })  # fmt: skip
+    rows.update({
         "customers": customers,
         "orders": orders,
         "messages": messages,
@@ -113,7 +182,8 @@ def random_rows(seed: int) -> Rows:
             }
             for i, name in enumerate(names)
         ],
-    }  # fmt: skip
+    })  # fmt: skip
+    return rows
 
 
 def frequency_arm(customer: int) -> str:
@@ -123,17 +193,24 @@ def frequency_arm(customer: int) -> str:
 
 def open_world(seed: int, made_once: Callable[[str, Callable[[Path], object]], Path]) -> World:
     """The rows of a company, and the company opened."""
-    rows = random_rows(seed)
+    return open_rows(f"facts-{seed}", random_rows(seed), made_once)
+
+
+def open_rows(name: str, rows: Rows, made_once: Callable[[str, Callable[[Path], object]], Path]) -> World:
+    """The rows of a company that were observed, and the company opened. The name is that of its folder."""
 
     def write(folder: Path) -> None:
-        for name, table in rows.items():
+        for table_name, table in rows.items():
             lines = [",".join(table[0])]
-            lines += [",".join("" if value is None else str(value) for value in row.values()) for row in table]
-            (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-        (folder / "source.yml").write_text(f"timezone: UTC\nmargin: {MARGIN}\n")
+            lines += [",".join(map(written, row.values())) for row in table]
+            (folder / f"{table_name}.csv").write_text("\n".join(lines) + "\n")
+        (folder / "source.yml").write_text(f"timezone: {rows.clock.key}\nmargin: {MARGIN}\n")
 
-    folder = made_once(f"facts-{seed}", write)
-    return rows, open_shop(load(folder, folder / ".loaded"), LAST.isoformat(), folder / ".cache")
+    def written(value: object) -> str:
+        return "" if value is None else f"{value}Z" if isinstance(value, dt.datetime) else str(value)
+
+    folder = made_once(name, write)
+    return rows.observed(), open_shop(load(folder, folder / ".loaded"), LAST.isoformat(), folder / ".cache")
 
 
 # --- the facts -------------------------------------------------------------------------------------------------------
@@ -148,8 +225,8 @@ def purchase_days_by_hand(rows: Rows, until: dt.date = LAST) -> dict[str, list[d
     """Customer → the days with a purchase, ascending, up to a day."""
     days: dict[str, set[dt.date]] = {}
     for row in purchases_by_hand(rows):
-        if row["ordered_at"].date() <= until:
-            days.setdefault(row["customer_id"], set()).add(row["ordered_at"].date())
+        if (day := rows.day(row["ordered_at"])) <= until:
+            days.setdefault(row["customer_id"], set()).add(day)
     return {customer: sorted(own) for customer, own in days.items()}
 
 
@@ -160,13 +237,15 @@ def profit_by_hand(order: Row) -> float:
 
 
 def human_clicks_by_hand(messages: list[Row]) -> set[str]:
-    """Messages with a human click: later than five seconds, and not by a machine that clicks nine in ten.
+    """Messages with a human click: later than five seconds, and not by a machine that clicks nine in ten delivered.
 
     Bursts of twenty clicks of a campaign in one second do not occur here.
     """
     sent: dict[str, int] = {}
     opened: dict[str, int] = {}
     for row in messages:
+        if row["delivered_at"] is None:
+            continue
         sent[row["customer_id"]] = sent.get(row["customer_id"], 0) + 1
         opened[row["customer_id"]] = opened.get(row["customer_id"], 0) + (row["clicked_at"] is not None)
     return {
@@ -210,6 +289,7 @@ def credited_by_hand(rows: Rows, hours: int = 72) -> list[tuple[str, Row]]:
             (row["delivered_at"], row["message_id"])
             for row in rows["messages"]
             if row["customer_id"] == order["customer_id"]
+            and row["delivered_at"] is not None
             and row["delivered_at"] <= order["ordered_at"] < row["delivered_at"] + dt.timedelta(hours=hours)
         ]
         if touches:
@@ -220,7 +300,7 @@ def credited_by_hand(rows: Rows, hours: int = 72) -> list[tuple[str, Row]]:
 def local_by_hand(rows: Rows, customer: str, at: dt.datetime) -> dt.datetime:
     """An instant on the customer's clock."""
     zones = {row["customer_id"]: row["timezone"] for row in rows["customers"]}
-    return at.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(zones.get(customer) or "UTC")).replace(tzinfo=None)
+    return at.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(zones.get(customer) or rows.clock.key)).replace(tzinfo=None)
 
 
 def recency_by_hand(rows: Rows, customers: set[str], day: dt.date) -> dict[str, str]:
@@ -236,6 +316,12 @@ def recency_by_hand(rows: Rows, customers: set[str], day: dt.date) -> dict[str, 
 def sent_within(rows: Rows, start: dt.datetime, end: dt.datetime) -> list[Row]:
     """Messages sent in [start, end)."""
     return [row for row in rows["messages"] if start <= row["sent_at"] < end]
+
+
+def judged(rows: Rows, hours: int = 72) -> list[Row]:
+    """Delivered messages whose outcome window has passed at the end of the last day."""
+    latest = rows.end - dt.timedelta(hours=hours)
+    return [row for row in rows["messages"] if row["delivered_at"] is not None and row["delivered_at"] <= latest]
 
 
 def members(rows: Rows, experiment: str) -> set[str]:

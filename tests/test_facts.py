@@ -48,7 +48,7 @@ from smsroi_helpers.timing import secondary_outcomes
 from smsroi_helpers.timing.counts import TimingTest, collect_sends, count_practice
 from smsroi_helpers.timing.personal_send_time import _events
 from tests import fact_sources as facts
-from tests.fact_sources import ASSIGNED, END, FROM, LAST, MARGIN, UNTIL, Row, World
+from tests.fact_sources import ASSIGNED, FROM, LAST, MARGIN, UNTIL, Row, World
 
 
 @pytest.fixture(scope="module", params=range(3))
@@ -84,7 +84,10 @@ def test_clicks_are_the_same_in_every_stage(world):
         "monitoring": by_day["clicks"].sum(),
         "quality": checks._measure_messages(shop).clicked,
     }
-    assert counted == dict.fromkeys(counted, len(clicked))
+    judged = {row["message_id"] for row in facts.judged(rows)}
+    last_days = ("timing", "content", "effectiveness")  # these leave out texts of the last three days
+    assert counted == {stage: len(clicked & judged if stage in last_days else clicked) for stage in counted}
+    assert len(clicked & judged) < len(clicked)
     known = {
         "timing": total_of(shop, timing.known.sum()),
         "frequency": total_of(shop, frequency.click_known.sum()),
@@ -94,7 +97,10 @@ def test_clicks_are_the_same_in_every_stage(world):
         "effectiveness": by_channel["click_known"].sum(),
         "monitoring": by_day["click_texts"].sum(),
     }
-    assert known == dict.fromkeys(known, len(facts.known_by_hand(rows["messages"])))
+    expected = facts.known_by_hand(rows["messages"])
+    delivered = {row["message_id"] for row in rows["messages"] if row["delivered_at"] is not None}
+    of_delivered = dict.fromkeys(("segmentation", "monitoring"), delivered) | dict.fromkeys(last_days, judged)
+    assert known == {stage: len(expected & of_delivered.get(stage, expected)) for stage in known}
 
 
 def test_clicks_of_a_test_are_those_of_its_weeks(world):
@@ -113,7 +119,7 @@ def test_clicks_of_a_test_are_those_of_its_weeks(world):
     drift = drift[drift["factor"] == drift["factor"].iloc[0]]
     assert drift["texts"].sum() == sum(row["message_id"] in known for row in theirs)
     assert drift["clicks"].sum() == len(clicks)
-    buyers = facts.purchase_days_by_hand(rows, FROM.date() - dt.timedelta(days=1))
+    buyers = facts.purchase_days_by_hand(rows, rows.day(FROM) - dt.timedelta(days=1))
     loss = count_clicks(shop, "sms")
     assert loss["texts"].sum() == sum(row["customer_id"] in buyers for row in theirs)
     assert loss["clicks"].sum() == sum(row["customer_id"] in buyers for row in clicks)
@@ -124,15 +130,16 @@ def test_texts_and_clicks_of_the_early_warning_are_the_same(world, monkeypatch):
     rows, shop = world
     monkeypatch.setattr(early_warning, "fit_drop_out", lambda _shop: [])
     found, why = early_warning.warn_early(shop, SimpleNamespace(segment_by="recency", channel="sms"))
-    people, weeks = facts.subscribers_by_hand(rows, END), dt.timedelta(weeks=early_warning.RECENT_WEEKS)
+    people = facts.subscribers_by_hand(rows, rows.end)
+    assert early_warning.RECENT_WEEKS == 8
     clicked, known = facts.human_clicks_by_hand(rows["messages"]), facts.known_by_hand(rows["messages"])
     texts, clicks = [], []
-    for start in (END - 2 * weeks, END - weeks):
-        sent = facts.sent_within(rows, start, start + weeks)
+    for start, end in ((rows.ago(16), rows.ago(8)), (rows.ago(8), rows.end)):
+        sent = facts.sent_within(rows, start, end)
         texts.append(Counter(row["customer_id"] for row in sent if row["message_id"] in known))
         clicks.append(Counter(row["customer_id"] for row in sent if row["message_id"] in clicked))
     expected = Counter()
-    for customer, group in facts.recency_by_hand(rows, people, LAST - weeks).items():
+    for customer, group in facts.recency_by_hand(rows, people, LAST - dt.timedelta(weeks=8)).items():
         expected[group, "subscribers"] += 1
         if min(texts[0][customer], texts[1][customer]) >= 2:
             before, since = clicks[0][customer] > 0, clicks[1][customer] > 0
@@ -152,7 +159,7 @@ def test_clicks_of_today_are_those_of_subscribers_at_its_start(world):
     practice = measures.find_practice(shop, weeks=8)
     start, cuts = shop.start_of(practice.first_day), find_cuts(shop)
     people, clicked = facts.subscribers_by_hand(rows, start), facts.human_clicks_by_hand(rows["messages"])
-    sent = [row for row in facts.sent_within(rows, start, END) if row["customer_id"] in people]
+    sent = [row for row in facts.sent_within(rows, start, rows.end) if row["customer_id"] in people]
     cells = covariates.find_covariates(shop, cuts, practice.first_day)
     found = count_recent(shop, practice, "region", cuts, cells)
     assert found["n"].sum() == len(people)
@@ -168,21 +175,22 @@ def test_clicks_that_predict_are_the_same(world):
     split = LAST - dt.timedelta(days=60)
     later = collect_outcomes(shop, Grouping(find_cuts(shop), None, None, None), 60, "region").later.execute()
     buyers = facts.purchase_days_by_hand(rows, split)
+    delivered = {row["message_id"] for row in rows["messages"] if row["delivered_at"] is not None}
     answers: dict[str, int] = {}
     for row in rows["messages"]:
-        if row["sent_at"].date() > split and row["message_id"] in known and row["customer_id"] in buyers:
+        if rows.day(row["sent_at"]) > split and row["message_id"] in known & delivered and row["customer_id"] in buyers:
             answers[row["customer_id"]] = answers.get(row["customer_id"], 0) | (row["message_id"] in clicked)
     told = later.dropna(subset=["response"])
     assert dict(zip(told["customer_id"], told["response"].astype(int), strict=True)) == answers
-    bought = [row for row in facts.purchases_by_hand(rows) if row["ordered_at"].date() > split]
+    bought = [row for row in facts.purchases_by_hand(rows) if rows.day(row["ordered_at"]) > split]
     bought = [row for row in bought if row["customer_id"] in buyers]
     assert later["orders"].sum() == len(bought)
     assert later["spend"].sum() == pytest.approx(sum(row["amount"] for row in bought))
 
-    subscribers = facts.subscribers_by_hand(rows, END)
+    subscribers = facts.subscribers_by_hand(rows, rows.end)
     blocks: dict[tuple[str, int], list[int]] = {}
     for row in rows["messages"]:
-        block = (END - row["sent_at"]) // dt.timedelta(weeks=4)
+        block = (rows.end - row["sent_at"]) // dt.timedelta(weeks=4)
         in_test = row["customer_id"] in facts.members(rows, "f") and block in (3, 4)
         if row["customer_id"] in subscribers and row["message_id"] in known and not in_test:
             sums = blocks.setdefault((row["customer_id"], block), [0, 0])
@@ -228,7 +236,7 @@ def test_segments_are_the_same_in_every_stage(world):
 
 def test_subscribers_are_the_same_in_every_stage(world):
     rows, shop = world
-    expected = facts.subscribers_by_hand(rows, END)
+    expected = facts.subscribers_by_hand(rows, rows.end)
     assert 0 < len(expected) < len(rows["customers"])
     everybody = shop.customers.select("customer_id")
     subscribers = measures.subscribed(shop, ibis.literal(shop.end), everybody)
@@ -265,9 +273,9 @@ def test_subscribers_and_opt_outs_of_months_and_texts_are_the_same(world):
     found = count_business_months(shop).dropna(subset=["subscribers"])
     assert len(found) == 5  # January is not whole
     for row in found.itertuples():
-        end = dt.datetime.combine((pd.Timestamp(row.month) + pd.offsets.MonthBegin(1)).date(), dt.time())
+        end = rows.start_of((pd.Timestamp(row.month) + pd.offsets.MonthBegin(1)).date())
         assert row.subscribers == len(facts.subscribers_by_hand(rows, end))
-        assert row.opt_outs == len({who for who, at in opt_outs if (at.year, at.month) == (2025, end.month - 1)})
+        assert row.opt_outs == len({who for who, at in opt_outs if rows.month(at) == row.month.month})
     opted_in = {row["customer_id"]: row["opted_in_at"] for row in rows["customers"]}
     broken = {"after_opt_out": 0, "without_consent": 0}
     for row in rows["messages"]:
@@ -294,7 +302,7 @@ def test_purchases_are_the_same_in_every_stage(world):
     assert coverage.refunds == len(rows["orders"]) - len(bought)
     assert coverage.buyers == len({row["customer_id"] for row in bought})
     assert outcomes["revenue"].sum() == pytest.approx(sum(row["amount"] for row in rows["orders"]))
-    days = {(row["customer_id"], row["ordered_at"].date()) for row in bought}
+    days = {(row["customer_id"], rows.day(row["ordered_at"])) for row in bought}
     cells = count_cells(shop)
     assert (cells["customers"] * (cells["frequency"] + 1)).sum() == len(days)
     assert customers["purchase_days"].sum() == len(days)
@@ -309,22 +317,25 @@ def test_purchases_are_the_same_in_every_stage(world):
 def test_purchases_and_money_of_weeks_and_months_are_the_same(world):
     """The last weeks before the next test (ab_test), and whole months (effectiveness), of which one has clicks."""
     rows, shop = world
-    start, subscribers = END - dt.timedelta(weeks=4), facts.subscribers_by_hand(rows, END)
+    start, subscribers = rows.ago(weeks=4), facts.subscribers_by_hand(rows, rows.end)
     orders = [row for row in rows["orders"] if row["customer_id"] in subscribers and row["ordered_at"] >= start]
     bought = [row for row in orders if row["amount"] >= 0]
     window = read_audience(shop, (4,)).windows.iloc[0]
     assert window["orders"] * window["customers"] == pytest.approx(len(bought))
     assert window["base_rate"] * window["customers"] == pytest.approx(len({row["customer_id"] for row in bought}))
     assert window["profit"] * window["customers"] == pytest.approx(sum(map(facts.profit_by_hand, orders)))
+    there = facts.subscribers_by_hand(rows, start)
+    left = {who for who, at in facts.opt_outs_by_hand(rows) if at >= start} & there
+    assert window["opt_out_rate"] == pytest.approx(len(left) / len(there))
     months = count_business_months(shop).dropna(subset=["orders"])
     for row in months.itertuples():
-        own = [each for each in rows["orders"] if each["ordered_at"].month == row.month.month]
+        own = [each for each in rows["orders"] if rows.month(each["ordered_at"]) == row.month.month]
         assert row.orders == sum(each["amount"] >= 0 for each in own)
         assert row.revenue == pytest.approx(sum(each["amount"] for each in own))
     clicked = facts.human_clicks_by_hand(rows["messages"])
-    active = {(row["customer_id"], row["ordered_at"].month) for row in facts.purchases_by_hand(rows)}
+    active = {(row["customer_id"], rows.month(row["ordered_at"])) for row in facts.purchases_by_hand(rows)}
     active |= {
-        (row["customer_id"], row["clicked_at"].month) for row in rows["messages"] if row["message_id"] in clicked
+        (row["customer_id"], rows.month(row["clicked_at"])) for row in rows["messages"] if row["message_id"] in clicked
     }
     activity = count_activity(shop, segment_by="region").query("dimension == 'month'")
     assert activity.groupby("value")["active"].sum().to_dict() == {
@@ -361,7 +372,10 @@ def test_profit_is_the_same_in_every_stage(world):
 
 def test_attributed_purchases_and_profit_are_the_same_in_every_stage(world):
     rows, shop = world
-    credited = facts.credited_by_hand(rows)
+    judged = {row["message_id"] for row in facts.judged(rows)}
+    every = facts.credited_by_hand(rows)
+    assert count_days(shop).rows["buys"].sum() == len({message for message, _order in every})
+    credited = [each for each in every if each[0] in judged]
     converted, profit = (
         len({message for message, _order in credited}),
         sum(facts.profit_by_hand(order) for _message, order in credited),
@@ -373,9 +387,8 @@ def test_attributed_purchases_and_profit_are_the_same_in_every_stage(world):
     sums = count_sends(shop, effectiveness_sends(shop, segment_by="region")).query("dimension == 'all'").sum()
     assert sums["converted"] == converted
     assert sums["attributed_revenue"] == pytest.approx(sum(order["amount"] for _message, order in credited))
-    assert sums["attributed_profit"] == pytest.approx(profit - 0.05 * len(rows["messages"]))
+    assert sums["attributed_profit"] == pytest.approx(profit - 0.05 * len(judged))
     assert sums["order_profit"] == pytest.approx(profit)
-    assert count_days(shop).rows["buys"].sum() == converted
 
 
 def test_weeks_of_the_log_hold_the_same_subscribers_clicks_purchases_and_profit(world):
@@ -387,7 +400,7 @@ def test_weeks_of_the_log_hold_the_same_subscribers_clicks_purchases_and_profit(
     assert share == 1
     expected: Counter[tuple[object, ...]] = Counter()
     for day in weeks.landmarks:
-        at = dt.datetime.combine(day, dt.time())
+        at = rows.start_of(day)
         end, before = at + dt.timedelta(weeks=4), day - dt.timedelta(days=1)
         bought, people = facts.purchase_days_by_hand(rows, before), facts.subscribers_by_hand(rows, at)
         people -= tested if at < UNTIL and end > FROM else set()
@@ -421,8 +434,8 @@ def test_local_time_is_the_same_in_every_stage(world):
     def counted(frame: pd.DataFrame, n: str) -> dict[tuple[int, int], int]:
         return frame.groupby(["weekday", "hour"])[n].sum().to_dict()
 
-    every = hours(rows["messages"])
-    assert every != Counter((row["sent_at"].weekday(), row["sent_at"].hour) for row in rows["messages"])
+    every = hours(facts.judged(rows))
+    assert every != Counter((row["sent_at"].weekday(), row["sent_at"].hour) for row in facts.judged(rows))
     for stage, sends in (
         ("timing", collect_sends(shop, window_hours=72).rows),
         ("effectiveness", effectiveness_sends(shop, segment_by="region").rows),
@@ -430,8 +443,8 @@ def test_local_time_is_the_same_in_every_stage(world):
         cells = shop.count(sends.group_by("weekday", "hour").aggregate(n=sends.count()))
         assert counted(cells, "n") == every, stage
     practice = measures.find_practice(shop)
-    start = dt.datetime.combine(practice.first_day, dt.time())
-    today = hours(facts.sent_within(rows, start, END))
+    start = rows.start_of(practice.first_day)
+    today = hours(facts.sent_within(rows, start, rows.end))
     assert counted(count_practice(shop, practice, "region"), "messages") == today
     assert today
 
@@ -452,14 +465,14 @@ def test_local_hours_of_purchases_and_clicks_are_the_same(world):
     assert all(row.people == bought[row.segment, row.value] for row in shown.itertuples())
 
     clicked = facts.human_clicks_by_hand(rows["messages"])
-    events += [(row["customer_id"], row["clicked_at"]) for row in rows["messages"] if row["message_id"] in clicked]
+    events += [(row["customer_id"], row["clicked_at"]) for row in facts.judged(rows) if row["message_id"] in clicked]
     texted = {(row["customer_id"], facts.local_by_hand(rows, row["customer_id"], row["sent_at"]).date())
-              for row in rows["messages"]}  # fmt: skip
+              for row in rows["messages"] if row["delivered_at"] is not None}  # fmt: skip
     first: dict[tuple[str, dt.date], dt.datetime] = {}
     for customer, at in events:
         day = (customer, facts.local_by_hand(rows, customer, at).date())
         first[day] = min(at, first.get(day, at))
-    found = shop.count(_events(shop, collect_sends(shop, window_hours=72)).select("customer_id", "at"))
+    found = shop.count(_events(shop, collect_sends(shop, window_hours=72), "sms").select("customer_id", "at"))
     expected = {(day[0], at) for day, at in first.items() if day not in texted}
     assert {(row.customer_id, row.at.to_pydatetime()) for row in found.itertuples()} == expected
     assert len(found) == len(expected) > 100

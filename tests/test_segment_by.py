@@ -38,7 +38,7 @@ from smsroi_helpers.segmentation.predictive_value import collect_outcomes, outco
 from smsroi_helpers.send_plan.past_counts import count_outcomes, find_plans
 from smsroi_helpers.timing import counts as timing_counts
 from tests import fact_sources as facts
-from tests.fact_sources import END, FROM, LAST, PLANNED, Rows
+from tests.fact_sources import FROM, LAST, PLANNED, Rows
 from tests.test_facts import frequency_test
 
 VALUES = ("rfm_group", "cluster", "lifecycle_stage", "recency", "attr_level", "region")
@@ -108,7 +108,7 @@ def of_segmentation(company: Company, by: str) -> Found:
         yield "outcomes", summed(outcomes, "customers"), company.groups(by, buyers, split)
     detail = reachable(shop, resolution.resolve(shop, by).at(), by, 400).detail
     texted = {row["customer_id"] for row in rows["messages"]}
-    subscribers = facts.subscribers_by_hand(rows, END)
+    subscribers = facts.subscribers_by_hand(rows, rows.end)
     yield "reachable", summed(detail, "reachable"), company.groups(by, subscribers & texted, LAST)
 
 
@@ -117,7 +117,7 @@ def of_cltv(company: Company, by: str) -> Found:
     buyers = set(facts.purchase_days_by_hand(rows))
     yield "value", summed(count_segments(shop, by), "customers", "group"), company.groups(by, buyers, LAST)
     loss = count_subscribers(shop, {"segment": by}, company.cuts)
-    kept = buyers & facts.subscribers_by_hand(rows, END)
+    kept = buyers & facts.subscribers_by_hand(rows, rows.end)
     yield "natural loss", summed(loss, "customers"), company.groups(by, kept, LAST)
 
 
@@ -127,10 +127,10 @@ def of_timing(company: Company, by: str) -> Found:
     test = timing_counts.TimingTest(frequency_test(shop), pd.DataFrame(), 1.0, True)
     assigned = company.groups(by, tested, BEFORE_TEST)
     yield "members", summed(timing_counts.count_test_people(shop, test, by), "customers"), assigned
-    cells = covariates.find_covariates(shop, company.cuts, FROM.date())
+    cells = covariates.find_covariates(shop, company.cuts, rows.day(FROM))
     yield "members by cell", summed(timing_counts.count_test_members(shop, test.experiment, by, cells), "n"), assigned
     practice = measures.find_practice(shop)
-    texted = [row["customer_id"] for row in facts.sent_within(rows, shop.start_of(practice.first_day), END)]
+    texted = [row["customer_id"] for row in facts.sent_within(rows, shop.start_of(practice.first_day), rows.end)]
     volume = timing_counts.count_volume(shop, practice, by)
     yield "texted today", summed(volume, "customers"), company.groups(by, set(texted), LAST)
     today = timing_counts.count_practice(shop, practice, by)
@@ -139,14 +139,14 @@ def of_timing(company: Company, by: str) -> Found:
     log, _cells = timing_counts.count_log(shop, timing_counts.collect_sends(shop, 72), by, 8)
     listed = {row["customer_id"] for row in rows["customers"]}
     before = known_by(rows, first - dt.timedelta(days=1)) | listed
-    sent = [row["customer_id"] for row in facts.sent_within(rows, shop.start_of(first), END)]
+    sent = [row["customer_id"] for row in facts.judged(rows) if row["sent_at"] >= shop.start_of(first)]
     sent = [customer for customer in sent if customer in before]
     yield "log", summed(log, "all_messages"), company.groups(by, sent, first - dt.timedelta(days=1))
 
 
 def known_by(rows: Rows, day: dt.date) -> set[str]:
     """Customers with an order or a refund by a day."""
-    return {row["customer_id"] for row in rows["orders"] if row["ordered_at"].date() <= day}
+    return {row["customer_id"] for row in rows["orders"] if rows.day(row["ordered_at"]) <= day}
 
 
 def of_frequency(company: Company, by: str) -> Found:
@@ -155,10 +155,10 @@ def of_frequency(company: Company, by: str) -> Found:
     yield "members", summed(arms, "n"), company.groups(by, facts.members(rows, "f"), BEFORE_TEST)
     practice = measures.find_practice(shop)
     audience = frequency_counts.count_audience(shop, practice, by, cuts)
-    subscribers = facts.subscribers_by_hand(rows, END)
+    subscribers = facts.subscribers_by_hand(rows, rows.end)
     yield "audience", summed(audience, "customers"), company.groups(by, subscribers, LAST)
     start = shop.start_of(practice.first_day)
-    texted = [row["customer_id"] for row in facts.sent_within(rows, start, END)]
+    texted = [row["customer_id"] for row in facts.sent_within(rows, start, rows.end)]
     today = frequency_counts.count_today(shop, practice, by, cuts)
     yield "today", summed(today, "messages"), company.groups(by, texted, LAST)
     schedules = frequency_counts.count_schedules(shop, practice, by, cuts, [2.0])
@@ -167,10 +167,10 @@ def of_frequency(company: Company, by: str) -> Found:
     whole = set().union(*(week & end for week, end in zip(weeks, ends, strict=True)))
     yield "schedules", summed(schedules, "customers"), company.groups(by, whole, LAST)
     before = practice.first_day - dt.timedelta(days=1)
-    cells = covariates.find_covariates(shop, cuts, FROM.date())
+    cells = covariates.find_covariates(shop, cuts, rows.day(FROM))
     recent = count_recent(shop, practice, by, cuts, cells)
     yield "recent", summed(recent, "n"), company.groups(by, weeks[0], before)
-    log = frequency_counts.LogWeeks(END.date(), None, (LAST - dt.timedelta(weeks=8),))
+    log = frequency_counts.LogWeeks(LAST + dt.timedelta(days=1), None, (LAST - dt.timedelta(weeks=8),))
     landmark, _share = frequency_counts.count_log_weeks(shop, log, by, "sms", cuts)
     people = facts.subscribers_by_hand(rows, shop.start_of(log.landmarks[0]))
     day = log.landmarks[0] - dt.timedelta(days=1)
@@ -180,7 +180,7 @@ def of_frequency(company: Company, by: str) -> Found:
 def of_ab_test(company: Company, by: str) -> Found:
     rows, shop = company.rows, company.shop
     yield from arms(company, by, ab_test.analyse(shop, segment_by=by), "f", BEFORE_TEST)
-    subscribers = facts.subscribers_by_hand(rows, END)
+    subscribers = facts.subscribers_by_hand(rows, rows.end)
     yield "listed", count_listed(shop, by), company.groups(by, subscribers, LAST)
 
 
@@ -202,11 +202,11 @@ def of_content(company: Company, by: str) -> Found:
     cells = content_counts.count_cells(shop, sends)
     before = first - dt.timedelta(days=1)
     listed = {row["customer_id"] for row in rows["customers"]} | known_by(rows, before)
-    sent = [row["customer_id"] for row in facts.sent_within(rows, shop.start_of(first), END)]
+    sent = [row["customer_id"] for row in facts.judged(rows) if row["sent_at"] >= shop.start_of(first)]
     expected = company.groups(by, [customer for customer in sent if customer in listed], before)
     yield "log", summed(cells, "sent"), expected
     practice = measures.find_practice(shop)
-    texted = [row["customer_id"] for row in facts.sent_within(rows, shop.start_of(practice.first_day), END)]
+    texted = [row["customer_id"] for row in facts.sent_within(rows, shop.start_of(practice.first_day), rows.end)]
     today, people = content_counts.count_today(shop, texts, practice, by)
     yield "texts today", summed(today, "messages"), company.groups(by, texted, LAST)
     yield "texted today", summed(people, "customers"), company.groups(by, set(texted), LAST)
@@ -223,8 +223,10 @@ def of_retention(company: Company, by: str) -> Found:
     }
     start = curves["consent"].start
     given = {row["customer_id"]: row["opted_in_at"] for row in rows["customers"] if row["opted_in_at"] is not None}
-    left = {who for who, at in facts.opt_outs_by_hand(rows) if who in given and given[who] <= at and at.date() <= start}
-    people = {customer for customer, at in given.items() if at.date() <= start} - left
+    left = {
+        who for who, at in facts.opt_outs_by_hand(rows) if who in given and given[who] <= at and rows.day(at) <= start
+    }
+    people = {customer for customer, at in given.items() if rows.day(at) <= start} - left
     yield "consent", sizes(curves["consent"]), large(company.groups(by, people, start))
     start = curves["custom"].start
     there = {
@@ -254,11 +256,13 @@ def of_effectiveness(company: Company, by: str) -> Found:
     rows, shop = company.rows, company.shop
     sent, active = Counter(), Counter()
     clicked = facts.human_clicks_by_hand(rows["messages"])
-    there = {(row["ordered_at"].month, row["customer_id"]) for row in facts.purchases_by_hand(rows)}
-    there |= {(row["clicked_at"].month, row["customer_id"]) for row in rows["messages"] if row["message_id"] in clicked}
+    there = {(rows.month(row["ordered_at"]), row["customer_id"]) for row in facts.purchases_by_hand(rows)}
+    there |= {
+        (rows.month(row["clicked_at"]), row["customer_id"]) for row in rows["messages"] if row["message_id"] in clicked
+    }
     for month in range(1, 7):
         before = dt.date(2025, month, 1) - dt.timedelta(days=1)
-        own = [row["customer_id"] for row in rows["messages"] if row["sent_at"].month == month]
+        own = [row["customer_id"] for row in facts.judged(rows) if rows.month(row["sent_at"]) == month]
         sent += company.groups(by, own, before)
         active += company.groups(by, [customer for at, customer in there if at == month], before)
     counted = count_sends(shop, effectiveness_sends(shop, segment_by=by)).query("dimension == 'segment'")

@@ -137,7 +137,7 @@ def shift_bins(n: ir.NumericValue, s: ir.NumericValue, mean: ir.NumericValue, we
     return ibis.greatest(ibis.least(steps, MOST_STEPS), -MOST_STEPS)
 
 
-def _events(shop: Shop, sends: Sends) -> ir.Table:
+def _events(shop: Shop, sends: Sends, channel: str) -> ir.Table:
     """customer_id, at, place: each day's first visit, order or click, on days without a text.
 
     The place is the recipient's local hour, counted from the hour with the fewest events. Dates without a time are no
@@ -161,7 +161,9 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
     rows = rows.filter(rows["at"] >= start)
     rows = measures.with_zone(shop, rows)
     rows = rows.select("customer_id", "at", local=measures.local_time(shop, rows["at"], rows.timezone))
-    texted = sends.rows.select(member_id="customer_id", on="local_date")
+    texts = measures.local_sends(shop)  # those of the last days, too, whose outcome window has not passed
+    texts = texts.filter(texts.channel == measures.choose_channel(shop, channel), texts.delivered)
+    texted = texts.select(member_id="customer_id", on="local_date")
     # A visit that ends in an order is one event: the first event of a day counts.
     rows = rows.group_by("customer_id", day=rows.local.date()).aggregate(
         at=rows["at"].min(), hour=rows.local.min().hour().cast("int64")
@@ -380,7 +382,7 @@ def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> P
         hours: of `study.analyse`.
         segment_by: which grouping, as of three days: the split of the log, the assignment, and the last day observed.
     """
-    events = _events(shop, hours.sends)
+    events = _events(shop, hours.sends, hours.channel)
     held_out, overall = _hold_out(shop, events, segment_by)
     slope = Estimate()
     if hours.test is not None and hours.randomised is not None:

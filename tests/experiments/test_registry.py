@@ -115,3 +115,32 @@ def test_a_message_before_the_assignment_costs_nothing_where_orders_carry_dates_
     weeks = registry.count_weeks(shop, {"x": 1}).set_index("arm")["sum_y"].to_dict()
     months = registry.count_months(shop).set_index("arm")["sum_y"].to_dict()
     assert outcomes == weeks == months == {"out": 50.0, "in": 45.0}
+
+
+def test_months_are_those_of_the_source(make_source, open_source):
+    """The evening of 31 March in New York is April in UTC; the first hours of April in Shanghai are March in UTC."""
+    for zone in ("America/New_York", "Asia/Shanghai"):
+        midnight = pd.Timestamp("2025-04-01", tz=zone)
+        orders = "".join(
+            f"{k},{who},{(midnight + pd.Timedelta(seconds=seconds)).isoformat()},{amount}\n"
+            for k, (who, seconds, amount) in enumerate(
+                [("a", -1, 10), ("a", 0, 100), ("b", -3 * 3600, 30), ("b", 3 * 3600, 200), ("b", 86_400 * 25, 1)]
+            )
+        )
+        shop = open_source(
+            make_source(
+                source=f"margin: 0.5\ntimezone: {zone}\n",
+                orders="order_id,customer_id,ordered_at,amount\n" + orders,
+                messages="message_id,customer_id,campaign_id,sent_at,cost\n"
+                f"1,b,k,{(midnight - pd.Timedelta(seconds=1)).isoformat()},2\n2,b,k,{midnight.isoformat()},3\n",
+                experiments="experiment_id,kind,started_at,ended_at,control_arm\nx,holdout,2025-03-03,,out\n",
+                arms="experiment_id,arm,share\nx,in,0.5\nx,out,0.5\n",
+                assignments="experiment_id,customer_id,arm,assigned_at\nx,a,out,2025-03-03\nx,b,in,2025-03-03\n",
+            )
+        )
+        months = registry.count_months(shop)
+        found = {(row.arm, pd.Timestamp(row.month).month): (row.sum_y, row.sum_y2) for row in months.itertuples()}
+        assert found == {
+            ("out", 3): (5.0, 25.0), ("out", 4): (50.0, 2500.0),
+            ("in", 3): (13.0, 169.0), ("in", 4): (97.5, 97.5**2),
+        }, zone  # fmt: skip
