@@ -61,8 +61,8 @@ def running_p_words(evaluated: Sequence[Evaluated]) -> str:
     if not any(each.experiment.state == "running" and not each.validity.broken for each in evaluated):
         return ""
     return _(
-        "The p of a running test holds at any look. So it can be large although the interval of the difference, which"
-        " is of a single reading, is clear of zero."
+        "The p-value of a running test is valid at any look. So it can be large although the interval of the"
+        " difference, which is of a single reading, is clear of zero."
     )
 
 

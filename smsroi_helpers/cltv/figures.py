@@ -65,7 +65,7 @@ def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: number(value)))
-    ax.set_xlabel(_("week since the first purchase of all"))
+    ax.set_xlabel(_("weeks since the first purchase in the data"))
     ax.set_ylabel(_("repeat purchases so far"))
     ax.set_title(_tracking_finding(tested))
     return ax
@@ -130,7 +130,7 @@ def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
     if len(ahead):
         ax.axvline(ahead["week"].iloc[0] - 0.5, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
     ax.set_ylim(bottom=0)
-    ax.set_xlabel(_("week since the first purchase of all"))
+    ax.set_xlabel(_("weeks since the first purchase in the data"))
     ax.set_ylabel(_("repeat purchases in the week"))
     outside = count_outside(ahead, "in_week", "low_in_week", "high_in_week")
     ax.set_title(_("{n} of {all} test weeks lie outside the band").format(n=outside, all=len(ahead)))

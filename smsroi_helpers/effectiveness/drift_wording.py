@@ -25,7 +25,7 @@ def model_words(model: Model) -> str:
         "forecast": _("Forecast of purchases by BG/NBD (page 02 names the model of its own forecast)"),
         "hours": _("Clicks by hour (page 03)"),
         "frequency": _("Clicks by texts a week (page 04)"),
-        "holdout": _("What texts bring (page 05)"),
+        "holdout": _("Incremental profit of texting (page 05)"),
     }[model]
 
 
@@ -146,10 +146,10 @@ def amount_caveat(check: ModelCheck, currency: str) -> str:
         return ""
     if check.model != "holdout":
         return joined(_found_words(check, currency), _("This amount rests on the weeks before, too."))
-    words = _("In the newest months texts bring less than before: {change}. This amount rests on the months before,"
-        " too, so it can be too high.") if check.change < 0 else _(
-        "In the newest months texts bring more than before: {change}. This amount rests on the months before, too, so"
-        " it can be too low.")  # fmt: skip
+    words = _("In the newest months the incremental profit of texting was lower: {change}. This amount uses the months"
+        " before, too, so it can be too high.") if check.change < 0 else _(
+        "In the newest months the incremental profit of texting was higher: {change}. This amount uses the months"
+        " before, too, so it can be too low.")  # fmt: skip
     return joined(words.format(change=change_words(check, currency)), _newest_words(check))
 
 
@@ -177,7 +177,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
     moved = [check for check in off if check.outcome == "moved"]
     first, *rest = [*moved, *(check for check in off if check not in moved)]
     answer = (
-        _("Not all. {model} has changed: {change}.").format(
+        _("No. {model} has changed: {change}.").format(
             model=model_words(first.model), change=change_words(first, currency)
         )
         if moved
@@ -189,7 +189,7 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
     return [
         Decision(
             stage="effectiveness",
-            question=_("Do the models still hold?"),
+            question=_("Are the models still valid?"),
             topic="models",
             outcome="do",
             action=joined(answer, advice_words(first)),

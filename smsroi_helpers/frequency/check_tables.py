@@ -233,8 +233,8 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
             )
         )
     caption = _(
-        "Winning back: what texts bring a week from subscribers who are inactive today, from the test’s customers of"
-        " the same group (modelled, 95% intervals)"
+        "Winning back: incremental profit of texting a week from subscribers who are inactive today, from the test’s"
+        " customers of the same group (modelled, 95% intervals)"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 

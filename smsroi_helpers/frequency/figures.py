@@ -105,7 +105,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
         _tell(ax, fit.frequencies, values[0], fit.grid_index, currency)
         _money_ticks(ax.yaxis, currency)
     left.set_ylabel(_("profit per subscriber and week"))
-    right.set_ylabel(_("worth of a subscriber"))
+    right.set_ylabel(_("long-run value per subscriber"))
     left.set_title(_("In a test week: {dose}").format(dose=_best_words(row, "short_run")))
     right.set_title(_("In the long run: {dose}").format(dose=_best_words(row, "messages_per_week")))
     return drawn
@@ -174,7 +174,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         if at + columns < len(names):  # the panel below it has the label
             ax.set_xlabel("")
         if at % columns == 0:
-            ax.set_ylabel(_("worth of a subscriber"))
+            ax.set_ylabel(_("long-run value per subscriber"))
         title = _panel_title(segment_name(name), _best_words(row, "messages_per_week"))
         ax.set_title(title, fontsize=10, linespacing=1.5)
         advised = (
@@ -194,7 +194,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=_(
-            "Worth of a subscriber by texts a week, for today’s subscribers of each segment; bands are 95%"
+            "Long-run value per subscriber by texts a week, for today’s subscribers of each segment; bands are 95%"
             " intervals, the orange stripe is today’s mean frequency, the circle the frequency advised."
         ),
     )

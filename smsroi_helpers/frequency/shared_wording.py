@@ -16,6 +16,7 @@ __all__ = [
     "loss_sentence",
     "money_words",
     "no_test_words",
+    "open_words",
     "opt_out_sentence",
     "other_words",
     "today_words",
@@ -133,3 +134,16 @@ def loss_sentence(study: Study) -> str:
     if loss.status == "not_identified":
         return joined(found, _("The purchase log hardly shows drop-out, so this rests largely on the prior."))
     return found
+
+
+def open_words(reason: str) -> str:
+    """Why a segment has no decision, of the reasons of `policy` and `decision`; empty for others."""
+    return {
+        "few_in_segment": _("the test had too few such customers"),
+        "not_covered": _("today’s customers are too unlike the test’s"),
+        "opt_outs_unknown": _("opt-outs are not known"),
+        "practice": _("today’s frequency is not known"),
+        "practice_unknown": _("today’s frequency is not known"),
+        "no_effect": _("no incremental profit is shown"),
+        "one_dose": _("only one frequency was tested"),
+    }.get(reason, "")

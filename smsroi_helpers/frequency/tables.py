@@ -25,6 +25,7 @@ from smsroi_helpers.frequency.shared_wording import (
     loss_sentence,
     money_words,
     no_test_words,
+    open_words,
     opt_out_sentence,
     other_words,
 )
@@ -217,11 +218,11 @@ def response_table(study: Study, currency: str) -> Html:
                 _("Profit a week, arm alone"): money_words(*arm, currency=currency),
                 _("Profit a week, pooled"): money_words(row.profit_per_week, row.low, row.high, currency=currency),
                 _("Opt-outs caused a week"): _share_words(row.opt_out_per_week, row.opt_out_low, row.opt_out_high),
-                _("Worth of a subscriber"): money_words(*value, currency=currency),
+                _("Long-run value per subscriber"): money_words(*value, currency=currency),
             })  # fmt: skip
     caption = _(
         "What each frequency brings per subscriber and week against none, how many it makes opt out, and"
-        " what a subscriber texted so from now on is worth; 95% intervals. Segments are today’s, and the"
+        " the long-run value per subscriber at this frequency; 95% intervals. Segments are today’s, and the"
         " test’s customers are weighted to be like them; an arm alone is of those in the segment when"
         " assigned. Pooled estimates are drawn together as far as segments differ by chance. Not tested:"
         " interpolated from the arms above and below"
@@ -269,7 +270,8 @@ def policy_table(
             ) if np.isfinite(row.leave_cash) else "–",
             _("Test next"): frequency_words(row.try_next)
             if np.isfinite(row.try_next) and row.reason not in NOT_ADVISED else "–",
-            _("Result"): words[row.outcome],
+            _("Result"): _("{result}: {why}").format(result=words[row.outcome], why=open_words(row.reason))
+            if open_words(row.reason) and row.outcome == "not_enough" else words[row.outcome],
         }
         for row in policy.itertuples()
     ]  # fmt: skip

@@ -22,6 +22,7 @@ from smsroi_helpers.frequency.shared_wording import (
     frequency_words,
     loss_sentence,
     no_test_words,
+    open_words,
     opt_out_sentence,
     other_words,
     today_words,
@@ -110,10 +111,12 @@ def _action(found: FrequencyDecision, study: Study) -> str:
         case "no_gain" | "already_best":
             return _("Stay at about {today}").format(today=today)
         case "no_effect":
-            return _("Do not text more than today: the test does not show that texts bring any profit")
+            return _("Do not text more than today: the test shows no incremental profit of texting")
         case "practice_unknown" | "one_dose" | "not_covered" | "opt_outs_unknown" | "few_in_segment" | "undecided":
             if np.isfinite(found.today):
-                return _("Stay at about {today} for now").format(today=today)
+                stay = _("Stay at about {today} for now").format(today=today)
+                why = open_words(found.reason)
+                return _("{action}: {why}").format(action=stay, why=why) if why else stay
             if found.reason in NOT_KNOWN:
                 return _("Keep today’s frequency for now")
             return _("Text {dose}, by the test alone: what is done today is not known").format(dose=dose)
@@ -170,7 +173,7 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
         case "one_dose":
             return joined(
                 _("Only one frequency was tried beside none; it can be compared with none, not with others."),
-                _("Worth of a subscriber texted so: {value}.").format(value=interval(*found.value, currency))
+                _("Long-run value per subscriber: {value}.").format(value=interval(*found.value, currency))
                 if found.value
                 else "",
             )
@@ -265,7 +268,7 @@ def _try_sentence(found: FrequencyDecision, currency: str) -> str:
 def _settling_sentence(found: FrequencyDecision) -> str:
     """How much more data would be needed for a decision, with 80 % power if the estimate is true."""
     if not np.isfinite(found.times):
-        return _("No test of bearable size would settle it: nothing much hangs on it.")
+        return _("No test of bearable size would settle it: the difference is too small.")
     more = _(
         "If the estimate is true, about {n} customers in such a test, or {factor} times as many weeks, settle it with"
         " 80% power."

@@ -99,7 +99,7 @@ def periods_figure(study: Study, currency: str) -> Html:
     )
     ax.axvline(0, color=PALETTE["ink"], linewidth=0.8)
     ax.grid(axis="x")
-    ax.set_xlabel(_in_currency(_("profit moved"), currency))
+    ax.set_xlabel(_in_currency(_("change in profit"), currency))
     move, amount = largest_move(shown)
     title = largest_move_words(move, money(amount, currency, 0))
     ax.set_title(title)

@@ -104,7 +104,7 @@ def triangle_figure(triangle: Triangle) -> Html:
     age = max((one for one in pooled.index if one in (1, 3, 6, 12)), default=int(pooled.index[-1]))
     kept = share_words(tuple(pooled.loc[age, ["rate", "low", "high"]].astype(float)))
     said = (
-        _("{share} buy in month {age} after their first").format(share=kept, age=number(age))
+        _("{share} buy in month {age} after their first purchase").format(share=kept, age=number(age))
         if of_orders
         else _("{share} still consent at the end of month {age}").format(share=kept, age=number(age))
     )

@@ -54,7 +54,10 @@ def warning_decision(alive: AliveTest) -> Decision:
         customers=score.customers,
         value=score.precision[0], low=score.precision[1], high=score.precision[2],
         unit="share" if score.warned else "",
-        number_words=_("of the customers on the warning list bought nothing") if score.warned else "", level=True,
+        number_words=_("of the customers on the list of {day} bought nothing in the {weeks} weeks after").format(
+            day=day(score.warned_on), weeks=number(score.weeks)
+        ) if score.warned else "",
+        level=True,
     )  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def _win_back_caveat(found: WinBackDecision) -> str:
 def _texting(study: Study, found: TextingDecision) -> Decision:
     row = found.row
     actions = {
-        "retains": _("Keep texting: texts keep customers buying"),
+        "retains": _("Texts keep customers buying; whether that pays, the page on tests says"),
         "drives_away": _("Text less: with texts fewer customers keep buying"),
         "undecided": _("Keep the test running: whether texts keep customers buying is not shown yet"),
         "no_test": _("Leave a random tenth of subscribers without texts: without that nobody knows what texts retain"),
@@ -186,6 +186,13 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             text,
             rounding_words(row.rates, row.difference[0]),
             _limits_words(row, [one.experiment for one in study.retained if one.what == row.what]),
+            *(
+                _("In {test} the difference includes zero: {difference}.").format(
+                    test=experiment_words(one.experiment), difference=points_words(*one.difference)
+                )
+                for one in study.retained
+                if one.what == row.what and one is not row and one.difference[1] <= 0 <= one.difference[2]
+            ),
         )
     value = row.difference if row is not None else (float("nan"),) * 3
     return Decision(
@@ -382,7 +389,7 @@ def largest_move_words(move: str, amount: str) -> str:
         "back_more": _("Customers who stayed or came back, and brought more,"),
         "back_less": _("Customers who stayed and brought less, or came back,"),
     }[move]
-    return _("{who} moved profit most: {amount}").format(who=who, amount=amount)
+    return _("{who} changed profit most: {amount}").format(who=who, amount=amount)
 
 
 def left_out_words(shown: Iterable[str], hidden: Mapping[str, bool]) -> str:

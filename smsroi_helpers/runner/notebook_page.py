@@ -152,7 +152,7 @@ def notebook_page(
 def _drift_place(manifest: Mapping[str, Any], questions: Mapping[str, str]) -> str:
     """Where the run compares models with the newest weeks."""
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
-    anchor = question_anchor(_("Do the models still hold?"))
+    anchor = question_anchor(_("Are the models still valid?"))
     return f"{pages['effectiveness']}#{anchor}" if "effectiveness" in pages else ""
 
 

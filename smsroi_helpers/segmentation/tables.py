@@ -113,8 +113,8 @@ def rules_table(rules: pd.DataFrame, grouping: Grouping, currency: str) -> Html:
         }
     )
     caption = _(
-        "The named groups: every customer who has bought is in exactly one. Lost is asked first, then dormant, gold,"
-        " value; the rest is growth"
+        "The named groups: every customer who has bought is in exactly one. The rules apply in this order: lost,"
+        " dormant, gold, value; the rest is growth"
     )
     return table(shown, caption=caption, suppress=_("Customers"))
 

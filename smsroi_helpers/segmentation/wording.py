@@ -105,7 +105,7 @@ def put_in_words(
             low=one.low,
             high=one.high,
             unit="share",
-            number_words=_("of the spend of the last {days} days, by the {n} customers in it when they began").format(
+            number_words=_("of spend in the last {days} days, by {n} customers then in it").format(
                 days=number(found.period_days), n=number(one.customers)
             ),
             level=True,

@@ -238,6 +238,6 @@ def classes_table(plan: SendPlan, currency: str) -> Html:
     })  # fmt: skip
     caption = _(
         "Response of each group at one text a week, at today’s level, with 95% intervals; modelled from randomised"
-        " tests. Groups are drawn towards each other as far as the data do not tell them apart"
+        " tests. Estimates of groups are partially pooled"
     )
     return table(frame, caption=caption, suppress=_("Customers"), digits={_("Customers"): 0})

@@ -149,7 +149,7 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
             _("Responses"): count_responses(timing.main, answer.segment),
             _("May be the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
             _("Likeliest"): window_words(best["hour"], best["until"]),
-            _("Response there"): _("{share} ({low} to {high})").format(
+            _("Rate there"): _("{share} ({low} to {high})").format(
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
             ),
         })  # fmt: skip
@@ -369,8 +369,8 @@ def personal_table(personal: PersonalHours) -> Html:
         ],
     })  # fmt: skip
     caption = _(
-        "How much likelier a customer’s own day makes a later visit, order or click at its hour than the segment’s day"
-        " does. {conclusion}"
+        "How much likelier a later visit, order or click is at an hour by the customer’s own active hours than by the"
+        " segment’s daily pattern. {conclusion}"
     ).format(conclusion=_own_hours_words(personal))
     return table(frame, caption=caption, digits=0)
 
@@ -379,19 +379,19 @@ def _own_hours_words(personal: PersonalHours) -> str:
     """Whether own hours are used, and the result of the test of hours."""
     slope = personal.slope
     if not np.isfinite(slope.low):
-        return _("Own hours are used for nobody: no test of hours shows that texts at them are answered more.")
+        return _("Own hours are used for nobody: no test of hours shows more clicks at them.")
     part = _("{value} (95% interval {low} to {high})").format(
         value=number(slope.estimate, 1), low=number(slope.low, 1), high=number(slope.high, 1)
     )
     if personal.used:
         return _(
-            "Randomised test: texts at hours that suit a customer’s own day are answered more: {part} times what was to"
-            " be expected, where 0 would be not at all. So own hours are used, and give {share} of those with such"
-            " events another hour than their segment’s."
+            "In the randomised test, the gain in clicks at customers’ own hours was {part} times the predicted gain (0"
+            " means no effect). So own hours are used, and give {share} of those with such events another hour than"
+            " their segment’s."
         ).format(part=part, share=percent(share_moved(personal)))
     if slope.low > 0:
         return _("Own hours are used for nobody: they do not predict what customers do later.")
     return _(
-        "Own hours are used for nobody: in the randomised test, texts at hours that suit a customer’s own day are not"
-        " shown to be answered more ({part} times what was to be expected, where 0 would be not at all)."
+        "Own hours are used for nobody: the randomised test shows no gain in clicks at customers’ own hours ({part}"
+        " times the predicted gain; 0 means no effect)."
     ).format(part=part)

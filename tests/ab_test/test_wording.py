@@ -208,7 +208,7 @@ class TestRunning:
         assert ab_test_decision.decide([unclear])[0].opt_outs_rose is None
 
     def test_the_tables_say_which_p_values_a_running_test_has(self, evaluated):
-        said = "The p of a running test holds at any look"
+        said = "The p-value of a running test is valid at any look"
         ended = [each for each in evaluated if each.experiment.state == "ended"]
         assert ended
         for found, shown in ((evaluated, True), (ended, False)):

@@ -222,7 +222,7 @@ def test_every_reason_and_every_level_has_words():
         assert len(texts) == len(levels)
 
 
-@pytest.mark.parametrize(("change", "words"), [(-1.11, "less than before"), (1.11, "more than before")])
+@pytest.mark.parametrize(("change", "words"), [(-1.11, "texting was lower"), (1.11, "texting was higher")])
 def test_amounts_that_rest_on_a_holdout_that_changed_say_which_way_they_are_off(change, words):
     moved = ModelCheck("holdout", "", "randomised", change=change, low=change - 0.8, high=change + 0.8, adjusted_p=0.02)
     row = effectiveness.model_check_rows([moved], "USD").iloc[0]
@@ -283,12 +283,14 @@ def test_the_forecast_that_was_tested_is_named():
     assert "purchases −22%" in words
 
 
-def test_the_answer_to_whether_models_hold_names_the_change_and_what_stayed():
+def test_the_answer_to_whether_models_are_valid_names_the_change_and_what_stayed():
     """The page shows the action alone, so the number is in it."""
     moved = ModelCheck("holdout", "", "randomised", change=-1.11, low=-1.92, high=-0.3, adjusted_p=0.02)
     hours = ModelCheck("hours", "", "randomised", change=0.4, low=-0.1, high=1.2, level=0, adjusted_p=0.6)
     said = put_drift_in_words([hours, moved], "USD")[0]
-    assert said.action.startswith("Not all. What texts bring (page 05) has changed: −$1.11 a customer and month")
+    assert said.action.startswith(
+        "No. Incremental profit of texting (page 05) has changed: −$1.11 a customer and month"
+    )
     assert said.action.endswith("keep the holdout running. The change may be seasonal.")
     assert said.text == "No change is shown for “Clicks by hour (page 03)”."
     both = put_drift_in_words([replace(hours, adjusted_p=0.03), moved], "USD")[0]

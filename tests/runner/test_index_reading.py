@@ -155,7 +155,7 @@ def test_the_page_of_an_amount_says_that_its_model_has_changed(tmp_path: Path) -
     )
     notebooks["08_effectiveness"] = state | {"stage": "effectiveness"}
     page = _run(tmp_path, cells=cells, decisions=decisions, manifest=_manifest(notebooks=notebooks))["03_timing.html"]
-    assert f'<a href="08_effectiveness.html#{pages.question_anchor("Do the models still hold?")}">' in page
+    assert f'<a href="08_effectiveness.html#{pages.question_anchor("Are the models still valid?")}">' in page
 
 
 def test_alerts_of_days_after_a_plan_say_so(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class TestDecision:
         assert any(row.customers != row.evidence_customers for row in rows[1:])
         for row in rows[1:]:
             assert row.customers == today[row.segment]
-            assert f"by the {row.evidence_customers:,.0f} customers in it when they began" in row.number_words
+            assert f"by {row.evidence_customers:,.0f} customers then in it" in row.number_words
             assert f"the {today[row.segment]:,} customers who are in the segment" in row.text
         assert "Customers the action is for" in answer_box([asdict(row) for row in rows]).markup
 

@@ -71,7 +71,7 @@ def test_x_has_mean_zero_and_is_zero_without_a_shift():
 @pytest.mark.parametrize(
     ("given", "text", "basis"),
     [
-        ({"heeded": False}, "are not shown to be answered more", "segment"),
+        ({"heeded": False}, "shows no gain in clicks at customers’ own hours", "segment"),
         ({"tested": False}, "no test of hours shows", "all"),
     ],
 )
