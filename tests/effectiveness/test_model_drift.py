@@ -295,7 +295,7 @@ def test_the_answer_to_whether_models_are_valid_names_the_change_and_what_stayed
     assert said.text == "No change is shown for “Clicks by hour (page 03)”."
     both = put_drift_in_words([replace(hours, adjusted_p=0.03), moved], "USD")[0]
     assert both.action.startswith("No. Clicks by hour (page 03) has changed")
-    assert "What texts bring (page 05): −$1.11" in both.text
+    assert "Incremental profit of texting (page 05): −$1.11" in both.text
     old = ModelCheck("hours", "not_drawn", "none", test="spring", ended=dt.date(2025, 1, 1), weeks_since=70.0)
     assert put_drift_in_words([old], "USD")[0].action.startswith(
         "No change is shown, but a test is old. Test the hours"
