@@ -1,4 +1,4 @@
-"""The table of «Do the models still hold?»."""
+"""The table of «Are the models still valid?»."""
 
 from collections.abc import Sequence
 

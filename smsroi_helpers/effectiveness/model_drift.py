@@ -1,4 +1,4 @@
-"""Do the models still hold? What they say is compared with the newest weeks.
+"""Are the models still valid? What they say is compared with the newest weeks.
 
 - *Forecast*: a model of purchases fitted to the log without its newest weeks, against the purchases of these weeks.
 - *Hours* and *frequency*: how clicks differ between parts of the day, and by texts a week, in the newest weeks and
@@ -52,7 +52,7 @@ STAGES: dict[Model, tuple[str, ...]] = {
     "frequency": ("frequency", "send_plan"),
     "holdout": ("ab_test", "timing", "frequency", "send_plan"),
 }
-"""The stages whose amounts rest on a model. What texts bring prices the clicks of hours and frequencies."""
+"""The stages whose amounts rest on a model. The incremental profit of texting prices the clicks of hours and frequencies."""
 OLD_WEEKS = 52
 """A test that ended so many weeks ago is to be repeated, whatever the newest weeks say."""
 NEWEST_MONTHS = 2

@@ -301,4 +301,4 @@ def test_the_answer_to_whether_models_are_valid_names_the_change_and_what_stayed
         "No change is shown, but a test is old. Test the hours"
     )
     # What has changed leads, whatever is old.
-    assert put_drift_in_words([old, moved], "USD")[0].action.startswith("Not all. What texts bring")
+    assert put_drift_in_words([old, moved], "USD")[0].action.startswith("No. Incremental profit of texting")
