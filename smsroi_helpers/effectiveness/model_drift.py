@@ -52,7 +52,7 @@ STAGES: dict[Model, tuple[str, ...]] = {
     "frequency": ("frequency", "send_plan"),
     "holdout": ("ab_test", "timing", "frequency", "send_plan"),
 }
-"""The stages whose amounts rest on a model: the incremental profit of texting prices clicks of hours and frequencies."""
+"""The stages whose amounts rest on a model; the profit of texting prices the clicks of hours and frequencies."""
 OLD_WEEKS = 52
 """A test that ended so many weeks ago is to be repeated, whatever the newest weeks say."""
 NEWEST_MONTHS = 2
