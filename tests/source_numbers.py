@@ -8,9 +8,11 @@ _QUERIES = (
     "aggregate", "distinct", "execute", "group_by", "mutate", "order_by", "to_pandas", "to_polars", "to_pyarrow",
 )  # fmt: skip
 _AGGREGATES = (
-    "agg", "corr", "count_nonzero", "cov", "crosstab", "cumprod", "cumsum", "diff", "div", "divide", "divmod", "dot",
-    "eval", "fsum", "mean", "median", "mul", "multiply", "nansum", "nunique", "pct_change", "pivot_table", "prod",
-    "quantile", "std", "sub", "subtract", "sum", "sumprod", "true_divide", "truediv", "value_counts", "var",
+    "Counter", "agg", "corr", "count_nonzero", "cov", "crosstab", "cummax", "cummin", "cumprod", "cumsum", "describe",
+    "diff", "div", "divide", "divmod", "dot", "eval", "exp", "fsum", "hypot", "interp", "mean", "median", "mul",
+    "multiply", "nansum", "nunique", "pct_change", "pivot_table", "prod", "quantile", "query", "rdiv", "reduce",
+    "rolling", "rsub", "sem", "sqrt", "std", "sub", "subtract", "sum", "sumprod", "trapezoid", "true_divide", "truediv",
+    "value_counts", "var",
 )  # fmt: skip
 """Functions and methods of pandas, NumPy and the standard library that make one number of several."""
 _POSITIONS = ("arange", "enumerate", "linspace", "range", "subplots", "Timedelta", "timedelta")
@@ -68,13 +70,16 @@ def _own(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def _operands(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
-    """Both sides of a division, a subtraction or a product."""
-    operators = ast.Div | ast.Sub | ast.Mult | ast.MatMult
-    if isinstance(node, ast.BinOp) and isinstance(node.op, operators):
-        return node.left, node.right
-    if isinstance(node, ast.AugAssign) and isinstance(node.op, operators):
-        return node.target, node.value
-    return None
+    """Both sides of a division, a subtraction, a product, or a sum of fields; texts and lists are added, too."""
+    operators = ast.Div | ast.Sub | ast.Mult | ast.MatMult | ast.Pow
+    if isinstance(node, ast.BinOp):
+        fields = isinstance(node.left, ast.Attribute) and isinstance(node.right, ast.Attribute)
+        if isinstance(node.op, operators) or (isinstance(node.op, ast.Add) and fields):
+            return node.left, node.right
+    if not isinstance(node, ast.AugAssign):
+        return None
+    field = isinstance(node.op, ast.Add) and isinstance(node.value, ast.Attribute)
+    return (node.target, node.value) if field or isinstance(node.op, operators) else None
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------------------

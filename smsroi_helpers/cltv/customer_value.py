@@ -108,7 +108,8 @@ def fits_table(fits: dict[str, list[Fit]]) -> pd.DataFrame:
     """Build the table `model_fits`: every parameter of every fit with its interval.
 
     Args:
-        fits: by the days they were fitted to: `full` (all days), `calibration` (the days before the test).
+        fits: by the days they were fitted to: `full` (all days), `calibration` (the days before the test). A model that
+            is listed twice has one fit.
 
     Returns:
         model, fit, parameter, value, low, high (missing where not identified), predicting (the value that forecasts
@@ -125,7 +126,7 @@ def fits_table(fits: dict[str, list[Fit]]) -> pd.DataFrame:
             status=fit.status,
         )
         for name, of_days in fits.items()
-        for fit in of_days
+        for fit in {fit.model: fit for fit in of_days}.values()
         if fit.is_known
     ]
     columns = [

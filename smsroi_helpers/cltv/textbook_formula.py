@@ -1,6 +1,7 @@
 """The textbook's formula of customer value, beside the model's value."""
 
 import numpy as np
+import pandas as pd
 
 from smsroi_helpers.cltv.counts import histories
 from smsroi_helpers.cltv.forecast import WEEKS_A_YEAR, Forecast
@@ -21,13 +22,13 @@ def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
     return arpu * lifetime - cac
 
 
-def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
+def textbook(shop: Shop, forecast: Forecast, new: pd.DataFrame) -> dict[str, float]:
     """The textbook formula on this log, beside the model's value of a customer seen so far.
 
     Args:
         shop: the company.
         forecast: the forecast.
-        cac: mean cost of acquisition; NaN (unknown) counts as 0.
+        new: of `new_customers`: its last row has the mean cost of acquisition of all; NaN (unknown) counts as 0.
 
     Returns:
         arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
@@ -37,7 +38,7 @@ def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
     spent = float(
         shop.count(history.aggregate(spent=total(history.first_spend + history.repeat_spend)))["spent"].iloc[0]
     )
-    month = WEEKS_A_YEAR / 12
+    month, cac = WEEKS_A_YEAR / 12, float(new["cac"].iloc[-1])
     # The day of the first purchase counts too.
     arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))
     months, cac = forecast.horizon_weeks / month, 0.0 if np.isnan(cac) else cac

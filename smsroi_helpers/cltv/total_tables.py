@@ -52,7 +52,8 @@ def totals_table(forecast: Forecast, level: LevelError, currency: str) -> Html:
 
     found = totals(forecast, level)
     if forecast.profit.refunds:
-        gross = totals(forecast.before_refunds, level).query("measure == 'cltv'").assign(measure="before_refunds")
+        gross = totals(forecast.before_refunds, level)
+        gross = gross[gross["measure"] == "cltv"].assign(measure="before_refunds")
         found = pd.concat([found[found["measure"] != "cltv"], gross, found[found["measure"] == "cltv"]])
         names["cltv"] = _("Profit before message cost, net of refunds, discounted ({margin} of what is paid)").format(
             margin=percent(forecast.margin)

@@ -24,7 +24,7 @@ from smsroi_helpers.timing.holidays import analyse_days
 from smsroi_helpers.timing.outputs import response_rows
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
 from smsroi_helpers.timing.response import observational_gap
-from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
+from smsroi_helpers.timing.secondary_outcomes import compare_arms, compare_outcomes, count_outcomes
 from smsroi_helpers.timing.study import analyse
 from smsroi_helpers.timing.weekday_wording import decide_weekdays
 from smsroi_helpers.timing.wording import decide, weekdays_words
@@ -37,6 +37,7 @@ __all__ = [
     "analyse_personal_send_times",
     "audit_sends",
     "compare_arms",
+    "compare_outcomes",
     "count_competitors",
     "count_outcomes",
     "count_places",

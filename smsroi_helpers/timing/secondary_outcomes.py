@@ -21,6 +21,7 @@ from smsroi_helpers.timing.counts import TimingTest
 __all__ = [
     "HourOutcome",
     "compare_arms",
+    "compare_outcomes",
     "count_outcomes",
 ]
 
@@ -57,6 +58,11 @@ def count_outcomes(shop: Shop, test: TimingTest) -> pd.DataFrame:
     pairs["same_day"] = ("same_day_orders", None)
     found = shop.count(measures.arm_moments_together(rows, pairs, by=("arm",)))
     return test.windows.merge(found, on="arm")
+
+
+def compare_outcomes(shop: Shop, test: TimingTest | None) -> list[HourOutcome]:
+    """The outcomes of a test by arm, of `compare_arms`; none without a test."""
+    return compare_arms(count_outcomes(shop, test)) if test else []
 
 
 def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:

@@ -378,7 +378,7 @@ def publish(shop, horizon_weeks=12, knows_value=True):
         total_tables.level_error_table(forecast, level),
         total_tables.segments_table(level_error.segment_totals(forecast, members, level), forecast, "rfm_group", "USD"),
         cltv_tables.money_note(cells, value, "USD"),
-        cltv_tables.textbook_note(textbook_formula.textbook(shop, forecast, new["cac"].iloc[-1]), "USD"),
+        cltv_tables.textbook_note(textbook_formula.textbook(shop, forecast, new), "USD"),
         cltv_tables.models_table(comparison),
         cltv_tables.assumptions_table(checks),
         cltv_tables.rivals_table(tested),

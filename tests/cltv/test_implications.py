@@ -254,12 +254,12 @@ class TestTextbook:
         assert textbook_formula.textbook_value(100, 24, 50) == 2_350  # a source text prints 2,450
 
     def test_on_a_log(self, shop, forecast):
-        book = textbook_formula.textbook(shop, forecast, 7.0)
+        book = textbook_formula.textbook(shop, forecast, pd.DataFrame({"cac": [9.0, 7.0]}))
         assert book["textbook"] == pytest.approx(book["arpu"] * book["months"] - 7)
         assert book["months"] == pytest.approx(30 / (365.25 / 7 / 12))
         assert book["model"] == pytest.approx(forecast.total("spend")[0] / 2500 - 7)
         assert book["textbook"] > book["model"], "it takes everybody for a customer to the end"
-        assert textbook_formula.textbook(shop, forecast, float("nan"))["cac"] == 0
+        assert textbook_formula.textbook(shop, forecast, pd.DataFrame({"cac": [float("nan")]}))["cac"] == 0
 
 
 class TestAnotherModel:
