@@ -299,5 +299,8 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
         evidence="descriptive", customers=found.customers, value=found.saved_per_week,
         unit="money_per_week" if known else "", money="cash" if known else "",
         number_words=_("a week in the last {weeks} weeks, descriptive").format(weeks=weeks) if known else "",
-        caveat=_("The words stay the same.") if safe else _("A changed text may be clicked less or more."),
+        caveat=_("The words stay the same.") if safe else _(
+            "A changed text may be clicked less or more. Cut the message itself; the sender’s signature and the opt-out"
+            " notice stay."
+        ),
     )  # fmt: skip
