@@ -111,7 +111,7 @@ def _action(found: FrequencyDecision, study: Study) -> str:
         case "no_gain" | "already_best":
             return _("Stay at about {today}").format(today=today)
         case "no_effect":
-            return _("Do not text more than today: the test shows no incremental profit of texting")
+            return _("Do not text more than today: the test does not show an incremental profit of texting")
         case "practice_unknown" | "one_dose" | "not_covered" | "opt_outs_unknown" | "few_in_segment" | "undecided":
             if np.isfinite(found.today):
                 stay = _("Stay at about {today} for now").format(today=today)
