@@ -1,13 +1,13 @@
 """The profit of an arm computed from its clicks and opt-outs, for tests whose arms are sent equally many messages.
 
-    clicks × value of a click − opt-outs × value of a subscriber − message cost − extra discounts, per customer
+    clicks × value of a click − opt-outs × value of a subscriber − message cost, per customer
 
 Another text or hour changes what is bought by changing how many customers click, and what can be sold later by
 changing how many stay. Orders vary so much between customers that profit itself needs some twenty times the customers
-to show the same gain. Where an arm's discounts per order differ from the control's, what they cost beyond the control's
-discounts per click is subtracted, as measured. The result is modelled: it holds as far as a click of one arm brings as
-much as a click of the tests that price it. So it is not used where arms differ in messages, or where profit itself
-contradicts it.
+to show the same gain. The result is modelled: it holds as far as a click of one arm brings as much as a click of the
+tests that price it. So it is not used where arms differ in messages, or where profit itself contradicts it; and an arm
+whose discounts per order differ from the control's has its measured profit in place of clicks × value, because a
+discount sells more per click, and to customers who would have bought without it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,15 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from smsroi_helpers import cltv, measures
-from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, UNKNOWN, ArmEffect, ArmEffects, strata_of
+from smsroi_helpers.ab_test.effects import (
+    ALL,
+    CLICK_PROFIT,
+    UNKNOWN,
+    ArmEffect,
+    ArmEffects,
+    measure_effects,
+    strata_of,
+)
 from smsroi_helpers.experiments import (
     ClickValue,
     Experiment,
@@ -93,20 +101,22 @@ def find_prices(shop: Shop, yearly_discount: float) -> Prices:
 
 @dataclass(frozen=True)
 class Weights:
-    """What one customer's clicks, opt-out and discounts count in the profit computed from them (money each)."""
+    """What one customer's clicks and opt-out count in the profit computed from them (money each)."""
 
     click: Interval
     """Of a human click, with limits."""
     opt_out: Interval
     """With limits; 0 where a subscriber has no known value, or opt-outs are not recorded."""
     discount: float
-    """Of one unit of money of discounts: −1 where an arm's discounts per order differ from the control's, else 0."""
+    """Of one unit of money of discounts: 0, since arms whose discounts differ are compared by measured profit."""
     judged: tuple[float, float]
     """Messages per message of which it is known whether a human clicked: of the control, and of the arm."""
 
 
-def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Prices, arm: str) -> Weights:
+def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Prices, arm: str) -> Weights | None:
     """The weights with which `measure_click_profit` compares an arm with the control, for use on single customers.
+
+    None for an arm whose discounts differ, which is compared by measured profit.
 
     Args:
         experiment: which; `why_not_priced` must be empty.
@@ -116,11 +126,11 @@ def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Pric
     """
     parts, click = _parts(experiment, counted, prices), prices.click
     place, judged = parts.clicks.index(arm), _judged(experiment, counted)
-    is_extra = bool(parts.has_extra[place])
-    extra = parts.discount_per_click if is_extra else 0.0
+    if parts.has_extra[place]:
+        return None
     opt_out = (0.0, 0.0, 0.0) if parts.opt_outs is None else _negative(prices.subscriber.value)
-    of_click = (click.estimate + extra, click.low + extra, click.high + extra)
-    return Weights(of_click, opt_out, -1.0 if is_extra else 0.0, (float(judged[0]), float(judged[place])))
+    of_click = (click.estimate, click.low, click.high)
+    return Weights(of_click, opt_out, 0.0, (float(judged[0]), float(judged[place])))
 
 
 def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> WhyNotPriced:
@@ -173,21 +183,18 @@ def _sums(rows: pd.DataFrame, arms: Sequence[str]) -> dict[str, Floats]:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Clicks, opt-outs, message cost and discounts per customer, by arm."""
+    """Clicks, opt-outs and message cost per customer, by arm."""
 
     clicks: Arms
     opt_outs: Arms | None
     """None where opt-outs are not recorded, or a subscriber has no known value."""
     cost: Arms
-    discounts: Arms
     covariance: Floats
     """Of the means of clicks and opt-outs."""
     events: Floats
     """Clicked messages."""
     has_extra: NDArray[np.bool_]
     """Whether the arm's discounts per order differ significantly from the control's."""
-    discount_per_click: float
-    """Of the control."""
 
 
 def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Parts:
@@ -211,18 +218,15 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
     discounts = moments_of(counted, experiment.name, "discounts", by)
     per_order = compare(estimate_ratios(pd.DataFrame({"arm": names, **_sums(discounts, names)}), names), names[0])
     clicks = means(rows, rows["sum_y"] * of_row, rows["sum_y2"] * of_row**2)
-    of_discounts = means(discounts, discounts["sum_y"], discounts["sum_y2"])
     cost = moments_of(counted, experiment.name, "cost", by)  # of nobody where costs are not known
     known_cost = bool(cost["n"].sum())
     return _Parts(
         clicks=clicks,
         opt_outs=means(rows, rows["sum_x"], rows["sum_x2"]) if is_known else None,
         cost=means(cost, cost["sum_y"], cost["sum_y2"]) if known_cost else means(rows, 0.0, 0.0),
-        discounts=of_discounts,
         covariance=together if is_known else np.zeros(len(names)),
         events=sums["sum_y"],
         has_extra=_differs(per_order, ALPHA / len(experiment.treated)),
-        discount_per_click=float(of_discounts.mean[0] / clicks.mean[0]) if clicks.mean[0] > 0 else 0.0,
     )
 
 
@@ -252,24 +256,25 @@ class _Difference:
     clicks: Interval
     opt_outs: Interval | None
     cost: Interval
-    discounts: Interval | None
-    """None where discounts per order do not differ."""
-    discount_per_click: float
+    measured: Interval | None
+    """Profit itself, where discounts per order differ; else None."""
     correlation: float
     """Of the differences in clicks and in opt-outs."""
     prices: Prices
 
     def profit(self, of_test: float = 1.0, of_prices: float = 1.0) -> Interval:
         """The modelled profit with limits; the arguments widen the limits of the parts (1: 95 %)."""
-        click, extra = self.prices.click, self.discount_per_click if self.discounts else 0.0
-        price = (click.estimate + extra, click.low + extra, click.high + extra)
+        click = self.prices.click
+        price = (click.estimate, click.low, click.high)
         total = product_interval(_widen(self.clicks, of_test), _widen(price, of_prices))
+        correlation = -self.correlation
+        if self.measured is not None:  # after message costs
+            total, correlation = _widen(self.measured, of_test), 0.0
         if self.opt_outs is not None:
             lost = _widen(self.prices.subscriber.value, of_prices)
             stayed = product_interval(_negative(_widen(self.opt_outs, of_test)), lost)
-            total = sum_interval(total, stayed, -self.correlation)
-        total = sum_interval(total, _negative(_widen(self.cost, of_test)))
-        return sum_interval(total, _negative(_widen(self.discounts, of_test))) if self.discounts else total
+            total = sum_interval(total, stayed, correlation)
+        return total if self.measured is not None else sum_interval(total, _negative(_widen(self.cost, of_test)))
 
     def z(self) -> float:
         """How many standard errors of its parts the profit is from 0: at which the limits just hold 0."""
@@ -297,10 +302,10 @@ def _negative(interval: Interval) -> Interval:
     return -value, -high, -low
 
 
-def _differences(parts: _Parts, control: str, prices: Prices) -> list[_Difference]:
-    """Of each arm; the control's are not used."""
+def _differences(parts: _Parts, control: str, prices: Prices, measured: ArmEffects) -> list[_Difference]:
+    """Of each arm; the control's are not used. `measured` has their profit."""
     of = {name: None if (arms := getattr(parts, name)) is None else compare(arms, control)
-          for name in ("clicks", "opt_outs", "cost", "discounts")}  # fmt: skip
+          for name in ("clicks", "opt_outs", "cost")}  # fmt: skip
     at, clicks, opt_outs = parts.clicks.index(control), of["clicks"], of["opt_outs"]
     assert clicks is not None
 
@@ -320,9 +325,11 @@ def _differences(parts: _Parts, control: str, prices: Prices) -> list[_Differenc
         of_clicks, of_cost = interval("clicks", place), interval("cost", place)
         assert of_clicks is not None
         assert of_cost is not None
-        extra = interval("discounts", place) if parts.has_extra[place] else None
+        row = measured.find("profit", parts.clicks.names[place]) if parts.has_extra[place] else None
+        itself = row.interval if row is not None else (float("nan"),) * 3
         rows.append(_Difference(
-            of_clicks, interval("opt_outs", place), of_cost, extra, parts.discount_per_click, correlation, prices
+            of_clicks, interval("opt_outs", place), of_cost, itself if parts.has_extra[place] else None, correlation,
+            prices,
         ))  # fmt: skip
     return rows
 
@@ -336,7 +343,8 @@ def measure_click_profit(
     """The modelled profit of every arm compared with the control; the control's row comes first.
 
     Where a subscriber has no known value, opt-outs are left out. Limits and p-value hold the errors of the prices too;
-    the standard error is that of the experiment alone. Arms with fewer than 20 clicks have no effect.
+    the standard error is that of the experiment alone. Arms with fewer than 20 clicks have no effect, nor have arms
+    whose discounts differ and whose profit is not known.
 
     Args:
         experiment: which; `why_not_priced` must be empty.
@@ -345,10 +353,13 @@ def measure_click_profit(
         segment: the segment's name in the rows.
     """
     parts = _parts(experiment, counted, prices)
-    mean, adjusted, variance = _arm_values(parts, prices)
+    measured = ArmEffects(experiment.control, ())
+    if parts.has_extra.any():
+        measured = measure_effects(experiment, counted, ("profit",), segment)
+    mean, adjusted, variance = _arm_values(parts, prices, measured)
     error = np.sqrt(np.maximum(variance, 0.0))
     best, loss = probability_best(adjusted, error), expected_loss(adjusted, error)
-    differences = _differences(parts, experiment.control, prices)
+    differences = _differences(parts, experiment.control, prices, measured)
     rows = []
     for place, arm in enumerate(experiment.arms):
         row = ArmEffect(
@@ -359,23 +370,31 @@ def measure_click_profit(
         row = replace(row, probability_best=float(best[place]), expected_loss=float(loss[place]))
         if place and min(parts.events[place], parts.events[0]) < FEW_EVENTS:
             row = replace(row, reason="few_events")
-        elif place:
+        elif place and np.isfinite(differences[place].profit()).all():
             row = _inferred(row, differences[place], float(np.hypot(error[place], error[0])), experiment)
         rows.append(row)
     return ArmEffects(experiment.control, tuple(rows))
 
 
-def _arm_values(parts: _Parts, prices: Prices) -> tuple[Floats, Floats, Floats]:
-    """The modelled profit per customer of each arm: mean, adjusted by the day of assignment, and variance."""
-    extra = np.where(parts.has_extra, 1.0, 0.0)
-    price = prices.click.estimate + extra * parts.discount_per_click
-    mean = price * parts.clicks.mean - parts.cost.mean - extra * parts.discounts.mean
-    adjusted = price * parts.clicks.adjusted - parts.cost.adjusted - extra * parts.discounts.adjusted
-    variance = price**2 * parts.clicks.variance + parts.cost.variance + extra * parts.discounts.variance
+def _arm_values(parts: _Parts, prices: Prices, measured: ArmEffects) -> tuple[Floats, Floats, Floats]:
+    """The modelled profit per customer of each arm: mean, adjusted by the day of assignment, and variance.
+
+    Of an arm whose discounts differ, that of the control with the difference measured.
+    """
+    price = prices.click.estimate
+    mean = price * parts.clicks.mean - parts.cost.mean
+    adjusted = price * parts.clicks.adjusted - parts.cost.adjusted
+    variance = price**2 * parts.clicks.variance + parts.cost.variance
+    covariance = np.where(parts.has_extra, 0.0, parts.covariance)
+    for place in np.flatnonzero(parts.has_extra):
+        row = measured.find("profit", parts.clicks.names[place])
+        if row is not None and np.isfinite(row.difference):
+            mean[place], adjusted[place] = mean[0] + row.difference, adjusted[0] + row.difference
+            variance[place] = max(row.standard_error**2 - variance[0], 0.0)
     if parts.opt_outs is not None:
         value = prices.subscriber.value[0]
         mean, adjusted = mean - value * parts.opt_outs.mean, adjusted - value * parts.opt_outs.adjusted
-        variance = variance + value**2 * parts.opt_outs.variance - 2 * price * value * parts.covariance
+        variance = variance + value**2 * parts.opt_outs.variance - 2 * price * value * covariance
     return mean, adjusted, variance
 
 

@@ -220,7 +220,9 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
             if row is None or not np.isfinite(row.low):
                 continue
             rows = read_customers(shop, experiment.name, (experiment.control, arm))
-            outcome = outcome_of(rows, metric, _weights(shop, each, arm))
+            weights = _weights(shop, each, arm)
+            itself = metric == CLICK_PROFIT and weights is None  # an arm with other discounts
+            outcome = outcome_of(rows, "profit" if itself else metric, weights)
             if outcome is None:
                 continue
             ranking = rank_customers(rows, experiment.name, arm, rng, outcome, information)

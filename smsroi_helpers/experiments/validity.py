@@ -388,7 +388,10 @@ def _exposure_problems(
 
 
 def _frequency_problems(experiment: Experiment, exposure: pd.DataFrame) -> Iterator[Problem]:
-    """Arms planned with the fewest and the most texts a week, of which the second got hardly more than the first."""
+    """Arms planned with the fewest and the most texts a week, of which the second got hardly more than the first.
+
+    Among all arms, and among those that are texted at all: beside an arm without texts any other seems to differ.
+    """
     texts_per_week = experiment.plan.get("messages_per_week")
     own = exposure[exposure["experiment_id"] == experiment.name]
     if experiment.kind != "frequency" or texts_per_week is None or not len(own):
@@ -396,17 +399,32 @@ def _frequency_problems(experiment: Experiment, exposure: pd.DataFrame) -> Itera
     planned = texts_per_week.reindex(list(experiment.arms)).dropna()
     if planned.nunique() < 2:
         return
+    for arms in (planned, planned[planned > 0]):
+        if len(set(arms)) > 1 and (found := _sent_alike(experiment, own, arms)):
+            yield found
+            return
+
+
+def _sent_alike(experiment: Experiment, own: pd.DataFrame, planned: pd.Series) -> Problem | None:
+    """The problem that the arms planned with the fewest and the most texts a week were sent about as many.
+
+    Args:
+        experiment: which.
+        own: its exposure.
+        planned: texts a week by arm, at least two different.
+    """
     few, many = str(planned.idxmin()), str(planned.idxmax())
     n = dict(zip(experiment.arms, experiment.customers, strict=True))
     sent = own.pivot_table(index="channel", columns="arm", values="messages", aggfunc="sum", fill_value=0)
     sent = sent.reindex(columns=[few, many], fill_value=0)
     if not n[few] or not n[many] or not sent[many].sum():
-        return
+        return None
     per_customer = sent.to_numpy(float) / [n[few], n[many]]
     low, high = per_customer[int(np.argmax(per_customer[:, 1] - per_customer[:, 0]))]
     contrast = (1 - low / high) / (1 - planned[few] / planned[many]) if high > 0 else 0.0
-    if contrast < LEAST_CONTRAST:
-        yield Problem("sent_alike", breaks=True, arms=(few, many), share=float(low / high) if high else float("nan"))
+    if contrast >= LEAST_CONTRAST:
+        return None
+    return Problem("sent_alike", breaks=True, arms=(few, many), share=float(low / high) if high else float("nan"))
 
 
 def _overlap_problems(experiment: Experiment, overlaps: pd.DataFrame) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 from smsroi_helpers.measures.columns import optional
 from smsroi_helpers.measures.experiment_outcomes import outcome_windows
 from smsroi_helpers.measures.local_sends import local_sends
+from smsroi_helpers.measures.messages import choose_channel
 from smsroi_helpers.source import Shop, once
 
 __all__ = [
@@ -31,9 +32,10 @@ def sent_during(shop: Shop, people: ir.Table) -> ir.Table:
 
 @once
 def untreated_arms(shop: Shop) -> dict[str, str]:
-    """Holdout → the arm whose customers were messaged least until `ended_at`, by the channel that differs most.
+    """Holdout → the arm whose customers were messaged least until `ended_at`, by the run's channel (`choose_channel`).
 
-    Holdouts whose arms were messaged alike are left out.
+    Only where its arms differ in that channel by less than half of what they do in another one is it the other: the
+    holdout is of that channel then. Holdouts whose arms were messaged alike are left out.
     """
     if not shop.has("messages"):
         return {}
@@ -51,7 +53,10 @@ def untreated_arms(shop: Shop) -> dict[str, str]:
         if wide.empty:
             continue
         shares = wide.div(own["n"].to_numpy(float), axis=0)
-        shares = shares[(shares.max() - shares.min()).idxmax()]
+        apart = shares.max() - shares.min()
+        main = choose_channel(shop)
+        by_main = main in apart and apart[main] >= apart.max() / 2
+        shares = shares[main if by_main else apart.idxmax()]
         if shares.min() < shares.max():
             found[str(name)] = str(shares.idxmin())
     return found

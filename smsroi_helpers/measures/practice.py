@@ -1,10 +1,11 @@
 """Today's practice: what was really sent in the last complete weeks, whatever planned it, experiments' arms aside.
 
-A week is a block of seven days, and the last one ends with the last day observed. So no week is cut off, and each
-weekday counts equally often. An experiment's arms are the customers whose frequency or hour it set on any of these
-days: all of a frequency or timing test, and the untreated arm of a holdout. Content tests change neither, so their
-customers stay. Who explores for a plan, or is held out by it, is part of the plan. Where experiments have every
-message of these weeks, the weeks before them are today's practice, with their own dates.
+A week is a block of seven days, and the last one ends with the last day observed; where the messages end a week or more
+before it, with the day of the last one. So no week is cut off, and each weekday counts equally often. An experiment's
+arms are the customers whose frequency or hour it set on any of these days: all of a frequency or timing test, and the
+untreated arm of a holdout. Content tests change neither, so their customers stay. Who explores for a plan, or is held
+out by it, is part of the plan. Where experiments have every message of these weeks, the weeks before them are today's
+practice, with their own dates.
 """
 
 import datetime as dt
@@ -90,9 +91,10 @@ def find_practice(shop: Shop, weeks: int = PRACTICE_WEEKS, channel: str = "") ->
         return _weeks_until("", shop.as_of, weeks, None)
     sends = every_send(shop)
     sends = sends.filter(sends.channel == channel)
-    earliest = shop.count(sends.aggregate(first=shop.day(sends.sent_at.min())))["first"].iloc[0]
-    first = None if pd.isna(earliest) else pd.Timestamp(earliest).date()
-    practice = _outside_experiments(shop, _count(shop, _weeks_until(channel, shop.as_of, weeks, first)), weeks, first)
+    ends = shop.count(sends.aggregate(first=shop.day(sends.sent_at.min()), last=shop.day(sends.sent_at.max())))
+    first, latest = (None if pd.isna(day) else pd.Timestamp(day).date() for day in ends.iloc[0][["first", "last"]])
+    last = latest if latest is not None and latest <= shop.as_of - dt.timedelta(days=7) else shop.as_of
+    practice = _outside_experiments(shop, _count(shop, _weeks_until(channel, last, weeks, first)), weeks, first)
     plan = find_first_plan(shop, sends) if practice.planned else None
     if plan is None:
         return practice
