@@ -21,7 +21,14 @@ from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.frequency.todays_level import carry_recent
-from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
+from smsroi_helpers.measures import (
+    PRACTICE_WEEKS,
+    Practice,
+    choose_channel,
+    find_practice,
+    knows_cost,
+    last_sending_day,
+)
 from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import weekly_rate
@@ -209,7 +216,7 @@ def analyse(
     carried, recent = {}, {}
     latest = find_covariates(shop, cuts, logs.practice.first_day, channel)
     # Weeks before the test, where it has everybody, say nothing of today's level.
-    now_known = logs.practice.last_day == shop.as_of
+    now_known = logs.practice.last_day == last_sending_day(shop, channel)
     lately = count_recent(shop, logs.practice, segment_by, cuts, latest) if now_known else none
     for by, grouping in (("segment", segment_by), ("stage", "lifecycle_stage")):
         segmentation = resolve(shop, grouping, cuts=cuts)

@@ -30,6 +30,7 @@ __all__ = [
     "customers_in_experiments",
     "experiment_spells",
     "find_practice",
+    "last_sending_day",
     "practice_instants",
     "practice_sends",
     "subscriber_weeks",
@@ -91,9 +92,8 @@ def find_practice(shop: Shop, weeks: int = PRACTICE_WEEKS, channel: str = "") ->
         return _weeks_until("", shop.as_of, weeks, None)
     sends = every_send(shop)
     sends = sends.filter(sends.channel == channel)
-    ends = shop.count(sends.aggregate(first=shop.day(sends.sent_at.min()), last=shop.day(sends.sent_at.max())))
-    first, latest = (None if pd.isna(day) else pd.Timestamp(day).date() for day in ends.iloc[0][["first", "last"]])
-    last = latest if latest is not None and latest <= shop.as_of - dt.timedelta(days=7) else shop.as_of
+    earliest = shop.count(sends.aggregate(first=shop.day(sends.sent_at.min())))["first"].iloc[0]
+    first, last = None if pd.isna(earliest) else pd.Timestamp(earliest).date(), last_sending_day(shop, channel)
     practice = _outside_experiments(shop, _count(shop, _weeks_until(channel, last, weeks, first)), weeks, first)
     plan = find_first_plan(shop, sends) if practice.planned else None
     if plan is None:
@@ -104,6 +104,15 @@ def find_practice(shop: Shop, weeks: int = PRACTICE_WEEKS, channel: str = "") ->
     return Practice(
         **{**vars(practice), "plan_began": plan.began, "plan_first_text": plan.first_text, "before_plan": before}
     )
+
+
+def last_sending_day(shop: Shop, channel: str) -> dt.date:
+    """The last day observed; where the channel's messages end a week or more before it, the day of the last one."""
+    sends = every_send(shop)
+    sends = sends.filter(sends.channel == channel)
+    latest = shop.count(sends.aggregate(last=shop.day(sends.sent_at.max())))["last"].iloc[0]
+    day = shop.as_of if pd.isna(latest) else pd.Timestamp(latest).date()
+    return day if day <= shop.as_of - dt.timedelta(days=7) else shop.as_of
 
 
 def _weeks_until(channel: str, last: dt.date, weeks: int, first: dt.date | None) -> Practice:

@@ -165,6 +165,20 @@ def test_a_discount_is_paid_for():
     assert ignored.find("click_profit", "b").low > 0  # what would be said if the discount were not counted
 
 
+def test_a_discount_that_sells_more_per_click_is_not_charged_against_clicks():
+    """As many clicks, 1 off each order, and three times as much earned per order: profit itself rises."""
+    counted = count(np.random.default_rng(7), 3_000, discount=1.0, per_click=15.0)
+    experiment = an_experiment((3_000, 3_000), state="ended")
+    row = click_profit.measure_click_profit(experiment, counted, PRICES).find("click_profit", "b")
+    itself = measure_effects(experiment, counted, ("profit",)).find("profit", "b")
+    opt_outs = counted.set_index("arm")["clicks__sum_x"] / 3_000
+    assert row.difference == pytest.approx(itself.difference - 8 * (opt_outs["b"] - opt_outs["a"]))
+    assert row.low > 0
+    assert row.high - row.low >= itself.high - itself.low
+    assert row.standard_error >= itself.standard_error
+    assert click_profit.customer_weights(experiment, counted, PRICES, "b") is None
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "prices", "reason"),
     [

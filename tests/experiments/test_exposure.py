@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from smsroi_helpers import ab_test, experiments, measures
-from tests.experiment_sources import open_folder
+from tests.experiment_sources import open_folder, write_tests
 
 
 def holdouts(make_source, n=200, **tests):
@@ -92,6 +92,19 @@ def test_texts_after_the_treatment_do_not_hide_who_was_held_out(make_source, ope
     assert (found.control, found.until) == ("out", dt.date(2025, 3, 30))
 
 
+@pytest.mark.parametrize("mailed", [0.0, 0.5, 1.0])
+def test_e_mails_to_the_held_out_do_not_make_them_the_texted_arm(make_source, open_source, mailed):
+    """Nine in ten of the others are texted; so many of the held out get an e-mail in place of texts."""
+    folder = write_tests(
+        make_source, hold={"kind": "holdout", "arms": {"out": 200, "in": 200}, "messages": {"out": 0.0, "in": 0.9}}
+    )
+    head, *rows = (folder / "messages.csv").read_text().splitlines()
+    at = rows[-1].split(",")[3]
+    mails = [f"e{i},hold-out{i},k,{at},0,email" for i in range(int(200 * mailed))]
+    (folder / "messages.csv").write_text("\n".join([f"{head},channel", *(f"{row},sms" for row in rows), *mails]) + "\n")
+    assert measures.untreated_arms(open_source(folder)) == {"hold": "out"}
+
+
 def test_without_messages_the_stated_control_counts(make_source, open_source):
     shop = open_source(holdouts(make_source, x={"control": "texted", "channels": ()}))
     assert measures.untreated_arms(shop) == {}
@@ -122,13 +135,16 @@ def test_a_frequency_test_whose_arm_without_texts_is_not_the_control(evaluated):
 
 
 def test_a_frequency_test_whose_arms_were_sent_alike_is_broken(make_source, open_source):
-    """Planned are 1 and 4 a week; the arms got so many. A third fewer than planned apart is still a test."""
-    got = {"as-planned": (1, 4), "alike": (4, 4), "nearly-alike": (3, 4), "closer": (2, 4)}
+    """Planned are 1 and 4 a week, some beside none; the arms got so many. A third less apart than planned is a test."""
+    got = {
+        "as-planned": (1, 4), "alike": (4, 4), "nearly-alike": (3, 4), "closer": (2, 4), "beside-none": (0, 1, 1),
+        "beside-none-as-planned": (0, 1, 4),
+    }  # fmt: skip
     orders, sends, assigned = [], [], []
     for test, numbers in got.items():
         for i in range(200):
-            customer, which = f"{test}-c{i}", i % 2
-            assigned.append(f"{test},{customer},{('one', 'four')[which]},2025-03-03")
+            customer, which = f"{test}-c{i}", i % len(numbers)
+            assigned.append(f"{test},{customer},{('none', 'one', 'four')[-len(numbers) :][which]},2025-03-03")
             orders.append(f"{test}-b{i},{customer},2025-03-{10 + i % 15} 10:00,{5 + i // 2 % 7}")
             sends += [f"{test}-m{i}-{k},{customer},k,2025-03-{5 + k} 09:00" for k in range(numbers[which])]
     folder = make_source(
@@ -137,7 +153,11 @@ def test_a_frequency_test_whose_arms_were_sent_alike_is_broken(make_source, open
         experiments="experiment_id,kind,started_at,ended_at,control_arm\n"
         + "".join(f"{test},frequency,2025-03-03,2025-03-09,one\n" for test in got),
         arms="experiment_id,arm,share,messages_per_week\n"
-        + "".join(f"{test},one,0.5,1\n{test},four,0.5,4\n" for test in got),
+        + "".join(
+            f"{test},one,{1 / len(numbers)},1\n{test},four,{1 / len(numbers)},4\n"
+            + (f"{test},none,{1 / len(numbers)},0\n" if len(numbers) == 3 else "")
+            for test, numbers in got.items()
+        ),
         assignments="\n".join(("experiment_id,customer_id,arm,assigned_at", *assigned)) + "\n",
     )
     found = {each.experiment.name: each.validity for each in ab_test.analyse(open_source(folder))}
@@ -145,5 +165,8 @@ def test_a_frequency_test_whose_arms_were_sent_alike_is_broken(make_source, open
         test: [problem.share for problem in validity.problems if problem.kind == "sent_alike"]
         for test, validity in found.items()
     }
-    assert shares == {"as-planned": [], "closer": [], "alike": [1.0], "nearly-alike": [pytest.approx(3 / 4)]}
+    assert shares == {
+        "as-planned": [], "closer": [], "alike": [1.0], "nearly-alike": [pytest.approx(3 / 4)], "beside-none": [1.0],
+        "beside-none-as-planned": [],
+    }  # fmt: skip
     assert {test: validity.broken for test, validity in found.items()} == {test: bool(shares[test]) for test in got}

@@ -131,7 +131,7 @@ def test_recent_weeks_are_weighted_by_todays_covariates():
 
 def test_the_page_says_at_which_level_it_is(study_of):
     shop, study = study_of()
-    assert study.logs.practice.last_day == shop.as_of
+    assert study.logs.practice.last_day == shop.as_of - dt.timedelta(days=9)  # the day of the last message
     words = note_on_the_test(study).markup
     assert "clicked" in words
     assert "as often per text as the test predicts" in words

@@ -226,3 +226,15 @@ def test_an_unknown_channel_is_refused_and_without_texts_the_most_used_counts(ma
     assert measures.choose_channel(shop) == "push"
     with pytest.raises(UsageError, match="choose one of push, email"):
         measures.choose_channel(shop, "sms")
+
+
+@pytest.mark.parametrize(("silent", "last"), [(6, LAST), (21, LAST - dt.timedelta(days=21))])
+def test_weeks_that_the_messages_do_not_cover_are_not_today(make_source, open_source, silent, last):
+    """Orders go on after the messages end: after a week or more the weeks end with the last message."""
+    ends = LAST - dt.timedelta(days=silent)
+    folder = source_of(make_source, log(days_between(ends - dt.timedelta(days=60), ends)))
+    orders = (folder / "orders.csv").read_text()
+    (folder / "orders.csv").write_text(orders + f"last,c1,{LAST} 12:00,9\n")
+    found = measures.find_practice(open_source(folder))
+    assert (found.last_day, found.weeks_covered) == (last, 4)
+    assert found.messages == 4 * (28 - (silent if silent < 7 else 0))
