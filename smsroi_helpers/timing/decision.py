@@ -15,7 +15,7 @@ from smsroi_helpers.contract import Design, Evidence, evidence_of_model
 from smsroi_helpers.experiments import price_clicks
 from smsroi_helpers.measures import RULES
 from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES, error_of_interval, times_to_settle
-from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.best_hours import Answer, Timing, practice_of
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.response import ALL, HourResponse, smoothness_p
 
@@ -31,6 +31,7 @@ __all__ = [
     "count_texted",
     "decide",
     "decide_weekdays",
+    "forbidden_today",
     "gain_per_week",
     "gains_by_place",
     "mark_followers",
@@ -128,8 +129,23 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
     """
     if not answers:
         texted = count_texted(timing, ALL)
+        if forbidden_today(timing) >= _MATERIAL:  # which needs no responses
+            return [HourDecision(ALL, "do", "not_allowed", "descriptive", texted, texted=texted)]
         return [HourDecision(ALL, "not_enough_evidence", "nothing_to_compare", "none", texted, texted=texted)]
     return mark_followers([_decide_segment(timing, answer, cash_weeks) for answer in answers])
+
+
+def forbidden_today(timing: Timing) -> float:
+    """Share (0–1) of today's texts at hours that are not allowed where they arrive.
+
+    0 without texts, and where the rule is not known for most of them (as `todays_hours.rule_unknown` says).
+    """
+    if not len(timing.practice) or not timing.practice["messages"].sum() > 0:
+        return 0.0
+    every_hour = pd.DataFrame({"hour": range(24), "until": range(1, 25)})
+    found = practice_of(timing, ALL, every_hour)
+    known = [" " not in rules and rules != "careful" for rules in found.rules]
+    return float(found.forbidden) if found.messages[known].sum() > found.messages.sum() / 2 else 0.0
 
 
 def mark_followers(found: Sequence[HourDecision]) -> list[HourDecision]:

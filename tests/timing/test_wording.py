@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.experiments import ClickValue
-from smsroi_helpers.timing import best_hours
+from smsroi_helpers.timing import best_hours, study
 from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.decision import decide
 from smsroi_helpers.timing.response import HourResponse
-from tests.timing.samples import PACIFIC, PRICE, decisions_of, looked, messages_at, orders_of, wave
+from tests.timing.samples import ORDERS, PACIFIC, PRICE, decisions_of, looked, messages_at, orders_of, wave
 
 
 def test_a_clear_hour_is_recommended_with_its_money(clear):
@@ -188,3 +188,19 @@ def test_a_click_that_brings_no_profit_is_not_called_a_price():
     assert "brings no profit" in words
     assert "priced by" not in words
     assert "priced by" in timing_wording.value_words(PRICE, "click")
+
+
+@pytest.mark.parametrize(("hours", "share"), [((22,), "100.0%"), ((12, 22), "50.0%"), ((12,), "")])
+def test_texts_at_hours_that_are_not_allowed_are_the_finding_though_hours_cannot_be_compared(
+    make_source, open_source, hours, share
+):
+    """Nobody clicks, so there is no curve; in California 8 to 21 is allowed."""
+    messages = messages_at(list(hours), clicks=False)
+    found = study.analyse(
+        open_source(make_source(messages=messages, orders=ORDERS, source=f"{PACIFIC}jurisdiction: US-CA\n"))
+    )
+    (said,) = timing_wording.decide(found, [])
+    assert (said.outcome == "do") == bool(share)
+    assert ("Send only at the hours that are allowed" in said.action) == bool(share)
+    assert (f"{share} of today’s texts go out at hours that are not allowed" in said.text) == bool(share)
+    assert said.evidence == ("descriptive" if share else "none")
