@@ -17,7 +17,7 @@ from smsroi_helpers.content.tests_of_texts import arms_of_tests, undecided_arms
 from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, enumerated, interval, joined, language_name, listed, money, number, percent
-from smsroi_helpers.pages import arm_name, not_compared_words, segment_name
+from smsroi_helpers.pages import arm_name, not_compared_words, practice_dates, segment_name
 
 __all__ = [
     "decide",
@@ -182,9 +182,12 @@ def _creatives(content: Content, found: CreativeDecision, currency: str) -> Deci
         "next_test": _("Send several texts within one campaign, drawn at random for each customer, to every segment.")
         if found.outcome == "not_enough_evidence" else "",
     }  # fmt: skip
+    dates = (
+        _("Today means {dates}.").format(dates=practice_dates(content.practice)) if content.practice.messages else ""
+    )
     if found.reason:
         action, text = _without_amount(content, found, currency)
-        return Decision(**common, action=action, text=text)  # type: ignore[arg-type]
+        return Decision(**common, action=action, text=text, caveat=dates)  # type: ignore[arg-type]
     action = {
         "dont": _("Keep today’s mixture of texts: no other one is worth a change."),
         "not_enough_evidence": _("Test {choices} against today’s texts before changing."),
@@ -201,10 +204,10 @@ def _creatives(content: Content, found: CreativeDecision, currency: str) -> Deci
         ),
         value=found.value, low=found.low, high=found.high, unit="money_per_week", kind="gain",
         money="long_run" if found.long_run else "cash",
-        caveat=_(
+        caveat=joined(dates, _(
             "Texts within a campaign are taken as if randomly assigned; outside tests the log does not prove it. A text"
             " that is always sent wears out."
-        ),
+        )),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def content(
 ) -> SimpleNamespace:
     prices = SimpleNamespace(subscriber=SimpleNamespace(known=True))
     found = ByCreative({}, {}, tuple(segments), prices, priced, left_out)
-    return SimpleNamespace(by_creative=found, log_customers=5_000)
+    return SimpleNamespace(by_creative=found, log_customers=5_000, practice=SimpleNamespace(messages=0))
 
 
 def test_a_clear_gain_in_the_log_asks_for_a_test_and_no_change():
