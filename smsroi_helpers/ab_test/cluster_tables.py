@@ -35,7 +35,7 @@ def clusters_table(evaluated: Sequence[Evaluated]) -> Html:
             _("Design effect"): number(max(known), 2) if known else "–",
         })  # fmt: skip
     if not rows:
-        return note(_("Every test assigned single customers."))
+        return note(_("No test assigned households or stores."))
     caption = _(
         "Tests that assigned households or stores. Their customers are alike, so errors are those between households or"
         " stores; the design effect is how many times the variance of the deciding difference is that of as many"

@@ -191,8 +191,8 @@ def decide_experiment(
         effects: of `measure_effects`, with the p-values of `adjust_p`.
         smallest_gain: the smallest worthwhile profit per customer and week (money).
         opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
-        subscriber: estimate and 95 % limits of what a subscriber is worth (money), where known; then `click_profit`
-            counts what opt-outs cost.
+        subscriber: estimate and 95 % limits of the long-run value per subscriber (money), where known; then
+            `click_profit` counts what opt-outs cost.
     """
     if validity.broken:
         return ExperimentDecision("broken", by_arm=dict.fromkeys(experiment.treated, "broken"))

@@ -53,12 +53,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
             _("Breaks even"): _break_even_words(answer) if answer.cash_differs else "–",
         })  # fmt: skip
     if not rows:
-        return note(
-            _(
-                "Cash and long-run value are set side by side for tests that decide on one arm’s amount; none here"
-                " does. Profit, where it was measured, is in the table of results, by arm."
-            )
-        )
+        return note(_("No test here decides on one arm’s amount. Measured profit is in the table of results."))
     caption = _(
         "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
         " run, modelled from clicks and opt-outs, in which an opt-out costs what the subscriber would"
@@ -89,9 +84,7 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         if answer.cash_differs and answer.cash is not None and len(answer.cash.by_week)
     ]
     if not shown:
-        return note(
-            _("No test decided here has cash and a long-run value of opposite signs, so no change has to break even.")
-        )
+        return note(_("In no test do cash and long-run value have opposite signs."))
     drawn, axes = plt.subplots(1, len(shown), figsize=(8.2, 3.0), squeeze=False, gridspec_kw={"wspace": 0.5})
     said = []
     for (answer, cash), ax in zip(shown, axes[0], strict=True):

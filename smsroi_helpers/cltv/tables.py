@@ -282,6 +282,7 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
         " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
         " would bring it about"
     ).format(weeks=number(forecast.horizon_weeks))
+    caption = joined(sentence(caption), _model_right_words())
     if not points_add_up(gains):
         apart = _(
             "The segments’ points do not add up to that of all: one more of a hundred customers in all is not one more"
@@ -336,8 +337,9 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
     caption = _(
         "Customers whose probability of being one still, under {model}, is below {limit}: the table `churn_warnings`"
         " lists them, the most at risk first. Profit at risk: what they would bring over {weeks} weeks if still"
-        " customers, times the probability that they are not (95% intervals: parameters; without season and drift)"
+        " customers, times the probability that they are not (95% intervals: parameters)"
     ).format(model=MODELS[forecast.purchases.model], limit=percent(alive_below), weeks=number(forecast.horizon_weeks))
+    caption = joined(sentence(caption), _model_right_words())
     return table(shown, caption=caption, suppress=_("On the list"))
 
 
@@ -381,10 +383,16 @@ def new_customers_table(new: pd.DataFrame, forecast: Forecast, currency: str) ->
     )
     caption = _(
         "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
-        " counts), on average, {before}; 95% intervals: parameters, without season and drift. The cost of winning one"
+        " counts), on average, {before}; 95% intervals: parameters. The cost of winning one"
         " is of these customers, who have all bought; the CAC on the page on effectiveness is of all who joined"
     ).format(weeks=number(forecast.horizon_weeks), before=before_words(forecast))
+    caption = joined(sentence(caption), _model_right_words())
     return table(shown, caption=caption, suppress=_("Customers"))
+
+
+def _model_right_words() -> str:
+    """What intervals of parameters alone leave out."""
+    return _("The amounts assume that the model is right; the forecast itself may be off by more, by season and drift")
 
 
 def _unbroken(formula: str) -> str:

@@ -9,8 +9,18 @@ from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, month_words, touch_words, window_words
-from smsroi_helpers.locale import _, interval, joined, money, month, number, percent, short_money
-from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, experiment_title, figure, note, segment_name, tooltips
+from smsroi_helpers.locale import _, enumerated, interval, joined, money, month, number, percent, short_money
+from smsroi_helpers.pages import (
+    FEWEST_SHOWN,
+    PALETTE,
+    Html,
+    channel_name,
+    experiment_title,
+    figure,
+    note,
+    segment_name,
+    tooltips,
+)
 
 __all__ = [
     "attribution_figure",
@@ -115,7 +125,21 @@ def months_figure(found: Effectiveness) -> Html | None:
             last=percent(value[-1] / 100, 1), end=names[-1],
         ))  # fmt: skip
     axes[0, 0].set_ylabel(_("percent"))
-    return figure(drawn, alt=joined(*words), caption=joined(*words, _("95% intervals over customers; descriptive.")))
+    return figure(
+        drawn,
+        alt=joined(*words),
+        caption=joined(*words, _channels_words(found), _("95% intervals over customers; descriptive.")),
+    )
+
+
+def _channels_words(found: Effectiveness) -> str:
+    """Which messages the rates by month are of."""
+    channels = found.kpis.loc[found.kpis["dimension"] == "channel", "value"].unique()
+    if not len(channels):
+        return ""
+    return _("Messages by calendar month of sending, all channels together: {channels}.").format(
+        channels=enumerated(channel_name(str(one)) for one in channels)
+    )
 
 
 def goals_figure(progress: Sequence[Progress]) -> Html | None:

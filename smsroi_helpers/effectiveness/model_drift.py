@@ -4,7 +4,7 @@
 - *Hours* and *frequency*: how clicks differ between parts of the day, and by texts a week, in the newest weeks and
   before. Only texts whose hour or frequency was drawn at random count: those of tests, and those that plans explored
   with. Other texts would show a change of practice as a change of customers.
-- *Holdout*: what texts bring, in the newest months and in those before.
+- *Holdout*: the incremental profit of texting, in the newest months and in those before.
 
 Models that can be tested are tested together at 5 % (Holm): where nothing has changed, at most one run in twenty says
 that something has.

@@ -166,6 +166,11 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
             "A month counts in the segment that the customer was in on the day before it. So a customer counts in each"
             " segment passed through, and the rows add up to more customers than there are"
         ))  # fmt: skip
+        if "prospect" in groups and {"repurchase_rate", "arpu"} & set(shown):
+            caption = joined(_("{caption}.").format(caption=caption), _(
+                "Customers who had not yet bought on the day before a month can buy in it: the repurchase rate is that"
+                " of those who did, and ARPU counts only who was active in it"
+            ))  # fmt: skip
     in_figure = True if dimension == "month" else None  # the figure below shows the months
     frame = pd.DataFrame(rows)
     numbered = _("{caption}. Part {part} of {parts}: {kpis}") if len(parts) > 1 else "{caption}"
@@ -295,7 +300,7 @@ def external_table(changes: pd.DataFrame | None) -> Html:
         }
         for row in changes.itertuples()
     ])  # fmt: skip
-    return table(frame, caption=_("Metrics from outside the log, with the error that their source states"))
+    return table(frame, caption=_("Metrics from outside the log, in their source’s units and with its error"))
 
 
 def goals_table(progress: Sequence[Progress], currency: str) -> Html:

@@ -15,7 +15,7 @@ from smsroi_helpers.effectiveness.drift_wording import put_drift_in_words
 from smsroi_helpers.effectiveness.model_drift import ModelCheck
 from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.errors import redact, shortened
-from smsroi_helpers.locale import _, day, enumerated, interval, joined, month, number, percent
+from smsroi_helpers.locale import _, day, enumerated, interval, joined, money, month, number, percent
 from smsroi_helpers.pages import arm_name, channel_name, experiment_title, experiment_words, segment_name, sentence_case
 
 __all__ = [
@@ -210,11 +210,13 @@ def decide(
         currency: the source's; empty where it names none.
     """
     return [
-        put_in_words(decision.decide(found), found), *put_audit_in_words(audit), *put_drift_in_words(checks, currency)
+        put_in_words(decision.decide(found), found, currency),
+        *put_audit_in_words(audit),
+        *put_drift_in_words(checks, currency),
     ]  # fmt: skip
 
 
-def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
+def put_in_words(answer: EffectDecision, found: Effectiveness, currency: str = "") -> Decision:
     """A typed answer in words."""
     known = bool(np.isfinite([answer.factor.estimate, answer.factor.low, answer.factor.high]).all())
     nan = float("nan")
@@ -223,7 +225,7 @@ def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
         question=_("Which share of attributed revenue did the messages cause?"),
         outcome=answer.outcome,
         action=_action(answer),
-        text=_text(answer, found),
+        text=_text(answer, found, currency),
         caveat=joined(*_caveats(answer), *missing_words(found)),
         next_test=_("Leave customers drawn at random without texts for months; the more, the sooner it is known.")
         if answer.outcome == "not_enough_evidence"
@@ -257,7 +259,7 @@ def _action(answer: EffectDecision) -> str:
             return _("Keep the randomised holdout running: it does not yet show how much revenue the messages add.")
 
 
-def _text(answer: EffectDecision, found: Effectiveness) -> str:
+def _text(answer: EffectDecision, found: Effectiveness, currency: str) -> str:
     if answer.reason == "no_messages":
         return _("This source has no messages, so nothing can be said of campaigns.")
     if answer.reason == "no_orders":
@@ -281,12 +283,13 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
     if not np.isfinite([roi.estimate, roi.low, roi.high]).all():
         return words
     return joined(words, _(
-        "For the {n} customers of the arm “{arm}”, from {first} to {last}, attributed ROI is"
-        " {attributed} and incremental ROI {incremental}."
+        "ROI of the {n} customers of the arm “{arm}”, from {first} to {last}, per {one} of message cost: attributed"
+        " {attributed}, incremental {incremental}."
     ).format(
         n=number(answer.test.customers), arm=arm_name(answer.test.arm),
         first=day(answer.test.first), last=day(answer.test.last),
-        attributed=number(answer.test.attributed_roi, 1), incremental=interval(roi.estimate, roi.low, roi.high),
+        attributed=money(answer.test.attributed_roi, currency) if currency else number(answer.test.attributed_roi, 2),
+        incremental=interval(roi.estimate, roi.low, roi.high, currency), one=money(1, currency, 0) if currency else "1",
     ))  # fmt: skip
 
 

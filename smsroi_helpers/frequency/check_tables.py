@@ -161,6 +161,13 @@ def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
     """
     if not len(found):
         return note(_("Without an advised frequency nobody can be called under- or over-messaged."))
+    if not found[["under", "over"]].to_numpy().any():
+        return note(
+            _(
+                "All {n} subscribers outside experiments and in segments with an advised frequency got about as many"
+                " texts from {dates} (half a text a week more or less)."
+            ).format(n=number(found["customers"].iloc[0]), dates=practice_dates(study.logs.practice))
+        )
     rows = [
         {
             _("Segment"): segment_name(row.segment),

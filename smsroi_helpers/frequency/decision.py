@@ -1,6 +1,7 @@
 """How often to text: the decisions of `04_frequency`, typed and without words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -220,6 +221,11 @@ def late_break_even(found: FrequencyDecision) -> float:
 def customers_to_settle(found: FrequencyDecision) -> float:
     """How many customers a decision takes with 80 % power; see `FrequencyDecision.times`."""
     return found.customers * found.times
+
+
+def count_decided(found: Sequence[FrequencyDecision]) -> int:
+    """Subscribers of the segments that have a decision of their own: those of `decide`, all customers left out."""
+    return sum(one.subscribed for one in found if one.segment != ALL and one.outcome in ("do", "dont"))
 
 
 # --- with a fit ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The dose–response of profit and opt-outs by segment, and what a subscriber is worth at every dose.
+"""The dose–response of profit and opt-outs by segment, and the long-run value per subscriber at every dose.
 
 d, the dose, is texts per subscribed customer and week. Of the customers who consented when assigned:
 

@@ -148,13 +148,13 @@ def _panel_title(segment: str, dose: str) -> str:
 
 
 def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
-    """The long-run value of a subscriber by texts per week, one panel per segment."""
+    """The long-run value per subscriber by texts per week, one panel per segment."""
     fit = study.fit
     names = [name for name in policy["segment"] if fit and name in fit.names[1:]][:_MOST_PANELS] if len(policy) else []
     if fit is None or not names:
         return note(_("No segment has enough customers in the test to be drawn."))
     if not study.opt_outs_known:
-        return note(_("The source does not record opt-outs, so what a subscriber is worth is not known."))
+        return note(_("The source does not record opt-outs, so the long-run value per subscriber is not known."))
     columns = min(len(names), 3)
     lines = -(-len(names) // columns)
     drawn, axes = plt.subplots(
@@ -215,6 +215,8 @@ def cash_figure(policy: pd.DataFrame, currency: str, cash_weeks: int = 12) -> Ht
             _("No change in the table costs cash at first and gains in the long run, or the other way round.")
             if len(policy) and any(is_change(row) and np.isfinite(row.gain) for row in policy.itertuples())
             else _("No change of frequency is recommended with an amount, so none has to break even.")
+            if len(policy) and any(map(is_change, policy.itertuples()))
+            else _("No change of frequency is recommended, so none has to break even.")
         )
         return note(joined(none, left))
     columns = min(len(rows), 3)

@@ -265,7 +265,7 @@ _NO_GAIN: dict[str, Any] = {
 _NO_LONG_RUN = dict.fromkeys(
     ("net", "net_low", "net_high", "value", "value_low", "value_high", "value_today", "factor"), float("nan")
 )
-"""Where opt-outs are not recorded, neither is what a subscriber is worth."""
+"""Where opt-outs are not recorded, neither is the long-run value per subscriber known."""
 
 
 def _subscribed_groups(study: Study, by: str) -> list[str]:

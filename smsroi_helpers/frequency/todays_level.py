@@ -1,9 +1,10 @@
 """How much more or less today's subscribers click and opt out than the test's members would: the level of today.
 
 A test is over; since then subscribers have stopped reading, those who opt out readily have gone, others have joined.
-What texts bring follows clicks (`profit_curve`), and how often today's subscribers click and leave is seen in today's
-weeks. Who is in a segment today may be so because of these clicks, so they are counted by what was known before these
-weeks, and carried over to today's subscribers by the same covariates as of their last day (`statistics.transport`):
+The incremental profit of texting follows clicks (`profit_curve`), and how often today's subscribers click and leave is
+seen in today's weeks. Who is in a segment today may be so because of these clicks, so they are counted by what was
+known before these weeks, and carried over to today's subscribers by the same covariates as of their last day
+(`statistics.transport`):
 
     q = clicks per text (opt-outs per week) in today's weeks, carried over
         ÷ the same in the test at as many texts a week, carried over

@@ -1,5 +1,7 @@
 """The decisions of `04_frequency` in words."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,8 +60,9 @@ def decide(
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
         cash_weeks: as for `policy.choose_frequencies`.
     """
-    decided = decision.decide(study, policy, smallest_gain, cash_weeks)
-    return tuple(put_in_words(found, study, currency) for found in decided)
+    found = decision.decide(study, policy, smallest_gain, cash_weeks)
+    words = [put_in_words(one, study, currency) for one in found]
+    return (replace(words[0], text=joined(words[0].text, _decided_sentence(found))), *words[1:])
 
 
 def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decision:
@@ -233,7 +236,7 @@ def _leaving_sentence(found: FrequencyDecision, currency: str) -> str:
 
 
 def _against_none_sentence(found: FrequencyDecision, currency: str) -> str:
-    """Where no texts are in the set of the best only because all frequencies are compared at once: what texts bring."""
+    """Where no texts are in the set of the best only because all frequencies are compared at once: their profit."""
     if not found.beats_no_texts or found.value is None:
         return ""
     return _(
@@ -241,6 +244,16 @@ def _against_none_sentence(found: FrequencyDecision, currency: str) -> str:
         " subscriber in the long run. No texts are in the list because each pair has a wider interval when all are"
         " compared at once."
     ).format(dose=frequency_words(found.texts_per_week), value=interval(*found.value, currency))
+
+
+def _decided_sentence(found: Sequence[FrequencyDecision]) -> str:
+    """How many subscribers are in segments with a decision of their own; empty where all are, or there are none."""
+    decided = decision.count_decided(found)
+    if len(found) < 2 or not 0 < decided < found[0].subscribed:
+        return ""
+    return _("By segment, decided for {n} of {all} subscribers; the other rows say what is missing.").format(
+        n=number(decided), all=number(found[0].subscribed)
+    )
 
 
 def _together_sentence(found: FrequencyDecision, currency: str) -> str:
@@ -289,7 +302,8 @@ def _horizons_sentence(found: Horizons | None, currency: str) -> str:
     return _(
         "In a week of the test {short} brought more per subscriber ({m_short} against {m_long}), but texts then make"
         " {h_short} of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by"
-        " text any more: a subscriber is worth {v_short} at {short}, {v_long} at {long}."
+        " text any more: the long-run value per subscriber is {v_short} at"
+        " {short}, {v_long} at {long}."
     ).format(
         short=short, long=long, m_short=m_short, m_long=m_long, h_short=h_short, h_long=h_long, v_short=v_short,
         v_long=v_long,

@@ -52,6 +52,7 @@ _LONG_NAME = 16
 """Width of a group's name (letters; a Chinese one counts twice) from which a legend of two columns is wider than its
 panel."""
 _FEWEST_SHOWN = 10
+_ALPHA = 0.05
 _GROUPINGS = (ALL, "segment", "acquisition_channel", "first_campaign")
 """In the order of the panels."""
 _Style = dict[str, Any]
@@ -140,6 +141,8 @@ def _draw(ax: Axes, curve: Curve, style: _Style, label: str, *, shade: bool) -> 
 def survival_figure(study: Study, kind: str) -> Html:
     """Kaplan–Meier curves of one kind of ending: of all customers, and by each grouping that has two groups.
 
+    A grouping without a difference shown has a sentence in the caption and no panel.
+
     Args:
         study: of `study.analyse`.
         kind: `custom` or `consent`.
@@ -148,14 +151,17 @@ def survival_figure(study: Study, kind: str) -> Html:
     found = [one for one in found if one.by == ALL or len(one.curves) > 1]
     if not found or found[0].by != ALL:
         return note(_nothing_words(kind, ALL))
+    alike = [one for one in found if one.adjusted_p >= _ALPHA]
+    drawn_ones = [one for one in found if one not in alike]
+    lines, columns = -(-len(drawn_ones) // 2), min(len(drawn_ones), 2)
     drawn, axes = plt.subplots(
-        -(-len(found) // 2), 2, figsize=(9.0, 0.4 + 3.4 * -(-len(found) // 2)), squeeze=False, sharey=True,
+        lines, columns, figsize=(9.0, 0.4 + 3.4 * lines), squeeze=False, sharey=True,
         gridspec_kw={"hspace": 0.5, "wspace": 0.08},
     )  # fmt: skip
     described = []
-    for one, ax in zip(found, axes.flat, strict=False):
+    for one, ax in zip(drawn_ones, axes.flat, strict=False):
         described.append(_panel(one, ax, _styles(study, one)))
-    for ax in axes.flat[len(found) :]:
+    for ax in axes.flat[len(drawn_ones) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel(_("still customers, percent") if kind == "custom" else _("still subscribed, percent"))
@@ -171,7 +177,8 @@ def survival_figure(study: Study, kind: str) -> Html:
         ),
         _("p of a log-rank test that all groups are alike, corrected for all groupings on the page.") if tested else "",
         _("Segments made of purchases differ by definition, so they are not tested.") if kind == "custom" else "",
-        *map(_not_drawn_words, found),
+        *map(_not_drawn_words, drawn_ones),
+        *(sentence(_survival_words(one, one.curves)) for one in alike),
         *(_nothing_words(kind, by) for by in missing),
         _("Shares with intervals are in the table under Checks."),
     )  # fmt: skip
@@ -260,7 +267,7 @@ def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
         return _("By {grouping}").format(grouping=grouping)
     words = (
         _("By {grouping}: differs (p {p})")
-        if found.adjusted_p < 0.05
+        if found.adjusted_p < _ALPHA
         else _("By {grouping}: no difference shown (p {p})")
     )
     return words.format(grouping=grouping, p=p)

@@ -166,7 +166,7 @@ def _win_back_caveat(found: WinBackDecision) -> str:
 def _texting(study: Study, found: TextingDecision) -> Decision:
     row = found.row
     actions = {
-        "retains": _("Texts keep customers buying; whether that pays, the page on tests says"),
+        "retains": _("Texts keep customers buying; whether that pays, the page on tests decides"),
         "drives_away": _("Text less: with texts fewer customers keep buying"),
         "undecided": _("Keep the test running: whether texts keep customers buying is not shown yet"),
         "no_test": _("Leave a random tenth of subscribers without texts: without that nobody knows what texts retain"),
@@ -187,7 +187,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             rounding_words(row.rates, row.difference[0]),
             _limits_words(row, [one.experiment for one in study.retained if one.what == row.what]),
             *(
-                _("In {test} the difference includes zero: {difference}.").format(
+                _("In {test} the difference is not significant: {difference}.").format(
                     test=experiment_words(one.experiment), difference=points_words(*one.difference)
                 )
                 for one in study.retained
@@ -379,17 +379,17 @@ def move_words(move: str) -> str:
 
 
 def largest_move_words(move: str, amount: str) -> str:
-    """Who moved profit most between two periods, as a title; `amount` is money in words."""
+    """Whose profit changed most between two periods, as a title; `amount` is money in words."""
     who = {
-        "new": _("New customers"),
-        "back": _("Customers who came back"),
-        "more": _("Customers who brought more"),
-        "less": _("Customers who brought less"),
-        "left": _("Customers who left"),
-        "back_more": _("Customers who stayed or came back, and brought more,"),
-        "back_less": _("Customers who stayed and brought less, or came back,"),
+        "new": _("new customers"),
+        "back": _("customers who came back"),
+        "more": _("customers who brought more"),
+        "less": _("customers who brought less"),
+        "left": _("customers who left"),
+        "back_more": _("customers who stayed or came back and brought more"),
+        "back_less": _("customers who stayed and brought less, or came back"),
     }[move]
-    return _("{who} changed profit most: {amount}").format(who=who, amount=amount)
+    return _("Largest change: {who}, {amount}").format(who=who, amount=amount)
 
 
 def left_out_words(shown: Iterable[str], hidden: Mapping[str, bool]) -> str:

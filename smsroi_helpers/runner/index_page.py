@@ -275,7 +275,7 @@ def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str, *, wo
         label = locale.number(step, digits)
     if step > 1e-9 and zero != "0":
         label = f"+{label}"
-    return {"x": f"{x:.1f}", "label": label, "zero": abs(step) < 1e-9}
+    return {"x": f"{x:.1f}", "label": label, "zero": abs(step) < 1e-9, "anchor": "middle", "at": f"{x:.1f}"}
 
 
 _LETTER = 16.0
@@ -283,11 +283,20 @@ _LETTER = 16.0
 
 
 def _drop_labels(ticks: Sequence[dict[str, Any]]) -> None:
-    """Leave out labels that would touch a neighbour, never that of zero; their lines stay."""
+    """Leave out labels that would touch a neighbour, never that of zero; their lines stay.
+
+    A label that would hang out of the scale begins or ends at its edge.
+    """
     kept: list[tuple[float, float]] = []
     for tick in sorted(ticks, key=lambda tick: (not tick["zero"], float(tick["x"]))):
         width = _LETTER * sum(1.0 if east_asian_width(letter) in "WF" else 0.58 for letter in tick["label"])
         left, right = float(tick["x"]) - width / 2, float(tick["x"]) + width / 2
+        if left < 0:
+            tick |= {"anchor": "start", "at": "0"}
+            left, right = 0.0, width
+        elif right > _WIDTH:
+            tick |= {"anchor": "end", "at": f"{_WIDTH:.0f}"}
+            left, right = _WIDTH - width, _WIDTH
         if any(left < end + _LETTER / 2 and begin < right + _LETTER / 2 for begin, end in kept):
             tick["label"] = ""
         else:

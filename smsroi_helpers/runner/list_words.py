@@ -82,8 +82,8 @@ def frequency_value(currency: str, *, known: bool) -> str:
 def measured_value(currency: str, weeks: Any, *, known: bool) -> str:
     """Of a list whose test measured what a customer brings."""
     if not known:
-        return _("Column `value` is empty: what texts bring in money is not known.")
-    said = _("what texting brought per customer in the {n} weeks of the test, on average, after the cost of texts.")
+        return _("Column `value` is empty: the incremental profit of texting is not known.")
+    said = _("mean incremental profit of texting per customer in the {n} weeks of the test, after the cost of texts.")
     return _value(currency, said.format(n=_weeks(weeks)))
 
 

@@ -84,7 +84,7 @@ def _clearest(things: pd.DataFrame) -> pd.DataFrame:
 
 def _title(things: pd.DataFrame) -> str:
     first = _clearest(things).iloc[0]
-    return _("{segment} differs most: {thing}, {times} times as common as among all").format(
+    return _("{segment} differs most: {thing} is {times} times as common as among all customers").format(
         segment=segment_name(first["segment"]), thing=thing_words(first), times=number(first["times"], 2)
     )
 

@@ -64,7 +64,7 @@ def put_in_words(
         action=_action(found),
         text=_text(found, grouping, currency),
         caveat=joined(
-            _shortfalls_sentence(found.shortfalls),
+            _shortfalls_sentence(found.shortfalls, names_of(found.segment_by)),
             _rival_sentence(found),
             recency_sentences(findings.by_recency, found.recency_reversed),
             once_sentence(findings.scores),
@@ -74,10 +74,8 @@ def put_in_words(
         low=found.best.low if found.best else float("nan"),
         high=found.best.high if found.best else float("nan"),
         unit="share" if found.best else "",
-        number_words=_(
-            "of the spend of the last {days} days, by the {n} customers in “{segment}” when they began"
-        ).format(
-            days=number(found.period_days), n=number(found.best.customers), segment=segment_name(found.best.segment)
+        number_words=_("of spend in the last {days} days, by “{segment}”").format(
+            days=number(found.period_days), segment=segment_name(found.best.segment)
         )
         if found.best
         else "",
@@ -105,9 +103,7 @@ def put_in_words(
             low=one.low,
             high=one.high,
             unit="share",
-            number_words=_("of spend in the last {days} days, by {n} customers then in it").format(
-                days=number(found.period_days), n=number(one.customers)
-            ),
+            number_words=_("of spend, last {days} days").format(days=number(found.period_days)),
             level=True,
             segment=one.segment,
         )
@@ -184,16 +180,18 @@ def candidate_name(name: str, columns: Sequence[str]) -> str:
     return _("groups made of {groupings}").format(groupings=enumerated(names_of(one) for one in columns))
 
 
-def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
+def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...], grouping: str) -> str:
     """Which criteria but the first, which decides, the grouping fails, and of which it is warned; empty for none."""
-    failed, warned = ([_shortfall(one) for one in shortfalls if one.fails is fails] for fails in (True, False))
+    failed, warned = (
+        [_shortfall(one, grouping) for one in shortfalls if one.fails is fails] for fails in (True, False)
+    )
     return joined(
         _("Checks that failed: {points}.").format(points=listed(failed)) if failed else "",
         _("Checks with a warning: {points}.").format(points=listed(warned)) if warned else "",
     )
 
 
-def _shortfall(short: Shortfall) -> str:
+def _shortfall(short: Shortfall, grouping: str) -> str:
     match short.criterion:
         case "identifiable":
             if short.fails:
@@ -206,7 +204,7 @@ def _shortfall(short: Shortfall) -> str:
                 segment=segment_name(short.segment), share=percent(short.value)
             )
         case "actionable":
-            return _("no experiment shows that these groups answer a message differently")
+            return _("no experiment shows that reactions to a message differ by {grouping}").format(grouping=grouping)
 
 
 def _rival_sentence(found: SegmentationOutcome) -> str:

@@ -103,7 +103,7 @@ def _frame_hours(ax: Axes, step: int = 2) -> None:
 
 
 def _rate_label(timing: Timing) -> str:
-    return _("clicked, percent") if timing.sends.outcome == "click" else _("ordered, percent")
+    return _("click rate, percent") if timing.sends.outcome == "click" else _("order rate, percent")
 
 
 def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
@@ -115,7 +115,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """
     response = timing.main
     if response is None or not answers:
-        return note(_("There are too few responses, or all at one hour: there is no curve to draw."))
+        return note(_("There are too few clicks or orders, or all at one hour: there is no curve to draw."))
     answer = answers[0]
     ax = plt.subplots(figsize=(8.2, 4.2))[1]
     rows = _draw(ax, rate_by_hour_at_level(response, ALL), "accent")
@@ -136,7 +136,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         else _("The best hour is among {hours}").format(hours=hours_words(answer))
     )
     ax.set_title(title)
-    description = _("{title}; at {window} {share} respond (95% interval {low} to {high}).").format(
+    description = _("{title}; at {window} the rate is {share} (95% interval {low} to {high}).").format(
         title=title, window=window_words(best["hour"], best["until"]), share=percent(best["rate"], 1),
         low=percent(best["low"], 1), high=percent(best["high"], 1),
     )  # fmt: skip
@@ -195,7 +195,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     response = timing.main
     shown = [answer for answer in answers if answer.segment != ALL and answer.customers >= 10][:_MOST_PANELS]
     if response is None or not shown:
-        return note(_("No segment has enough responses for a curve of its own."))
+        return note(_("No segment has enough clicks or orders for a curve of its own."))
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
     drawn, axes = plt.subplots(lines, columns, figsize=(8.2, 2.5 * lines + 0.3), squeeze=False,
@@ -260,7 +260,7 @@ def logs_figure(timing: Timing) -> Html:
     words = [window_words(row["hour"], row["until"]) for row in best]
     return figure(
         ax,
-        alt=_("Randomised, the response is highest at {one}; in observational data at"
+        alt=_("Randomised, the rate is highest at {one}; in observational data at"
               " {two}.").format(one=words[0], two=words[1]),
         caption=_("Blue: the experiment. Orange: texts the company sent of itself, compared within a campaign and a"
                   " segment. Bands are 95% intervals at each hour."),

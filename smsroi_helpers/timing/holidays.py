@@ -16,7 +16,7 @@ from scipy.stats import t
 from smsroi_helpers.measures import territory_of
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, Floats, rates
-from smsroi_helpers.timing.counts import Sends
+from smsroi_helpers.timing.counts import Outcome, Sends
 
 __all__ = [
     "KINDS",
@@ -43,6 +43,8 @@ class SpecialDays:
     """kind, strata, messages, clicks, ratio, low, high: see `compare_days`."""
     months: pd.DataFrame
     """month (ISO, `2026-02`), events, trials, rate, low, high."""
+    outcome: Outcome
+    """What is counted as `clicks`, as `Sends.outcome`."""
 
 
 def kind_of_days(territory: str, first: dt.date, last: dt.date) -> dict[dt.date, str]:
@@ -176,4 +178,4 @@ def analyse_days(shop: Shop, sends: Sends) -> SpecialDays:
     """Holidays, shifted workdays and months."""
     cells = count_kinds(shop, sends)
     people = shop.count(sends.rows.aggregate(n=sends.rows.customer_id.nunique()))["n"].iloc[0]
-    return SpecialDays(compare_days(cells), season(cells, int(people)))
+    return SpecialDays(compare_days(cells), season(cells, int(people)), sends.outcome)

@@ -13,6 +13,7 @@ from smsroi_helpers.timing.audit import sum_audit
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.decision import gain_per_week, gains_by_place, responses_per_week
 from smsroi_helpers.timing.response import ALL
+from smsroi_helpers.timing.shared_wording import count_heading
 from smsroi_helpers.timing.wording import clicks_words, rules_words, weekdays_words, window_words
 
 __all__ = [
@@ -152,7 +153,7 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
             _("Best allowed hour"): window_words(place.hour, place.until) if has else _("none"),
             _("On"): weekdays_words(int(d) for d in place.weekdays.split()) if has else _("never"),
             _("Texts a week at hours tried and allowed"): place.messages_per_week,
-            _("More responses a week"): interval(place.clicks, place.clicks_low, place.clicks_high),
+            _more_heading(timing): interval(place.clicks, place.clicks_low, place.clicks_high),
             _("Gain a week"): interval(place.money, place.money_low, place.money_high, currency)
             if timing.priced
             else _("no price"),
@@ -160,14 +161,19 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
     rows.append(_total_row(timing, answer, currency))
     caption = _(
         "The gain of the best hour by place, compared with today’s hours; places add up to the total, but for"
-        " rounding: a number with a wide interval is rounded more. Responses: {clicks}. Money: {money}. Per 1,000 texts"
+        " rounding: a number with a wide interval is rounded more. {outcome}: {clicks}. Money: {money}. Per 1,000 texts"
         " of all places: {per_text}"
     ).format(
+        outcome=count_heading(timing.sends.outcome),
         clicks=evidence_label(str(places["evidence"].iloc[0])).lower(),
         money=evidence_label(str(places["money_evidence"].iloc[0])).lower() if timing.priced else _("no price"),
         per_text=clicks_words(*answer.gain()),
     )
     return table(pd.DataFrame(rows), caption=caption, digits=0)
+
+
+def _more_heading(timing: Timing) -> str:
+    return _("More clicks a week") if timing.sends.outcome == "click" else _("More orders a week")
 
 
 def _total_row(timing: Timing, answer: Answer, currency: str) -> dict[str, object]:
@@ -179,6 +185,6 @@ def _total_row(timing: Timing, answer: Answer, currency: str) -> dict[str, objec
         _("Best allowed hour"): "",
         _("On"): "",
         _("Texts a week at hours tried and allowed"): answer.messages_per_week,
-        _("More responses a week"): interval(value, low, high),
+        _more_heading(timing): interval(value, low, high),
         _("Gain a week"): interval(*gain_per_week(timing, answer), currency) if timing.priced else _("no price"),
     }

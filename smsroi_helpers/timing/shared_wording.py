@@ -11,7 +11,7 @@ from smsroi_helpers.timing.best_hours import Answer
 from smsroi_helpers.timing.decision import HourDecision, share_of_texts
 from smsroi_helpers.timing.todays_hours import rule_unknown
 
-__all__ = ["forbidden_sentence", "number_words", "reconcile"]
+__all__ = ["count_heading", "forbidden_sentence", "number_words", "rate_heading", "reconcile"]
 
 
 def number_words(unit: str, outcome: str) -> str:
@@ -26,6 +26,18 @@ def number_words(unit: str, outcome: str) -> str:
     if outcome == "click":
         return _("clicks a week from all texts together, compared with today")
     return _("orders a week from all texts together, compared with today")
+
+
+def count_heading(outcome: str) -> str:
+    """The heading of a column of counts of an outcome, of `Sends.outcome`."""
+    return _("Clicks") if outcome == "click" else _("Orders")
+
+
+def rate_heading(outcome: str, *, weekday: bool = False) -> str:
+    """The heading of a column of the outcome’s rates, at the hour or on the weekday that the row names."""
+    if weekday:
+        return _("Click rate on that day") if outcome == "click" else _("Order rate on that day")
+    return _("Click rate at that hour") if outcome == "click" else _("Order rate at that hour")
 
 
 def forbidden_sentence(answer: Answer) -> str:

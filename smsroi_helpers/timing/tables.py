@@ -30,6 +30,7 @@ from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.outputs import carried_segments, count_responses
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import HourResponse, observational_gap
+from smsroi_helpers.timing.shared_wording import count_heading, rate_heading
 from smsroi_helpers.timing.wording import (
     best_days_words,
     clicks_words,
@@ -146,10 +147,10 @@ def windows_table(answers: Sequence[Answer], timing: Timing) -> Html:
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _customers_heading(timing.main): answer.customers,
-            _("Responses"): count_responses(timing.main, answer.segment),
+            count_heading(timing.sends.outcome): count_responses(timing.main, answer.segment),
             _("May be the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
             _("Likeliest"): window_words(best["hour"], best["until"]),
-            _("Rate there"): _("{share} ({low} to {high})").format(
+            rate_heading(timing.sends.outcome): _("{share} ({low} to {high})").format(
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
             ),
         })  # fmt: skip
@@ -171,7 +172,7 @@ def _carried_sentence(response: HourResponse, answers: Sequence[Answer | Weekday
     if not names:
         return ""
     return _(
-        "Responses are as counted, of a segment’s own customers. The test had no customers in {segments}, or too few;"
+        "The counts are of a segment’s own customers. The test had no customers in {segments}, or too few;"
         " there the result is carried over from customers of all segments who are like today’s, and they are counted in"
         " their own segments, too."
     ).format(segments=enumerated(names))
@@ -187,7 +188,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
     response = timing.assigned_weekdays or timing.observational
     if not answers or response is None:
         return note(
-            _("Weekdays cannot be compared: too few responses to campaigns that went out on more than one weekday.")
+            _("Weekdays cannot be compared: too few clicks or orders for campaigns sent on more than one weekday.")
         )
     rows = []
     for answer in answers:
@@ -195,13 +196,15 @@ def weekdays_table(answers: Sequence[WeekdayAnswer], timing: Timing) -> Html:
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _customers_heading(response): answer.customers,
-            _("Responses"): count_responses(response, answer.segment),
+            count_heading(timing.sends.outcome): count_responses(response, answer.segment),
             _("May be the best"): _("all of them") if answer.chosen.all() else best_days_words(answer),
             _("Most likely best"): weekday_name(int(best["weekday"])),
-            _("Response on it"): _("{share} ({low} to {high})").format(
+            rate_heading(timing.sends.outcome, weekday=True): _("{share} ({low} to {high})").format(
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
             ),
-            _("More responses per 1,000 texts than on today’s weekdays"): clicks_words(*answer.gain())
+            _("More clicks per 1,000 texts than on today’s weekdays")
+            if timing.sends.outcome == "click"
+            else _("More orders per 1,000 texts than on today’s weekdays"): clicks_words(*answer.gain())
             if np.isfinite(answer.gain()).all()
             else _("unknown"),
             _("Evidence"): evidence_label(evidence_of_model(answer.evidence)),
@@ -304,11 +307,18 @@ def gap_table(timing: Timing) -> Html:
         if len(differing)
         else _("No gap is more than chance (Holm): it is not shown whether observational data mislead.")
     )
-    caption = _(
-        "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test."
-        " {conclusion}"
+    caption = (
+        _(
+            "Clicks per 1,000 texts at another hour, compared with {hour}: observational data and the randomised test."
+            " {conclusion}"
+        )
+        if timing.sends.outcome == "click"
+        else _(
+            "Orders per 1,000 texts at another hour, compared with {hour}: observational data and the randomised test."
+            " {conclusion}"
+        )
     )
-    return table(frame, caption=caption.format(conclusion=conclusion))
+    return table(frame, caption=caption.format(hour=reference, conclusion=conclusion))
 
 
 def days_table(days: SpecialDays) -> Html:
@@ -331,8 +341,8 @@ def days_table(days: SpecialDays) -> Html:
         rows.append({
             _("Days"): names[row.kind],
             _("Messages"): int(row.messages),
-            _("Responses"): int(row.clicks),
-            _("Times the response of ordinary days"): shown if known else "",
+            count_heading(days.outcome): int(row.clicks),
+            _("Times the rate of ordinary days"): shown if known else "",
             _("Reading"): reading,
         })  # fmt: skip
     caption = _(

@@ -66,7 +66,7 @@ def _weekday_action(found: WeekdayDecision) -> str:
 def _weekday_text(found: WeekdayDecision, timing: Timing) -> str:
     answer = found.answer
     if answer is None:
-        return _("Weekdays cannot be compared: too few responses to campaigns that went out on more than one weekday.")
+        return _("Weekdays cannot be compared: too few clicks or orders for campaigns sent on more than one weekday.")
     clicks = timing.sends.outcome == "click"
     days = (
         _("No weekday is distinguishable from another (95% confidence).")

@@ -275,7 +275,7 @@ def _allowed_only_action(found: HourDecision) -> str:
 def _text(found: HourDecision, timing: Timing) -> str:
     answer = found.answer
     if answer is None:
-        few = _("There are too few responses, or all at one hour: hours cannot be compared.")
+        few = _("There are too few clicks or orders, or all at one hour: hours cannot be compared.")
         forbidden = _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
             share=percent(decision.forbidden_today(timing), 1)
         )
