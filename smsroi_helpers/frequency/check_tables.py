@@ -164,8 +164,8 @@ def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
     if not found[["under", "over"]].to_numpy().any():
         return note(
             _(
-                "All {n} subscribers outside experiments and in segments with an advised frequency got about as many"
-                " texts from {dates} (half a text a week more or less)."
+                "All {n} subscribers outside experiments whose segment has an advised frequency got it from {dates},"
+                " within half a text a week."
             ).format(n=number(found["customers"].iloc[0]), dates=practice_dates(study.logs.practice))
         )
     rows = [

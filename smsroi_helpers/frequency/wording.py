@@ -251,7 +251,7 @@ def _decided_sentence(found: Sequence[FrequencyDecision]) -> str:
     decided = decision.count_decided(found)
     if len(found) < 2 or not 0 < decided < found[0].subscribed:
         return ""
-    return _("By segment, decided for {n} of {all} subscribers; the other rows say what is missing.").format(
+    return _("By segment, decided for {n} of {all} subscribers.").format(
         n=number(decided), all=number(found[0].subscribed)
     )
 

@@ -103,7 +103,7 @@ def test_too_few_who_came_back_are_shown_with_others_and_no_bar_is_blank():
     chart = audit_figures.periods_figure(Page, "USD")
     assert all(bar.get_width() for bar in chart.axes[0].patches)
     assert len(chart.axes[0].get_yticklabels()) == 4
-    assert chart.alt.startswith("Customers who left changed profit most: ")
+    assert chart.alt.startswith("Largest change: customers who left, ")
     assert "806" in chart.markup
     assert "Fewer than 10 came back" in audit_tables.periods_table(Page, "USD").markup
 

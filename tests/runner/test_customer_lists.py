@@ -329,7 +329,10 @@ def test_whom_to_win_back_or_to_leave_alone_and_what_texting_one_brought(tmp_pat
     ]  # fmt: skip
     found = link(lists, tmp_path, row)
     assert found["href"] == "tables/customer-list-win_back.csv"
-    assert "Column `value` (USD): what texting brought per customer in the 17 weeks of the test" in found["note"]
+    assert (
+        "Column `value` (USD): mean incremental profit of texting per customer in the 17 weeks of the test"
+        in found["note"]
+    )
 
 
 def test_an_undecided_win_back_lists_the_halves_of_its_test(tmp_path):

@@ -28,7 +28,7 @@ class TestDecision:
         answer, *rows = decide_all(shop, found=found)
         segment_outcomes = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group").set_index("segment")
         assert "gold" in answer.action
-        assert "no experiment shows that these groups answer a message differently" in answer.caveat
+        assert "no experiment shows that reactions to a message differ by RFM group" in answer.caveat
         assert answer.value == pytest.approx(segment_outcomes.loc["gold", "spend_share"])
         assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
         assert {row.evidence for row in (answer, *rows)} == {"descriptive"}
@@ -90,7 +90,7 @@ class TestDecision:
         assert any(row.customers != row.evidence_customers for row in rows[1:])
         for row in rows[1:]:
             assert row.customers == today[row.segment]
-            assert f"by {row.evidence_customers:,.0f} customers then in it" in row.number_words
+            assert f"that of the {row.evidence_customers:,} who were in it" in row.text
             assert f"the {today[row.segment]:,} customers who are in the segment" in row.text
         assert "Customers the action is for" in answer_box([asdict(row) for row in rows]).markup
 
@@ -180,9 +180,9 @@ class TestOutcome:
         assert [(short.criterion, short.fails) for short in found.shortfalls] == [
             ("identifiable", True), ("reachable", False), ("measurable", False), ("actionable", False)
         ]  # fmt: skip
-        assert wording._shortfalls_sentence(found.shortfalls) == (
+        assert wording._shortfalls_sentence(found.shortfalls, "RFM group") == (
             "Checks that failed: attributes do not predict who is in which group. Checks with a warning: 20% of"
             " customers consent and were reached by a message; in “value” a test could not detect a change of the order"
-            " rate below 60%; no experiment shows that these groups answer a message differently."
+            " rate below 60%; no experiment shows that reactions to a message differ by RFM group."
         )
-        assert wording._shortfalls_sentence(()) == ""
+        assert wording._shortfalls_sentence((), "RFM group") == ""
