@@ -53,7 +53,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
             _("Breaks even"): _break_even_words(answer) if answer.cash_differs else "–",
         })  # fmt: skip
     if not rows:
-        return note(_("No test here decides on one arm’s amount. Measured profit is in the table of results."))
+        return note(_("No test here decides on one arm’s amount. Profit, if measured, is in the table of results."))
     caption = _(
         "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
         " run, modelled from clicks and opt-outs, in which an opt-out costs what the subscriber would"
@@ -84,7 +84,7 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         if answer.cash_differs and answer.cash is not None and len(answer.cash.by_week)
     ]
     if not shown:
-        return note(_("In no test do cash and long-run value have opposite signs."))
+        return note(_("No test decided here has cash and long-run value of opposite signs."))
     drawn, axes = plt.subplots(1, len(shown), figsize=(8.2, 3.0), squeeze=False, gridspec_kw={"wspace": 0.5})
     said = []
     for (answer, cash), ax in zip(shown, axes[0], strict=True):

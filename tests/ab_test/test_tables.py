@@ -97,5 +97,5 @@ def test_where_no_arm_decides_cash_is_not_said_to_be_unknown(evaluate):
     assert "Cash in these weeks" in money_tables.money_table([found], "USD").markup
     nobody = dataclasses.replace(found, decision=dataclasses.replace(found.decision, difference=float("nan")))
     page = money_tables.money_table([nobody], "USD").markup
-    assert "none here does" in page
+    assert "No test here decides" in page
     assert "in the table of results, by arm" in page

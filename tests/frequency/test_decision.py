@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
-from smsroi_helpers.frequency import figures, outputs, tables, wording
+from smsroi_helpers.frequency import check_tables, figures, outputs, tables, wording
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
+from smsroi_helpers.frequency.decision import count_decided, count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.outputs import response_table
 from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
@@ -239,6 +239,28 @@ def test_saturation_is_measured_only_against_recommended_doses(leaving):
     found = measure_saturation(leaving, policy).set_index("segment")
     assert found.index.tolist() == [ALL, "a"]
     assert found.loc[ALL, ["customers", "under", "right", "over"]].tolist() == [1_000, 0, 0, 1_000]
+
+
+def test_where_all_get_what_is_advised_a_sentence_says_so(leaving):
+    policy = choose_frequencies(leaving, np.random.default_rng(1))
+    found = measure_saturation(leaving, policy)
+    assert "<table" in check_tables.saturation_table(leaving, found, "USD").markup
+    right = found.assign(right=found["customers"], under=0.0, over=0.0)
+    said = check_tables.saturation_table(leaving, right, "USD").markup
+    assert "<table" not in said
+    assert f"All {found['customers'].iloc[0]:,.0f} subscribers" in said
+
+
+def test_the_answer_counts_subscribers_of_segments_with_a_decision(works):
+    policy = choose_frequencies(works, np.random.default_rng(1))
+    found = decide(works, policy)
+    assert count_decided(found) == sum(one.subscribed for one in found[1:] if one.outcome in ("do", "dont"))
+    assert "By segment, decided" not in wording.decide(works, policy, "USD")[0].text  # all are
+    policy.loc[policy["segment"] == "a", ["outcome", "reason"]] = ["not_enough", "interval"]
+    first, *rows = decide(works, policy)
+    decided = first.subscribed - next(one.subscribed for one in rows if one.segment == "a")
+    said = f"By segment, decided for {decided:,} of {first.subscribed:,} subscribers."
+    assert said in wording.decide(works, policy, "USD")[0].text
 
 
 def test_all_customers_have_one_answer_and_stages_are_gated_alike(works):

@@ -194,6 +194,28 @@ def test_a_segment_has_the_colour_that_it_has_on_every_page(monkeypatch):
     assert (first.get_color(), first.get_linestyle()) == (second.get_color(), second.get_linestyle())
 
 
+def test_a_grouping_without_a_difference_shown_is_a_sentence_and_no_panel(monkeypatch):
+    steps = pd.DataFrame({"days": [0, 5], "survival": [1.0, 0.6], "low": [1.0, 0.5], "high": [1.0, 0.7]})
+    survivals = [
+        survival.Survival("consent", by, tuple(survival.Curve(name, 100, 40, steps, 9) for name in names), p, p)
+        for by, names, p in (
+            ("all", ("all",), np.nan), ("acquisition_channel", ("shop", "web"), 0.04),
+            ("first_campaign", ("one", "two"), 0.06),
+        )
+    ]  # fmt: skip
+    found = SimpleNamespace(survivals=survivals, survival=lambda kind, by: next(
+        (one for one in survivals if (one.kind, one.by) == (kind, by)), None))  # fmt: skip
+    shown = {}
+    monkeypatch.setattr(
+        retention_figures, "figure", lambda made, alt, caption: shown.update(made=made, alt=alt, caption=caption)
+    )
+    retention_figures.survival_figure(found, "consent")
+    titles = [ax.get_title() for ax in shown["made"].axes if ax.get_visible()]
+    assert titles[1:] == ["By acquisition channel: differs (p 0.040)"]
+    assert "By first campaign: no difference shown (p 0.060)." in shown["caption"]
+    assert "campaign" not in shown["alt"]
+
+
 @pytest.mark.parametrize("by", ["segment", "acquisition_channel", "first_campaign"])
 def test_no_two_curves_of_a_panel_look_alike(by):
     """Each kind of ending has seven groups, and they share one."""

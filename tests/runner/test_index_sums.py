@@ -45,6 +45,11 @@ def test_labels_of_an_axis_stand_on_their_lines_and_do_not_touch():
         return _scales([_row([row], currency, {})], currency, "today")[0]["ticks"]
 
     assert [tick["label"] for tick in ticks(0.0, 600.0, "USD")] == ["today", "+$200", "+$400", "+$600"]
+    # None hangs out of the scale: that of today begins at its edge.
+    first, *others = ticks(0.0, 600.0, "USD")
+    assert (first["anchor"], first["at"]) == ("start", "0")
+    assert float(first["x"]) > 0
+    assert {(tick["anchor"], tick["at"] == tick["x"]) for tick in others} == {("middle", True)}
     # Long labels: some are left out, of which the lines stay; never that of today.
     long = ticks(0.0, 8e8, "KES")
     shown = [tick["label"] for tick in long if tick["label"]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smsroi_helpers.experiments import ClickValue
-from smsroi_helpers.timing import best_hours, study
+from smsroi_helpers.timing import best_hours, study, tables
 from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.decision import decide
 from smsroi_helpers.timing.response import HourResponse
@@ -171,6 +171,9 @@ def test_without_clicks_orders_are_used_without_a_value(make_source, open_source
     assert decided[0].unit != "money_per_week"
     assert "no clicks" in decided[0].caveat
     assert "click" not in decided[0].text
+    page = tables.windows_table(answers, found).markup
+    assert "Order rate at that hour" in page
+    assert "Click" not in page
 
 
 def test_without_an_experiment_the_evidence_is_observational(make_source, open_source):
