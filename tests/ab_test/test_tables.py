@@ -98,4 +98,4 @@ def test_where_no_arm_decides_cash_is_not_said_to_be_unknown(evaluate):
     nobody = dataclasses.replace(found, decision=dataclasses.replace(found.decision, difference=float("nan")))
     page = money_tables.money_table([nobody], "USD").markup
     assert "No test here decides" in page
-    assert "in the table of results, by arm" in page
+    assert "is in the table of results" in page
