@@ -151,7 +151,7 @@ def _win_back_caveat(found: WinBackDecision) -> str:
     if found.reason not in ("gain", "loss", "undecided") or row is None:
         return ""
     words = _(
-        "The amount is what texting the test’s inactive customers brought in {weeks} weeks, not a"
+        "The amount is the incremental profit of texting the test’s inactive customers in {weeks} weeks, not a"
         " forecast. Customers count as inactive by their purchases before the test."
     ).format(weeks=number(row.days / 7))
     if row.groups == ("dormant",):
