@@ -210,7 +210,7 @@ def test_a_grouping_without_a_difference_shown_is_a_sentence_and_no_panel(monkey
         retention_figures, "figure", lambda made, alt, caption: shown.update(made=made, alt=alt, caption=caption)
     )
     retention_figures.survival_figure(found, "consent")
-    titles = [ax.get_title() for ax in shown["made"].axes if ax.get_visible()]
+    titles = [ax.get_title() + ax.get_title("left") for ax in shown["made"].axes if ax.get_visible()]
     assert titles[1:] == ["By acquisition channel: differs (p 0.040)"]
     assert "By first campaign: no difference shown (p 0.060)." in shown["caption"]
     assert "campaign" not in shown["alt"]
