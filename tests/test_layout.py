@@ -409,8 +409,7 @@ def long_functions_have_a_docstring(source: Source) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     no_upper_level, no_relative_import, no_module_of_another, only_exported_names, no_private_name_of_another,
-    no_shop_in_statistics,
-    words_in_presentation_only, no_number_in_presentation, no_sql_text,
+    no_shop_in_statistics, words_in_presentation_only, no_number_in_presentation, no_sql_text,
     measured_columns_in_measures_only, local_time_of_measures_only, every_phrase_is_translated,
     only_the_engine_names_an_engine, no_estimator_in_the_simulation, long_functions_have_a_docstring,
 )  # fmt: skip
