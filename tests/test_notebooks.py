@@ -139,7 +139,7 @@ def located(name, found):
     for each in found:
         cell, _colon, text = each.partition(": ")
         begin = starts[int(cell.split()[1]) - 1]
-        first = json.dumps(text.splitlines()[0], ensure_ascii=False)[1:-1]
+        first = json.dumps(text.strip().splitlines()[0], ensure_ascii=False)[1:-1]
         line = next((at for at, own in enumerate(lines[begin:], begin + 1) if first in own), begin)
         yield f"notebooks/{name}:{line} {each}"
 
@@ -209,7 +209,7 @@ def find_numbers(notebook):
                 for fixed in _FIXED:
                     words = re.sub(rf"\b{fixed}\b", "", words, flags=re.IGNORECASE)
                 if re.search(rf"\d|{_IN_WORDS}", words, re.IGNORECASE):
-                    found.append(f"cell {number}: {sentence}")
+                    found.append(f"cell {number}: {sentence.strip()}")
     return found
 
 
