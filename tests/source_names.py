@@ -213,7 +213,16 @@ def _text_parts(node: ast.expr) -> list[str | None]:
         return [part for value in node.values for part in _text_parts(value)]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [*_text_parts(node.left), *_text_parts(node.right)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):  # '%s_at' % name
+        return _filled(re.split(r"%[a-z]", shown_text(node.left)))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _filled(re.split(r"\{[^{}]*\}", shown_text(node.func.value)))
     return [None]
+
+
+def _filled(parts: list[str]) -> list[str | None]:
+    """The parts with one that is not fixed between each two."""
+    return [each for part in parts for each in (part, None)][:-1]
 
 
 def _text(node: ast.expr) -> str:

@@ -8,13 +8,17 @@ _QUERIES = (
     "aggregate", "distinct", "execute", "group_by", "mutate", "order_by", "to_pandas", "to_polars", "to_pyarrow",
 )  # fmt: skip
 _AGGREGATES = (
-    "Counter", "agg", "corr", "count_nonzero", "cov", "crosstab", "cummax", "cummin", "cumprod", "cumsum", "describe",
-    "diff", "div", "divide", "divmod", "dot", "eval", "exp", "fsum", "hypot", "interp", "mean", "median", "mul",
-    "multiply", "nansum", "nunique", "pct_change", "pivot_table", "prod", "quantile", "query", "rdiv", "reduce",
-    "rolling", "rsub", "sem", "sqrt", "std", "sub", "subtract", "sum", "sumprod", "trapezoid", "true_divide", "truediv",
-    "value_counts", "var",
+    "Counter", "agg", "apply", "corr", "count_nonzero", "cov", "crosstab", "cummax", "cummin", "cumprod", "cumsum",
+    "describe", "diff", "div", "divide", "divmod", "dot", "eval", "exp", "expm1", "fsum", "hypot", "interp", "log",
+    "log1p", "log2", "mean", "median", "mul", "multiply", "nansum", "nunique", "pct_change", "pivot_table", "prod",
+    "quantile", "query", "rdiv", "reduce", "rolling", "rsub", "sem", "size", "sqrt", "std", "sub", "subtract", "sum",
+    "sumprod", "trapezoid", "true_divide", "truediv", "value_counts", "var",
 )  # fmt: skip
 """Functions and methods of pandas, NumPy and the standard library that make one number of several."""
+_EXTREMES = ("amax", "amin", "max", "maximum", "min", "minimum", "nanmax", "nanmin", "ptp")
+"""They make a number for the reader, too, unless it limits another one, is compared, or is drawn."""
+_LIBRARIES = ("collections", "functools", "itertools", "math", "numpy", "operator", "statistics")
+"""What they are of, beside pandas."""
 _POSITIONS = ("arange", "enumerate", "linspace", "range", "subplots", "Timedelta", "timedelta")
 """Functions that answer a place on the page, or a fixed time."""
 _PLAIN = ("abs", "float", "int", "max", "min", "round", "sum")
@@ -42,16 +46,20 @@ def computed(tree: ast.AST) -> list[Computed]:
     Not found is layout: places on the page (`range`, `np.arange`, whole parts of `//`, what an axis answers, the length
     of a list), and a result that a constant scales or shifts (a unit, the offset of a mark); `1 - share` is found. Nor
     is the number of rows that meet a condition (`sum(x > 0 for x in rows)`, `len([…])`), nor what a tick's decimals
-    need (`x - round(x)`), nor the lengths of error bars: `yerr=[value - low, high - value]`.
+    need (`x - round(x)`), nor the lengths of error bars: `yerr=[value - low, high - value]`. The largest or smallest of
+    several values is found where it is not the limit of a drawing, the digits to round to, or one side of a condition.
     """
     bars = set(_error_bars(tree))
-    found = []
+    found = [Computed(node.lineno, ast.unparse(node), "") for node in _renamed(tree)]
     for scope in _scopes(tree):
         layout = _layout(scope)
+        limits = _limits(scope)
         for node in _own(scope):
-            pair = _operands(node)
-            if (pair and id(node) not in bars and layout.combines(node, *pair)) or (
-                isinstance(node, ast.Call) and layout.asks(node)
+            pair = _operands(node, layout.sums)
+            if (
+                (pair and id(node) not in bars and layout.combines(node, *pair))
+                or (isinstance(node, ast.Call) and layout.asks(node))
+                or (id(node) not in limits and layout.is_extreme(node))
             ):
                 found.append(Computed(node.lineno, ast.unparse(node), getattr(scope, "name", "")))
     return sorted(set(found))
@@ -69,17 +77,92 @@ def _own(scope: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def _operands(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
-    """Both sides of a division, a subtraction, a product, or a sum of fields; texts and lists are added, too."""
+def _operands(node: ast.AST, sums: frozenset[str] = frozenset()) -> tuple[ast.expr, ast.expr] | None:
+    """Both sides of a division, a subtraction, a product, or a sum of numbers; texts and lists are added, too."""
     operators = ast.Div | ast.Sub | ast.Mult | ast.MatMult | ast.Pow
     if isinstance(node, ast.BinOp):
-        fields = isinstance(node.left, ast.Attribute) and isinstance(node.right, ast.Attribute)
-        if isinstance(node.op, operators) or (isinstance(node.op, ast.Add) and fields):
-            return node.left, node.right
+        numbers = isinstance(node.op, ast.Add) and _is_number(node.left, sums) and _is_number(node.right, sums)
+        return (node.left, node.right) if numbers or isinstance(node.op, operators) else None
     if not isinstance(node, ast.AugAssign):
         return None
-    field = isinstance(node.op, ast.Add) and isinstance(node.value, ast.Attribute)
-    return (node.target, node.value) if field or isinstance(node.op, operators) else None
+    number = isinstance(node.op, ast.Add) and not _counts_rows(node.value)
+    number = number and (_is_number(node.value, sums) or _is_number(node.target, sums))
+    return (node.target, node.value) if number or isinstance(node.op, operators) else None
+
+
+def _is_number(node: ast.expr, sums: frozenset[str]) -> bool:
+    """Whether an expression is a field, a column or what only numbers can be; not a name or a call of another kind."""
+    match node:
+        case ast.Attribute() | ast.BinOp(op=ast.Div() | ast.Sub() | ast.Pow()):
+            return True
+        case ast.Name():
+            return node.id in sums
+        case ast.Subscript(slice=ast.Constant(value=str())):
+            return True
+        case ast.BinOp(op=ast.Mult()):
+            return _is_number(node.left, sums) or _is_number(node.right, sums)
+        case ast.BinOp(op=ast.Add()):
+            return _is_number(node.left, sums) and _is_number(node.right, sums)
+        case _:
+            return _called(node) in ("abs", "float", "int", "round", "sum", "to_numpy")
+
+
+def _counts_rows(node: ast.expr) -> bool:
+    """Whether an expression is the number of rows that meet a condition: `sum(x > 0 for x in rows)`."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func) != "sum" or not node.args:
+        return False
+    condition = node.args[0].elt if isinstance(node.args[0], ast.GeneratorExp | ast.ListComp) else None
+    negated = isinstance(condition, ast.UnaryOp) and isinstance(condition.op, ast.Not)
+    return negated or isinstance(condition, _CONDITIONS)
+
+
+def _renamed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Imports and assignments by which what computes gets a name that does not say so; `map(sum, rows)`."""
+    names = {*_AGGREGATES, *_EXTREMES}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in _LIBRARIES:
+            if any(alias.asname and alias.asname != alias.name for alias in node.names):
+                yield node
+        elif isinstance(node, ast.Assign | ast.Call):
+            values = [node.value] if isinstance(node, ast.Assign) else node.args if _called(node) == "map" else []
+            for value in values:
+                owned = isinstance(value, ast.Attribute) and ast.unparse(value.value) in ("np", *_LIBRARIES)
+                if (owned and value.attr in names) or (isinstance(value, ast.Name) and value.id in _PLAIN):
+                    yield node
+
+
+def _limits(scope: ast.AST) -> set[int]:
+    """Where the largest or smallest value is no number for the reader: what is drawn, compared, or rounded by.
+
+    That is so, too, of what gets a name that stands only there. The answer has the `id` of each node.
+    """
+    limits: set[int] = set()
+    for node in _own(scope):
+        owner = node.func if isinstance(node, ast.Call) else node
+        while isinstance(owner, ast.Attribute | ast.Subscript):
+            owner = owner.value
+        if isinstance(node, ast.Compare):
+            limits |= _ids(node)
+        elif isinstance(node, ast.If | ast.IfExp):
+            limits |= _ids(node.test)
+        elif isinstance(node, ast.Call) and (
+            _called(node) in ("rounded_digits", *_POSITIONS) or (isinstance(owner, ast.Name) and owner.id in _DRAWN)
+        ):
+            limits.update(*map(_ids, (*node.args, *node.keywords)))
+    assigned = [node for node in _own(scope) if isinstance(node, ast.Assign)]
+    for node in reversed(assigned):
+        names = {name for target in node.targets for name in _names(target)}
+        loads = [
+            part for part in _own(scope)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) and part.id in names
+        ]  # fmt: skip
+        if loads and all(id(part) in limits for part in loads):
+            limits |= _ids(node.value)
+    return limits
+
+
+def _ids(node: ast.AST) -> set[int]:
+    return {id(part) for part in ast.walk(node)}
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------------------
@@ -124,6 +207,14 @@ def _layout(scope: ast.AST) -> "_Layout":
         new = _Layout(
             layout.names | {name for name, found in places.items() if all(found)},
             frozenset(name for name, found in counts.items() if any(found)),
+            frozenset(
+                target.id
+                for target, value in _bindings(scope)
+                if isinstance(target, ast.Name)
+                and isinstance(value, ast.Constant)
+                and isinstance(value.value, int | float)
+                and not isinstance(value.value, bool)
+            ),
         )
         if new == layout:
             return layout
@@ -179,6 +270,8 @@ class _Layout:
     """Of places on the page."""
     counts: frozenset[str] = frozenset()
     """Names of numbers of rows."""
+    sums: frozenset[str] = frozenset()
+    """Names that begin as a number, such as 0."""
 
     def is_count(self, node: ast.expr) -> bool:
         """Whether an expression is a number of rows, perhaps times a constant."""
@@ -226,6 +319,8 @@ class _Layout:
         """Whether a division, a subtraction or a product makes a number of results."""
         if {_called(left), _called(right)} & {*_SETS, *_UNITS}:
             return False
+        if isinstance(getattr(node, "op", None), ast.Pow):
+            return not self.is_place(left)  # the square of a result, too
         if isinstance(getattr(node, "op", None), ast.Mult | ast.MatMult):
             return not self.is_place(left) and not self.is_place(right)
         for one, other in ((left, right), (right, left)):
@@ -239,6 +334,16 @@ class _Layout:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and ast.unparse(left) in ("1", "1.0"):
             return not self.is_place(right)
         return not self.is_place(left) and not self.is_place(right)
+
+    def is_extreme(self, node: ast.AST) -> bool:
+        """Whether the largest, the smallest, or the one at a place of several sorted values is taken."""
+        if isinstance(node, ast.Subscript):
+            return _called(node.value) == "sorted" and not isinstance(node.slice, ast.Slice)
+        if not isinstance(node, ast.Call) or _called(node) not in _EXTREMES:
+            return False
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) != "np":
+            return not self.is_place(node.func.value)
+        return not any(map(self.is_place, node.args))  # `max(share, 0)` keeps a number within its limits
 
     def asks(self, node: ast.Call) -> bool:
         """Whether a query or an aggregate is asked for."""
@@ -255,7 +360,4 @@ class _Layout:
         function = owner is None or (isinstance(owner, ast.Name) and owner.id == "np")
         if name not in _AGGREGATES or (function and node.args and all(map(self.is_place, node.args))):
             return False
-        counted = node.args[0] if name == "sum" and isinstance(node.func, ast.Name) and node.args else None
-        condition = counted.elt if isinstance(counted, ast.GeneratorExp | ast.ListComp) else None
-        negated = isinstance(condition, ast.UnaryOp) and isinstance(condition.op, ast.Not)
-        return not (negated or isinstance(condition, _CONDITIONS))
+        return not _counts_rows(node)

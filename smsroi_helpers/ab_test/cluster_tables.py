@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.ab_test.effects import largest_design_effect
 from smsroi_helpers.ab_test.study import Evaluated
 from smsroi_helpers.locale import _, number
 from smsroi_helpers.pages import Html, experiment_name, note, table
@@ -24,15 +25,14 @@ def clusters_table(evaluated: Sequence[Evaluated]) -> Html:
         clusters = each.experiment.clusters
         if clusters is None:
             continue
-        effects = [row.design_effect for row in each.effects.overall(each.decision.metric)]
-        known = [effect for effect in effects if np.isfinite(effect)]
+        effect = largest_design_effect(each.effects, each.decision.metric)
         rows.append({
             _("Test"): experiment_name(each.experiment.name),
             _("Households or stores"): number(clusters.count),
             _("Customers in each"): number(clusters.mean_size, 1),
             _("In the largest"): number(clusters.largest),
             _("With customers in two arms"): number(clusters.mixed),
-            _("Design effect"): number(max(known), 2) if known else "–",
+            _("Design effect"): number(effect, 2) if np.isfinite(effect) else "–",
         })  # fmt: skip
     if not rows:
         return note(_("No test assigned households or stores."))

@@ -45,6 +45,7 @@ __all__ = [
     "error_at_looks",
     "is_count",
     "is_money",
+    "largest_design_effect",
     "measure_effects",
     "more_is_better",
     "strata_of",
@@ -430,3 +431,9 @@ def compare_segments(effects: ArmEffects, arms: Sequence[str], metric: str) -> p
 def _pairs(pairs: Iterator[tuple[float, float]]) -> tuple[Floats, Floats]:
     values, errors = np.array(list(pairs), float).T
     return values, errors
+
+
+def largest_design_effect(effects: ArmEffects, metric: str) -> float:
+    """The largest design effect of a metric's arms; NaN where none is known."""
+    known = [row.design_effect for row in effects.overall(metric) if np.isfinite(row.design_effect)]
+    return max(known, default=float("nan"))

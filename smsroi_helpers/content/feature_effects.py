@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm, t
 
@@ -28,7 +29,9 @@ from smsroi_helpers.statistics import ALPHA, POWER, Floats, adjust
 __all__ = [
     "FEWEST_CREATIVES",
     "FeatureEffect",
+    "change_in_odds",
     "estimate_features",
+    "most_needed",
     "regress",
 ]
 
@@ -149,3 +152,17 @@ def regress(effect: Floats, covariance: Floats, feature: Floats | None) -> tuple
     if feature is None:
         return float("nan"), float("nan"), df, sd
     return float(beta[0]), float(np.sqrt(max(quadratic / df, 1.0) / information[0, 0])), df, sd
+
+
+def change_in_odds(effect: ArrayLike) -> Floats:
+    """The relative change of the odds that a log odds ratio is.
+
+    >>> change_in_odds([0.0, np.log(1.25)]).round(2).tolist()
+    [0.0, 0.25]
+    """
+    return np.asarray(np.expm1(np.asarray(effect, float)), float)
+
+
+def most_needed(features: Sequence[FeatureEffect]) -> int:
+    """Creatives with and as many without a feature that would do for each of these features; 0 if not known."""
+    return max((each.needed for each in features), default=0)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from smsroi_helpers.content.feature_effects import change_in_odds, most_needed
 from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
@@ -42,7 +43,7 @@ def features_figure(content: Content) -> Html:
     """Effects of the features that enough creatives have."""
     known = [each for each in content.features if each.known]
     if not known:
-        needed = max((each.needed for each in content.features), default=0)
+        needed = most_needed(content.features)
         words = _("Too few creatives: no feature was tried in three creatives and left out of three others.")
         if needed:
             words += " " + _("About {n} creatives with a feature and as many without it would do.").format(
@@ -50,7 +51,9 @@ def features_figure(content: Content) -> Html:
             )
         return note(words)
     ax = plt.subplots(figsize=(8.2, 1.2 + 0.45 * len(known)))[1]
-    value, low, high = (100 * np.expm1([getattr(each, name) for each in known]) for name in ("effect", "low", "high"))
+    value, low, high = (
+        100 * change_in_odds([getattr(each, name) for each in known]) for name in ("effect", "low", "high")
+    )
     _dots(ax, value, low, high, [feature_name(each.feature) for each in known])
     ax.set_xlabel(_("change in the odds of a click, percent"))
     moved = [feature_name(each.feature) for each in known if each.adjusted_p < ALPHA]
@@ -140,7 +143,7 @@ def wear_out_figure(content: Content) -> Html:
     if len(at) < 2:
         return note(_("Too few customers got the same type of text again, so wear-out cannot be seen."))
     ax = plt.subplots(figsize=(8.2, 3.4))[1]
-    value, low, high = (100 * np.expm1(each[at]) for each in fit.contrast_intervals(int(at[0])))
+    value, low, high = (100 * change_in_odds(each[at]) for each in fit.contrast_intervals(int(at[0])))
     ax.axhline(0, color=PALETTE["line"], linewidth=1)
     ax.vlines(at + 1, low, high, color=PALETTE["accent"], linewidth=2)
     ax.plot(at + 1, value, "o-", color=PALETTE["accent"])

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.billing import Change, Shortening
 from smsroi_helpers.content.decision import (
@@ -12,6 +10,7 @@ from smsroi_helpers.content.decision import (
     decide_creatives,
     decide_shortening,
 )
+from smsroi_helpers.content.feature_effects import change_in_odds
 from smsroi_helpers.content.study import Content
 from smsroi_helpers.content.tests_of_texts import arms_of_tests, undecided_arms
 from smsroi_helpers.content.texts import excerpt
@@ -81,12 +80,9 @@ def odds_words(effect: float, low: float, high: float) -> str:
     if not low <= effect <= high:
         return _("not known")
     return _("{value} ({low} to {high})").format(**{
-        name: percent(value) for name, value in _changes(effect, low, high).items()
+        name: percent(float(change_in_odds(each)))
+        for name, each in (("value", effect), ("low", low), ("high", high))
     })  # fmt: skip
-
-
-def _changes(effect: float, low: float, high: float) -> dict[str, float]:
-    return {"value": float(np.expm1(effect)), "low": float(np.expm1(low)), "high": float(np.expm1(high))}
 
 
 def points_words(value: float, low: float, high: float) -> str:

@@ -18,7 +18,7 @@ from smsroi_helpers.contract import withdrawn
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing import mark_disallowed, with_rules
 
-__all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
+__all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules", "most_customers_of_a_breach"]
 
 Check = Literal["closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap"]
 CHECKS: tuple[Check, ...] = ("closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap")
@@ -185,3 +185,8 @@ def _by(shop: Shop, rows: ir.Table, check: str, key: str | None, recent: dt.date
         counted = shop.count(found.group_by(key).aggregate(**sums).order_by(ibis.desc("texts"), key))
     counted.insert(0, "check", check)
     return counted
+
+
+def most_customers_of_a_breach(checks: pd.DataFrame) -> int:
+    """The customers of the breach that most customers were touched by."""
+    return int(checks["customers"].max())

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.effectiveness.audit import RECENT_DAYS, Audit
+from smsroi_helpers.effectiveness.audit import RECENT_DAYS, Audit, most_customers_of_a_breach
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import FEWEST_SHOWN
 
@@ -35,7 +35,7 @@ def put_audit_in_words(audit: Audit | None) -> list[Decision]:
         return []
     rows = audit.checks[audit.checks["texts"] > 0].sort_values("texts", ascending=False, kind="stable")
     still = bool((rows["recent"] > 0).any())
-    customers = int(rows["customers"].max())
+    customers = most_customers_of_a_breach(rows)
     return [
         Decision(
             stage="effectiveness",

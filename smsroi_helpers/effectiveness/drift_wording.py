@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.drift_counts import DOSE_LIMITS, HOUR_LIMITS
-from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck
+from smsroi_helpers.effectiveness.model_drift import OLD_WEEKS, Model, ModelCheck, most_customers_checked
 from smsroi_helpers.locale import _, day, enumerated, joined, money, number, percent
 from smsroi_helpers.pages import experiment_words, sentence_case
 
@@ -206,6 +206,6 @@ def put_drift_in_words(checks: Sequence[ModelCheck], currency: str) -> list[Deci
             else "",
             next_test=joined(*(advice_words(check) for check in off if check.repeat)),
             evidence=moved[0].evidence if moved else "none",
-            customers=max(check.customers for check in moved or off),
+            customers=most_customers_checked(moved or off),
         )
     ]

@@ -14,8 +14,10 @@ __all__ = [
     "KPIS",
     "KPI_COLUMNS",
     "Kpi",
+    "count_customers",
     "estimate_kpis",
     "find",
+    "first_and_last_day",
     "known_kpis",
     "of_campaigns",
     "without_error",
@@ -150,3 +152,13 @@ def of_campaigns(cells: pd.DataFrame, kpis: pd.DataFrame) -> pd.DataFrame:
     wide = kpis[kpis["dimension"] == "campaign"].pivot_table(index="value", columns="kpi", values="estimate")
     frame = sums.join(wide).reindex(columns=[*columns, *KPIS])
     return frame.rename_axis("campaign_id").reset_index()
+
+
+def first_and_last_day(campaigns: pd.DataFrame) -> tuple[str, str]:
+    """The days, ISO, of the first and of the last message of these campaigns."""
+    return str(campaigns["first"].min())[:10], str(campaigns["last"].max())[:10]
+
+
+def count_customers(rows: pd.DataFrame) -> int:
+    """Customers of a group: those of the KPI that counts most of them."""
+    return int(rows["customers"].max())

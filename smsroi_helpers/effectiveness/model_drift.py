@@ -43,6 +43,7 @@ __all__ = [
     "compare_forecast",
     "compare_months",
     "compare_periods",
+    "most_customers_checked",
 ]
 
 Model = Literal["forecast", "hours", "frequency", "holdout"]
@@ -344,3 +345,8 @@ def compare_months(months: pd.DataFrame) -> ModelCheck:
         "holdout", "", "randomised", newest["month"].iloc[0], end, change, change - half,
         change + half, p_value=float(2 * norm.sf(abs(change) / error)),
     )  # fmt: skip
+
+
+def most_customers_checked(checks: Sequence[ModelCheck]) -> int:
+    """The customers of the check that has most of them."""
+    return max(check.customers for check in checks)

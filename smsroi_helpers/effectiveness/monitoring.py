@@ -18,7 +18,7 @@ from smsroi_helpers.effectiveness.silent_days import SilentDays, silence_of, sil
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import DRIFT_DAYS, LEAST_DAYS, DailyNumbers, Floats, Watched, chance_per_test, watch
 
-__all__ = ["FALSE_ALARMS", "WATCHED_DAYS", "Monitoring", "Series", "monitor", "monitor_cells"]
+__all__ = ["FALSE_ALARMS", "WATCHED_DAYS", "Monitoring", "Series", "first_alert_day", "monitor", "monitor_cells"]
 
 WATCHED_DAYS = 28
 FALSE_ALARMS = 1.0
@@ -243,3 +243,9 @@ def _alerts(each: Series, chance: float, lag: dt.timedelta, since: dt.date) -> l
                 "known_on": at + lag, "new": at + lag > since,
             })  # fmt: skip
     return rows
+
+
+def first_alert_day(alerts: pd.DataFrame) -> dt.date:
+    """The day of the first of these alerts."""
+    first: dt.date = alerts["at"].min()
+    return first

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from smsroi_helpers.effectiveness.monitoring import Monitoring
+from smsroi_helpers.effectiveness.monitoring import Monitoring, first_alert_day
 from smsroi_helpers.effectiveness.monitoring_counts import METRICS
 from smsroi_helpers.effectiveness.monitoring_wording import (
     direction_words,
@@ -49,7 +49,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
                 low=number_words(str(metric), float(newest["expected_low"]), currency),
                 high=number_words(str(metric), float(newest["expected_high"]), currency),
             ),
-            _("First alert"): day(its["at"].min()),
+            _("First alert"): day(first_alert_day(its)),
             _("Days off"): number(len(set(its["at"]))),
             _("New"): _("yes") if bool(its["new"].any()) else _("no"),
         })  # fmt: skip

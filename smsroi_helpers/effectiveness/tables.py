@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.effectiveness.activity import ACTIVITY_KPIS
-from smsroi_helpers.effectiveness.kpis import KPIS
+from smsroi_helpers.effectiveness.kpis import KPIS, count_customers, first_and_last_day
 from smsroi_helpers.effectiveness.satisfaction import FREQUENCIES
 from smsroi_helpers.effectiveness.study import Effectiveness
 from smsroi_helpers.effectiveness.targets import Progress
@@ -96,10 +96,11 @@ def definitions_table(found: Effectiveness, currency: str) -> Html:
     ])  # fmt: skip
     caption = _("The KPIs, with 95% intervals over customers; attributed numbers are correlation")
     if len(found.campaigns):
+        first, last = first_and_last_day(found.campaigns)
         caption = joined(
             _("{caption}.").format(caption=caption),
             _("KPIs of messages are of all messages that count, of every channel, sent from {first} to {last}").format(
-                first=day(str(found.campaigns["first"].min())[:10]), last=day(str(found.campaigns["last"].max())[:10])
+                first=day(first), last=day(last)
             ),
         )
     return table(frame, caption=caption, fold=False)
@@ -155,7 +156,7 @@ def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], curre
         cells = {
             kpi_words(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown
         }
-        rows.append({dimension_words(dimension): name, _("Customers"): int(each["customers"].max()), **cells})
+        rows.append({dimension_words(dimension): name, _("Customers"): count_customers(each), **cells})
     if not rows:
         return None
     caption = _("KPIs by {dimension}, with 95% intervals over customers").format(

@@ -27,6 +27,7 @@ __all__ = [
     "list_quarantine",
     "measure_coverage",
     "number_of_rows",
+    "range_of_weeks",
 ]
 
 OPTIONAL = (
@@ -427,3 +428,8 @@ def list_missing(shop: Shop) -> list[str]:
 def number_of_rows(shop: Shop, rows: ibis.expr.types.Table) -> int:
     """The rows of an expression."""
     return int(shop.count(rows.aggregate(rows=rows.count()))["rows"].iloc[0])
+
+
+def range_of_weeks(by_week: pd.DataFrame) -> tuple[int, int]:
+    """Rows in the week with fewest and in that with most, of one table of `count_by_week`."""
+    return int(by_week["rows"].min()), int(by_week["rows"].max())

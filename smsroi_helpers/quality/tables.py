@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.contract import remedy_parts
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
 from smsroi_helpers.pages import PALETTE, Chart, Html, channel_name, figure, note, sentence_case, stage_words, table
-from smsroi_helpers.quality.checks import Coverage, MessageCoverage, count_empty_weeks
+from smsroi_helpers.quality.checks import Coverage, MessageCoverage, count_empty_weeks, range_of_weeks
 
 __all__ = [
     "coverage_table",
@@ -64,11 +64,12 @@ def _weeks_title(whole: pd.DataFrame) -> str:
 
 def rows_by_week_figure(by_week: pd.DataFrame) -> Chart:
     """`rows_by_week` with alt text and caption."""
+    low_and_high = {str(name): range_of_weeks(rows) for name, rows in by_week.groupby("table", sort=False)}
     parts = [
         _("{table}: {low} to {high} rows a week over {weeks} weeks.").format(
             table=sentence_case(_table_name(str(name))),
-            low=number(rows["rows"].min()),
-            high=number(rows["rows"].max()),
+            low=number(low_and_high[str(name)][0]),
+            high=number(low_and_high[str(name)][1]),
             weeks=number(len(rows)),
         )
         for name, rows in by_week.groupby("table", sort=False)

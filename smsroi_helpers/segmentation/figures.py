@@ -21,6 +21,7 @@ from smsroi_helpers.pages import (
     sentence_case,
 )
 from smsroi_helpers.segmentation.membership import Grouping
+from smsroi_helpers.segmentation.predictive_value import number_of_segments
 from smsroi_helpers.segmentation.wording import (
     cluster_choice_sentence,
     cluster_test_sentence,
@@ -241,7 +242,7 @@ def comparison_figure(explained: pd.DataFrame, period_days: int) -> Html:
         " out"
     ).format(
         days=number(period_days),
-        n=number(explained.loc[explained["segmentation"] == "rfm_scores", "segments"].max()),
+        n=number(number_of_segments(explained, "rfm_scores")),
     )
     return figure(ax, alt=joined(*parts), caption=caption)
 

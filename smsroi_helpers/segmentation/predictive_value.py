@@ -37,6 +37,7 @@ __all__ = [
     "Outcomes",
     "collect_outcomes",
     "explained",
+    "number_of_segments",
     "outcomes_by_segment",
     "response_by_recency",
 ]
@@ -302,3 +303,8 @@ def _trend(score: np.ndarray, hit: np.ndarray, n: np.ndarray) -> tuple[float, fl
         return (np.nan,) * 3
     found = jackknife(slope, sums)
     return float(found.estimate), float(found.low), float(found.high)
+
+
+def number_of_segments(explained: pd.DataFrame, segmentation: str) -> int:
+    """How many segments a segmentation has, in the rows of `explained`."""
+    return int(explained.loc[explained["segmentation"] == segmentation, "segments"].max())

@@ -9,6 +9,7 @@ from smsroi_helpers.locale import _, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, attribute_words, names_of, note, segment_name, sentence_case, table
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, in_order
 from smsroi_helpers.segmentation.membership import Grouping
+from smsroi_helpers.segmentation.predictive_value import number_of_segments
 from smsroi_helpers.segmentation.rules import BUYER_GROUPS, share_cuts
 from smsroi_helpers.segmentation.wording import (
     cuts_sentence,
@@ -317,7 +318,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
     shown = pd.DataFrame(
         {
             _("Segmentation"): [sentence_case(names_of(name)) for name in names],
-            _("Segments"): [int(explained.loc[explained["segmentation"] == name, "segments"].max()) for name in names],
+            _("Segments"): [number_of_segments(explained, name) for name in names],
             **{
                 label: [cell(by_outcome[outcome], name, ("share", "low", "high")) for name in names]
                 for outcome, label in outcomes.items()

@@ -45,7 +45,7 @@ from smsroi_helpers.send_plan.surrogate_counts import LATER_WEEKS, VARIABLES, Te
 from smsroi_helpers.send_plan.valuation import FOLD_OF_GROUP, FOLDS, Candidate, Design, Estimate
 from smsroi_helpers.statistics import ALPHA, GROUPS, Floats, t_quantile
 
-__all__ = ["Later", "LaterEffect", "LongRunCheck", "check_long_run", "estimate_later"]
+__all__ = ["Later", "LaterEffect", "LongRunCheck", "check_long_run", "estimate_later", "last_modelled_week"]
 
 _STRONG = 4.0
 """Clicks predict only if those of the other arms differ from the control's by more than so many standard errors."""
@@ -293,3 +293,8 @@ def _mean_share(stays: Floats, economics: Economics, start: int, end: int) -> Fl
     """(…, L): mean over the weeks start … end − 1 of the share that is left, by rate of loss."""
     each = stays[..., None] * (1 - economics.loss_rates)
     return np.asarray(np.mean([each**week for week in range(start, end)], axis=0))
+
+
+def last_modelled_week(effects: Sequence[LaterEffect]) -> int:
+    """The last week of the effects that the plan's model predicts."""
+    return max(each.last_week for each in effects if each.model is not None)

@@ -5,7 +5,7 @@ import pandas as pd
 from smsroi_helpers.locale import _, joined, money, number
 from smsroi_helpers.pages import Html, arm_name, compact_words, experiment_name, note, table
 from smsroi_helpers.send_plan.surrogate_counts import FEWEST_MEMBERS, LATER_WEEKS
-from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck
+from smsroi_helpers.send_plan.surrogate_index import LaterEffect, LongRunCheck, last_modelled_week
 from smsroi_helpers.send_plan.valuation import Estimate
 
 __all__ = ["describe_long_run", "later_table", "long_run_note"]
@@ -100,7 +100,7 @@ def _model_words(check: LongRunCheck, currency: str) -> str:
             "The tests that are old enough do not state a frequency that the plan considers, so its model has no figure"
             " to compare."
         )
-    last = max(each.last_week for each in check.effects if each.model is not None)
+    last = last_modelled_week(check.effects)
     unseen = _("The texts of these tests ended with week {last}; the long run goes on after it.").format(
         last=number(last)
     )

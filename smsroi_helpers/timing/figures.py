@@ -17,7 +17,7 @@ from smsroi_helpers.timing.competitors import measure_crowding
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.outputs import count_cells, forbidden_shares, rate_as_counted
 from smsroi_helpers.timing.response import ALL, HourResponse, mean_rate, rate_by_hour, rate_by_hour_at_level
-from smsroi_helpers.timing.secondary_outcomes import HourOutcome
+from smsroi_helpers.timing.secondary_outcomes import HourOutcome, largest_same_day_share
 from smsroi_helpers.timing.wording import hours_words, window_words
 
 __all__ = [
@@ -310,7 +310,7 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
         else:
             descriptions.append(_("{noun}: too few to compare the hours.").format(noun=noun))
     axes[0, len(outcomes) // 2].set_xlabel(_("hour of sending, the recipient’s time"))
-    same_day = max(outcome.same_day_share for outcome in outcomes)
+    same_day = largest_same_day_share(outcomes)
     return figure(
         drawn,
         alt=joined(*descriptions),

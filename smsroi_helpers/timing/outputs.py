@@ -17,6 +17,7 @@ __all__ = [
     "forbidden_shares",
     "rate_as_counted",
     "response_rows",
+    "span_of_windows",
 ]
 
 _FEWEST_SHOWN = 10
@@ -90,3 +91,8 @@ def response_rows(timing: Timing) -> pd.DataFrame:
         "segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence", "overlap",
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def span_of_windows(windows: pd.DataFrame) -> tuple[int, int]:
+    """The first hour at which one of the windows of a test begins, and the last at which one ends."""
+    return int(windows["hour"].min()), int(windows["until"].max())

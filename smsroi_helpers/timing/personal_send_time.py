@@ -39,6 +39,7 @@ __all__ = [
     "contrasts",
     "estimate_slope",
     "fit_days",
+    "how_much_likelier",
     "middle_of",
     "shift_bins",
 ]
@@ -391,3 +392,12 @@ def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> P
     rows, _fit = _shifts(shop, events, groups)
     people = shop.count(rows.group_by("segment", "bin").aggregate(customers=rows.count()).order_by("segment", "bin"))
     return PersonalHours(rows.drop("own"), people, held_out, overall, slope, _curves(hours.main))
+
+
+def how_much_likelier(gain: float) -> float:
+    """The relative change of a probability whose logarithm changes by `gain`.
+
+    >>> round(how_much_likelier(0.0953), 3)
+    0.1
+    """
+    return float(np.expm1(gain))

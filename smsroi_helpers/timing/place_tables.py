@@ -12,6 +12,7 @@ from smsroi_helpers.pages import Html, channel_name, evidence_label, note, table
 from smsroi_helpers.timing.audit import sum_audit
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.decision import gain_per_week, gains_by_place, responses_per_week
+from smsroi_helpers.timing.places import least_verified
 from smsroi_helpers.timing.response import ALL
 from smsroi_helpers.timing.shared_wording import count_heading
 from smsroi_helpers.timing.wording import clicks_words, rules_words, weekdays_words, window_words
@@ -79,12 +80,11 @@ def _source(names: list[str]) -> str:
 
 def _verified(rules: list[Rule]) -> str:
     """Whether rules were compared with a source; of several, the least verified counts."""
-    checked = min((rule.checked for rule in rules), key=("none", "guides", "law").index)
-    months = [rule.checked_on for rule in rules if rule.checked_on]
+    checked, since = least_verified(rules)
     if checked == "none":
         return _("not verified")
     words = _("{month}, text of the law or regulator") if checked == "law" else _("{month}, secondary guides only")
-    return words.format(month=min(months))
+    return words.format(month=since)
 
 
 def days_off_table(

@@ -5,13 +5,14 @@ compared with today's schedule as sending at it where it is allowed, and at the 
 is allowed in a place if it is allowed there on at least one weekday; it is then sent on those weekdays only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smsroi_helpers.measures import OTHER_CHANNELS, allowed, rule_of, share_allowed
+from smsroi_helpers.measures import OTHER_CHANNELS, Rule, allowed, rule_of, share_allowed
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats, product_interval, uncovered_factor
 
@@ -19,6 +20,7 @@ __all__ = [
     "Schedule",
     "gains_of_places",
     "hours_open",
+    "least_verified",
     "read_practice",
     "send_policies",
     "with_uncovered",
@@ -199,3 +201,9 @@ def with_uncovered(gains: pd.DataFrame, overlap: float) -> pd.DataFrame:
     columns = ["gain", "gain_low", "gain_high"]
     found = [product_interval(tuple(row), uncovered_factor(overlap)) for row in gains[columns].to_numpy(float)]
     return gains.assign(**dict(zip(columns, np.array(found).reshape(-1, 3).T, strict=True)))
+
+
+def least_verified(rules: Sequence[Rule]) -> tuple[str, str]:
+    """How rules were compared with a source: as the least verified of them, and as of the month of the oldest check."""
+    checked = min((rule.checked for rule in rules), key=("none", "guides", "law").index)
+    return checked, min((rule.checked_on for rule in rules if rule.checked_on), default="")

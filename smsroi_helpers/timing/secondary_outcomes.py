@@ -4,6 +4,7 @@ Every assigned customer counts in their arm (intention to treat), over the exper
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ __all__ = [
     "compare_arms",
     "compare_outcomes",
     "count_outcomes",
+    "largest_same_day_share",
 ]
 
 Kind = Literal["orders", "profit", "opt_out"]
@@ -102,3 +104,8 @@ def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:
         for at, p in zip(known, adjusted, strict=True):
             found[at] = dataclasses.replace(found[at], adjusted_p=float(p))
     return found
+
+
+def largest_same_day_share(outcomes: Sequence[HourOutcome]) -> float:
+    """The share (0–1) of orders of the day of assignment, of the outcome that has most of them."""
+    return max(each.same_day_share for each in outcomes)

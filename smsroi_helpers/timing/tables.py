@@ -27,8 +27,8 @@ from smsroi_helpers.timing.counts import click_rates
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
-from smsroi_helpers.timing.outputs import carried_segments, count_responses
-from smsroi_helpers.timing.personal_send_time import PersonalHours
+from smsroi_helpers.timing.outputs import carried_segments, count_responses, span_of_windows
+from smsroi_helpers.timing.personal_send_time import PersonalHours, how_much_likelier
 from smsroi_helpers.timing.response import HourResponse, observational_gap
 from smsroi_helpers.timing.shared_wording import count_heading, rate_heading
 from smsroi_helpers.timing.wording import (
@@ -112,8 +112,8 @@ def tests_table(timing: Timing) -> Html:
             _("Hours tried"): listed(window_words(row.hour, row.until) for row in test.windows.itertuples())
             if len(test.windows) <= 4
             else _("{n} windows, {first} to {last}").format(
-                n=number(len(test.windows)), first=f"{test.windows['hour'].min()}:00",
-                last=f"{test.windows['until'].max()}:00",
+                n=number(len(test.windows)), first=f"{span_of_windows(test.windows)[0]}:00",
+                last=f"{span_of_windows(test.windows)[1]}:00",
             ),
             _("Customers"): count_assigned(test.experiment),
             _("Since"): day(test.experiment.started),
@@ -372,8 +372,8 @@ def personal_table(personal: PersonalHours) -> Html:
         _("Later events"): rows["events"].astype(int),
         _("Likelier by"): [
             _("{value} (95% interval {low} to {high})").format(
-                value=percent(np.expm1(row.gain), 1), low=percent(np.expm1(row.low), 1),
-                high=percent(np.expm1(row.high), 1))
+                value=percent(how_much_likelier(row.gain), 1), low=percent(how_much_likelier(row.low), 1),
+                high=percent(how_much_likelier(row.high), 1))
             if np.isfinite(row.low) else _("unknown")
             for row in rows.itertuples()
         ],

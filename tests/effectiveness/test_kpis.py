@@ -3,10 +3,11 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from smsroi_helpers import effectiveness, measures
-from smsroi_helpers.effectiveness.kpis import estimate_kpis, find
+from smsroi_helpers.effectiveness.kpis import count_customers, estimate_kpis, find, first_and_last_day
 from smsroi_helpers.effectiveness.outputs import attribution_rows, campaign_rows, kpi_rows
 from smsroi_helpers.effectiveness.score import score_campaigns
 
@@ -116,3 +117,9 @@ def test_parts_are_numbered_over_the_tables_of_messages_and_of_customers(found, 
     numbers = [re.search(r"Part (\d) of (\d)", caption).groups() for caption in captions]
     assert len(captions) > 2
     assert numbers == [(str(part), str(len(captions))) for part in range(1, len(captions) + 1)]
+
+
+def test_the_days_of_campaigns_and_the_customers_of_a_group_are_the_extremes():
+    campaigns = pd.DataFrame({"first": ["2026-02-03", "2026-01-05"], "last": ["2026-02-04", "2026-01-31"]})
+    assert first_and_last_day(campaigns.apply(pd.to_datetime)) == ("2026-01-05", "2026-02-04")
+    assert count_customers(pd.DataFrame({"customers": [4, 9, 7]})) == 9

@@ -1,6 +1,7 @@
 """Rows read, rejected and used, coverage, and notebooks that can run."""
 
 import ibis
+import pandas as pd
 import pytest
 
 from smsroi_helpers import measures
@@ -188,3 +189,7 @@ def test_a_text_is_a_finding_while_the_opt_out_is_in_force(
     assert ("sent after the opt-out" in set(rules["rule"])) == found
     subscribed = measures.subscribed(shop, ibis.timestamp("2024-01-09"), shop.customers).execute()
     assert (len(subscribed) == 0) == found
+
+
+def test_the_range_of_weeks_is_that_of_their_rows():
+    assert checks.range_of_weeks(pd.DataFrame({"rows": [3, 0, 12]})) == (0, 12)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.contract import OUTPUTS
+from smsroi_helpers.measures import RULES
 from smsroi_helpers.timing import best_hours, customer_hours, place_tables, places
 from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.decision import decide, gains_by_place
@@ -240,3 +241,15 @@ def test_the_page_shows_each_place_and_the_total(evening):
         assert words in page
     nowhere = dataclasses.replace(seen, practice=sent((CALIFORNIA, 0, 3, 100)))
     assert "no gain can be given by place" in place_tables.places_table(nowhere, answered(nowhere), "USD").markup
+
+
+def test_of_several_rules_the_least_verified_and_the_oldest_check_count():
+    rule = next(iter(RULES.values()))
+    law, guides, unknown = (
+        dataclasses.replace(rule, checked=checked, checked_on=month)
+        for checked, month in (("law", "2026-03"), ("guides", "2025-11"), ("none", ""))
+    )
+    assert places.least_verified([law]) == ("law", "2026-03")
+    assert places.least_verified([law, guides]) == ("guides", "2025-11")
+    assert places.least_verified([law, unknown, guides]) == ("none", "2025-11")
+    assert places.least_verified([unknown]) == ("none", "")
