@@ -22,7 +22,7 @@ from scipy.stats import chi2, norm
 
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test.effects import is_money
-from smsroi_helpers.experiments import Experiment, Validity, arms_without_messages, moments_of
+from smsroi_helpers.experiments import Experiment, Validity, arms_without_messages, moments_of, who_may_be_texted
 from smsroi_helpers.segmentation import known_people, resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import (
@@ -176,13 +176,13 @@ def total_listed(listed_today: Mapping[str, int] | None) -> int:
 
 
 def count_listed(shop: Shop, segment_by: str) -> dict[str, int]:
-    """Customers who can be texted after the last day observed, by segment of that day.
+    """Customers who may be texted after the last day observed, by segment of that day.
 
     Args:
         shop: the company.
         segment_by: as `segmentation.resolve` takes it.
     """
-    people = measures.subscribed(shop, ibis.literal(shop.end), known_people(shop))
+    people = who_may_be_texted(shop, known_people(shop))
     rows = resolve(shop, segment_by).label(people)
     counted = shop.count(rows.group_by("segment").aggregate(n=rows.count()).order_by("segment"))
     return dict(zip(counted["segment"].astype(str), counted["n"].astype(int), strict=True))

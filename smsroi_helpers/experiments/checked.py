@@ -51,17 +51,18 @@ def find_valid_tests(shop: Shop, *tables: str) -> list[Experiment]:
     return [one for one, validity in _every(shop, *tables) if not validity.broken and not one.clustered]
 
 
-def texts_set_by_tests(shop: Shop) -> ir.Table | None:
+def texts_set_by_tests(shop: Shop, *, ending: str = "") -> ir.Table | None:
     """customer_id of everybody whose texts a running experiment sets; None where there is none.
 
     That is everybody in a test of frequencies or hours, whatever the arm, and whom an experiment leaves without texts.
     The texted arm of a holdout is texted like everybody else, and a test of texts sets neither hour nor frequency. An
-    experiment that is not valid so far is respected too: nobody has decided yet that it has ended.
+    experiment that is not valid so far is respected too: nobody has decided yet that it has ended. `ending` is one that
+    a decision is to end.
     """
     arms = {
         one.name: one.arms if one.kind in _SETTING else arms_without_messages(one)
         for one, _validity in _every(shop)
-        if one.state == "running"
+        if one.state == "running" and one.name != ending
     }
     rows = shop.assignments if any(arms.values()) else None
     if rows is None:
@@ -70,13 +71,14 @@ def texts_set_by_tests(shop: Shop) -> ir.Table | None:
     return rows.filter(ibis.or_(*chosen)).select("customer_id").distinct()
 
 
-def who_may_be_texted(shop: Shop, people: ir.Table, channel: str = "") -> ir.Table:
+def who_may_be_texted(shop: Shop, people: ir.Table, channel: str = "", *, ending: str = "") -> ir.Table:
     """customer_id of those subscribed when the log ends whom texts reach, and whose texts no running experiment sets.
 
     Args:
         shop: the company.
         people: a column customer_id, each customer once.
         channel: of the texts; empty: as `measures.choose_channel` chooses.
+        ending: an experiment that a decision is to end: it no longer sets its customers' texts.
 
     Raises:
         UsageError: there are messages, but none of the channel.
@@ -84,7 +86,7 @@ def who_may_be_texted(shop: Shop, people: ir.Table, channel: str = "") -> ir.Tab
     rows = measures.subscribed(shop, ibis.literal(shop.end), people)
     if shop.has("messages"):
         rows = rows.anti_join(measures.never_reached(shop, measures.choose_channel(shop, channel)), "customer_id")
-    tested = texts_set_by_tests(shop)
+    tested = texts_set_by_tests(shop, ending=ending)
     return rows if tested is None else rows.anti_join(tested, "customer_id")
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.experiments import Experiment, label_when_assigned
+from smsroi_helpers.experiments import Experiment, label_when_assigned, who_may_be_texted
 from smsroi_helpers.measures import Practice
 from smsroi_helpers.segmentation import Covariates, Cuts, known_people, resolve, rfm_rows, segments
 from smsroi_helpers.source import Shop
@@ -160,8 +160,17 @@ def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
 # --- today's practice ------------------------------------------------------------------------------------------------
 
 
-def count_audience(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) -> pd.DataFrame:
-    """Customers subscribed at the end of the last day observed, by segment and by texts received in today's weeks.
+def count_audience(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts, ending: str = "") -> pd.DataFrame:
+    """Customers who may be texted after the last day observed, by segment and by texts received in today's weeks.
+
+    Whom another running experiment keeps at its own frequency, or no text reaches, gains nothing by a change.
+
+    Args:
+        shop: the company.
+        practice: today's weeks.
+        segment_by: as for `segmentation.segments`.
+        cuts: of `find_cuts`.
+        ending: the frequency test whose decision ends it: its customers count.
 
     Returns:
         segment, stage (of the last day observed), outside (1 where no experiment set their frequency in those weeks),
@@ -169,8 +178,9 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) 
         week), customers. Of customers in experiments, weeks and texts are 0.
     """
     rows = _labelled(shop, known_people(shop), segment_by, cuts)
-    kept = measures.subscribed(shop, ibis.literal(shop.end), rows.select("customer_id")).rename(member_id="customer_id")
-    rows = rows.semi_join(kept, rows.customer_id == kept.member_id)
+    rows = rows.semi_join(
+        who_may_be_texted(shop, rows.select("customer_id"), practice.channel, ending=ending), "customer_id"
+    )
     weeks = _subscriber_weeks(shop, practice)
     weeks = weeks.filter(weeks.whole == 1)
     sums = weeks.group_by(member_id="customer_id").aggregate(texts=weeks.messages.sum(), weeks=weeks.count())

@@ -71,7 +71,7 @@ class Logs:
     overlap: pd.DataFrame
 
     def subscribed(self, name: str, by: str = "segment") -> float:
-        """Subscribers of a group at the end of the last day observed."""
+        """Subscribers of a group at the end of the last day observed who may be texted."""
         rows = self.audience
         return float(rows["customers"].sum() if name == ALL else rows.loc[rows[by] == name, "customers"].sum())
 
@@ -143,8 +143,19 @@ def count_exclusions(study: Study) -> list[tuple[Literal["assigned", "late", "no
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, log_weeks: int) -> Logs:
-    """Read today's practice, and estimate the observational effects in the log."""
+def read_logs(
+    shop: Shop, channel: str, segment_by: str, practice_weeks: int, log_weeks: int, ending: str = ""
+) -> Logs:
+    """Read today's practice, and estimate the observational effects in the log.
+
+    Args:
+        shop: the company.
+        channel: of the messages counted; empty where the source has none.
+        segment_by: as for `segmentation.segments`.
+        practice_weeks: how many complete weeks up to the last day observed are today's practice.
+        log_weeks: how many weeks of the log observational estimates use.
+        ending: as for `counts.count_audience`.
+    """
     cuts = find_cuts(shop)
     practice = find_practice(shop, practice_weeks, channel)
     of_log = counts.find_log_weeks(shop, log_weeks)
@@ -155,7 +166,7 @@ def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, lo
     today = counts.count_today(shop, practice, segment_by, cuts)
     before = practice.before_plan
     earlier = none if before is None else counts.count_today(shop, before, segment_by, cuts)
-    audience = counts.count_audience(shop, practice, segment_by, cuts)
+    audience = counts.count_audience(shop, practice, segment_by, cuts, ending)
     weeks, sampled = counts.count_log_weeks(shop, of_log, segment_by, channel, cuts)
     return Logs(practice, today, earlier, audience, of_log, weeks, sampled, *estimate_steps(weeks, shop.seed))
 
@@ -189,8 +200,9 @@ def analyse(
     channel = choose_channel(shop, channel)
     if not channel and not shop.has("assignments"):
         raise NotEnoughData("The source has no messages and no experiments, so texts per week cannot be analysed.")
-    logs = read_logs(shop, channel, segment_by, practice_weeks, log_weeks)
     experiment, validity, no_test = _find_experiment(shop)
+    ending = "" if experiment is None else experiment.name
+    logs = read_logs(shop, channel, segment_by, practice_weeks, log_weeks, ending)
     none = pd.DataFrame()
     nothing = Study(
         channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount,

@@ -298,6 +298,10 @@ def _policy_caption(policy: pd.DataFrame) -> str:
             "“May be as good” compares all frequencies at once, with wider intervals than a comparison of one"
             " frequency with no texts alone."
         ),
+        _(
+            "Subscribers are those who may be texted: not those whose texts another running test sets, nor those whom"
+            " no text has ever reached."
+        ),
     )  # fmt: skip
 
 

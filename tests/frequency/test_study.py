@@ -108,9 +108,10 @@ def test_split_files_are_the_same_source(tmp_path, study_of):
         else:
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
     shop = open_folder(folder)
-    logs = read_logs(shop, study.channel, study.segment_by, PRACTICE_WEEKS, LOG_WEEKS)
-    pd.testing.assert_frame_equal(study.logs.steps, logs.steps)
     experiment = next(each for each, _validity in check_experiments(shop))
+    logs = read_logs(shop, study.channel, study.segment_by, PRACTICE_WEEKS, LOG_WEEKS, experiment.name)
+    pd.testing.assert_frame_equal(study.logs.steps, logs.steps)
+    pd.testing.assert_frame_equal(study.logs.audience, logs.audience)
     cuts = find_cuts(shop)
     cells = count_arms(shop, experiment, study.segment_by, study.channel, cuts)
     pd.testing.assert_frame_equal(study.arms, estimate_arms(cells, study.texts_per_week))

@@ -104,6 +104,11 @@ def test_whole_days_of_the_last_weeks_count_and_experiments_arms_do_not(make_sou
     assert today["customer_weeks"].sum() == 4 * 7  # nobody's consent is recorded, so all seven count in each week
     assert texts_per_week(today) == pytest.approx(len(mine) / 28)
     audience = count_audience(shop, practice, "region", find_cuts(shop))
+    # A change is for nobody in the running test of frequencies, nor for who is held out; once that test is ended by the
+    # decision, its two are.
+    assert audience["customers"].sum() == len(PEOPLE) - 3
+    ended = count_audience(shop, practice, "region", find_cuts(shop), "freq")
+    assert ended["customers"].sum() == len(PEOPLE) - 1
     assert (audience["texts"] * audience["customers"] * audience["outside"]).sum() == len(mine)
     # More weeks are another today.
     longer = measures.find_practice(shop, 8)
