@@ -12,6 +12,7 @@ import pandas as pd
 
 from benchmarks.claims import Claim, Interval, Verdict
 from smsroi_helpers.ab_test.click_profit import Prices, measure_click_profit
+from smsroi_helpers.ab_test.priced_difference import measure_with_opt_outs
 from smsroi_helpers.experiments import ClickValue, Experiment, SubscriberValue, estimate_subscriber_value
 from smsroi_helpers.statistics import Floats, weekly_rate
 
@@ -92,6 +93,42 @@ def click_profit_null(rng: np.random.Generator) -> Verdict:
     return Verdict(bool(row.p_value < 0.05), effect=False)
 
 
+_LEAVING = {
+    "arms alike": (0.05, 0.05, 1.0), "fewer opt-outs, same profit": (0.12, 0.05, 1.0),
+    "more profit and more opt-outs": (0.05, 0.12, 1.2),
+}  # fmt: skip
+
+
+def profit_with_opt_outs(rng: np.random.Generator, exact: bool = False) -> list[Interval]:
+    """Measured profit of 2 × 900 less opt-outs at their price; who leaves buys half as much in the test.
+
+    Args:
+        rng: random generator.
+        exact: take the price as if it had no error.
+    """
+    found = []
+    for part, (usual, leaving, orders) in _LEAVING.items():
+        value = rng.normal(SUBSCRIBER, SUBSCRIBER_ERROR)
+        of_value = 0.0 if exact else Z * SUBSCRIBER_ERROR
+        rows = []
+        for arm, rate, more in (("a", usual, 1.0), ("b", leaving, orders)):
+            left = (rng.random(CUSTOMERS) < rate).astype(float)
+            bought = rng.poisson(0.5 * more * (1 - 0.5 * left)).astype(float)
+            profit = bought * rng.lognormal(1.5, 0.6, CUSTOMERS)
+            nothing = np.zeros(CUSTOMERS)
+            rows.append({
+                "experiment_id": "x", "arm": arm, **_moments("profit", profit, nothing),
+                **_moments("order_rate", (bought > 0).astype(float), nothing),
+                **_moments("opt_out_rate", left, nothing),
+            })  # fmt: skip
+        limits = (value, value - of_value, value + of_value)
+        row = measure_with_opt_outs(_experiment(), pd.DataFrame(rows), limits).rows[1]
+        each = 0.5 * np.exp(1.5 + 0.6**2 / 2)
+        truth = each * (orders * (1 - 0.5 * leaving) - (1 - 0.5 * usual)) - SUBSCRIBER * (leaving - usual)
+        found.append(Interval(row.difference, row.low, row.high, float(truth), part, null=0.0))
+    return found
+
+
 def subscriber_value(rng: np.random.Generator, natural_loss: bool = True, differ: float | None = None) -> Interval:
     """The value of a subscriber from 3,000 texted and 1,500 not; a texted customer brings 2 a week until lost.
 
@@ -150,6 +187,14 @@ CLAIMS = [
         PAGE,
         "false_alarm",
         click_profit_null,
+        n=2_000,
+    ),
+    Claim(
+        "ab_profit_with_opt_outs",
+        "profit as measured less what opt-outs cost, 2 × 900 customers, their price estimated; who opts out buys less",
+        PAGE,
+        "two_sided",
+        profit_with_opt_outs,
         n=2_000,
     ),
     Claim(

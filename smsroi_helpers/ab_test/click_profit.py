@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.stats import norm
 
 from smsroi_helpers import cltv, measures
@@ -30,6 +29,7 @@ from smsroi_helpers.ab_test.effects import (
     measure_effects,
     strata_of,
 )
+from smsroi_helpers.ab_test.priced_difference import Interval, PricedDifference, infer, negative
 from smsroi_helpers.experiments import (
     ClickValue,
     Experiment,
@@ -45,15 +45,11 @@ from smsroi_helpers.statistics import (
     Arms,
     Floats,
     MeanDifference,
-    always_valid_half_width,
-    always_valid_p,
     compare,
     estimate_means,
     estimate_ratios,
     expected_loss,
     probability_best,
-    product_interval,
-    sum_interval,
     weekly_rate,
 )
 
@@ -73,9 +69,7 @@ _MOST_UNEQUAL = 0.05
 """The largest relative difference between arms in messages per subscribed week."""
 _CONTRADICTED = 0.01
 _Z = float(norm.ppf(0.975))
-_MOST_Z = 12.0
 _ROUNDING = 1e-9
-Interval = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,7 @@ def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Pric
     place, judged = parts.clicks.index(arm), _judged(experiment, counted)
     if parts.has_extra[place]:
         return None
-    opt_out = (0.0, 0.0, 0.0) if parts.opt_outs is None else _negative(prices.subscriber.value)
+    opt_out = (0.0, 0.0, 0.0) if parts.opt_outs is None else negative(prices.subscriber.value)
     of_click = (click.estimate, click.low, click.high)
     return Weights(of_click, opt_out, 0.0, (float(judged[0]), float(judged[place])))
 
@@ -249,60 +243,7 @@ def _differs(found: MeanDifference, alpha: float) -> NDArray[np.bool_]:
 # --- the difference --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Difference:
-    """One arm's differences from the control, each with 95 % limits."""
-
-    clicks: Interval
-    opt_outs: Interval | None
-    cost: Interval
-    measured: Interval | None
-    """Profit itself, where discounts per order differ; else None."""
-    correlation: float
-    """Of the differences in clicks and in opt-outs."""
-    prices: Prices
-
-    def profit(self, of_test: float = 1.0, of_prices: float = 1.0) -> Interval:
-        """The modelled profit with limits; the arguments widen the limits of the parts (1: 95 %)."""
-        click = self.prices.click
-        price = (click.estimate, click.low, click.high)
-        total = product_interval(_widen(self.clicks, of_test), _widen(price, of_prices))
-        correlation = -self.correlation
-        if self.measured is not None:  # after message costs
-            total, correlation = _widen(self.measured, of_test), 0.0
-        if self.opt_outs is not None:
-            lost = _widen(self.prices.subscriber.value, of_prices)
-            stayed = product_interval(_negative(_widen(self.opt_outs, of_test)), lost)
-            total = sum_interval(total, stayed, correlation)
-        return total if self.measured is not None else sum_interval(total, _negative(_widen(self.cost, of_test)))
-
-    def z(self) -> float:
-        """How many standard errors of its parts the profit is from 0: at which the limits just hold 0."""
-        at = self.profit()[0]
-        if not abs(at) > 0:
-            return 0.0
-
-        def nearer_limit(z: float) -> float:
-            """The distance from 0 to the limit on its side, in the direction of the estimate."""
-            _estimate, lowest, highest = self.profit(z / _Z, z / _Z)
-            return lowest if at > 0 else -highest
-
-        if nearer_limit(_MOST_Z) > 0:
-            return float(np.copysign(_MOST_Z, at))
-        return float(np.copysign(brentq(nearer_limit, 0.0, _MOST_Z, xtol=1e-11), at))
-
-
-def _widen(interval: Interval, factor: float) -> Interval:
-    value, low, high = interval
-    return value, value - factor * (value - low), value + factor * (high - value)
-
-
-def _negative(interval: Interval) -> Interval:
-    value, low, high = interval
-    return -value, -high, -low
-
-
-def _differences(parts: _Parts, control: str, prices: Prices, measured: ArmEffects) -> list[_Difference]:
+def _differences(parts: _Parts, control: str, prices: Prices, measured: ArmEffects) -> list[PricedDifference]:
     """Of each arm; the control's are not used. `measured` has their profit."""
     of = {name: None if (arms := getattr(parts, name)) is None else compare(arms, control)
           for name in ("clicks", "opt_outs", "cost")}  # fmt: skip
@@ -327,9 +268,9 @@ def _differences(parts: _Parts, control: str, prices: Prices, measured: ArmEffec
         assert of_cost is not None
         row = measured.find("profit", parts.clicks.names[place]) if parts.has_extra[place] else None
         itself = row.interval if row is not None else (float("nan"),) * 3
-        rows.append(_Difference(
-            of_clicks, interval("opt_outs", place), of_cost, itself if parts.has_extra[place] else None, correlation,
-            prices,
+        rows.append(PricedDifference(
+            interval("opt_outs", place), prices.subscriber.value, itself if parts.has_extra[place] else None, of_clicks,
+            (prices.click.estimate, prices.click.low, prices.click.high), of_cost, correlation,
         ))  # fmt: skip
     return rows
 
@@ -371,7 +312,7 @@ def measure_click_profit(
         if place and min(parts.events[place], parts.events[0]) < FEW_EVENTS:
             row = replace(row, reason="few_events")
         elif place and np.isfinite(differences[place].profit()).all():
-            row = _inferred(row, differences[place], float(np.hypot(error[place], error[0])), experiment)
+            row = infer(row, differences[place], float(np.hypot(error[place], error[0])), experiment)
         rows.append(row)
     return ArmEffects(experiment.control, tuple(rows))
 
@@ -396,24 +337,3 @@ def _arm_values(parts: _Parts, prices: Prices, measured: ArmEffects) -> tuple[Fl
         mean, adjusted = mean - value * parts.opt_outs.mean, adjusted - value * parts.opt_outs.adjusted
         variance = variance + value**2 * parts.opt_outs.variance - 2 * price * value * covariance
     return mean, adjusted, variance
-
-
-def _inferred(row: ArmEffect, difference: _Difference, error: float, experiment: Experiment) -> ArmEffect:
-    """The row with its difference, limits and p-values."""
-    estimate, low, high = difference.profit()
-    z, information = difference.z(), experiment.information
-    level = 1 - ALPHA / len(experiment.treated)
-    fixed = float(norm.ppf((1 + level) / 2)) / _Z
-    always_valid, decides = (float("nan"),) * 3, difference.profit(fixed, fixed)
-    always_valid_of_z = float("nan")
-    if np.isfinite(information):
-        always_valid = difference.profit(float(always_valid_half_width(1.0, information)) / _Z)
-        always_valid_of_z = float(always_valid_p(z, information))
-    if experiment.state == "running":
-        of_test = float(always_valid_half_width(1.0, information, level)) / _Z
-        decides = difference.profit(of_test, fixed) if np.isfinite(of_test) else (float("nan"),) * 3
-    return replace(
-        row, difference=estimate, low=low, high=high, standard_error=error, df=float("inf"),
-        p_value=float(2 * norm.sf(abs(z))), always_valid_low=always_valid[1], always_valid_high=always_valid[2],
-        always_valid_p=always_valid_of_z, decision_low=decides[1], decision_high=decides[2],
-    )  # fmt: skip

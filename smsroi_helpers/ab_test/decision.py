@@ -88,7 +88,7 @@ class ExperimentAnswer:
     unit: Literal["money_per_week", "money", "share", "count", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
     evidence: Evidence = "randomised"
-    """Of the value; `modelled`: computed from the arms' clicks and opt-outs."""
+    """Of the value; `modelled`: computed from the arms' opt-outs, and clicks where these have a price."""
     money: MoneyKind = ""
     """The kind of money of the value: with opt-outs priced it is `long_run`, else `cash`."""
     cash: Cash | None = None
@@ -102,12 +102,14 @@ class ExperimentAnswer:
     opt_outs_rose: ArmEffect | None = None
     """The effect on opt-outs if it is significantly positive and there is no guardrail (control not texted)."""
     direct: ArmEffect | None = None
-    """Profit as measured, where the answer is computed from clicks."""
+    """Profit as measured, where the answer is modelled."""
     worse: tuple[str, ...] = ()
     """Arms of an undecided test that are shown to bring less than the control."""
     worse_effects: tuple[ArmEffect, ...] = ()
     """Of these, in the deciding metric."""
     prices: Prices | None = None
+    from_clicks: bool = True
+    """Whether a modelled profit is computed from clicks, not measured less what opt-outs cost."""
     knows_orders: bool = True
     """Whether the source has orders, so that a difference could be one of money."""
     feasible: Feasible | None = None
@@ -239,6 +241,7 @@ def _answer(each: Evaluated, customers: float) -> ExperimentAnswer:
             row for arm in _worse(decision) if (row := each.effects.find(decision.metric, arm)) is not None
         ),
         prices=each.prices if modelled else None,
+        from_clicks=not each.not_priced,
         knows_orders=each.effects.knows_orders,
         knows_amounts=each.effects.knows_amounts,
         feasible=_feasible(each, customers),

@@ -15,12 +15,10 @@ cases.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import ibis
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2, norm
 
-from smsroi_helpers import measures
 from smsroi_helpers.ab_test.effects import is_money
 from smsroi_helpers.experiments import Experiment, Validity, arms_without_messages, moments_of, who_may_be_texted
 from smsroi_helpers.segmentation import known_people, resolve

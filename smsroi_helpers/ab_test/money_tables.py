@@ -56,7 +56,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
         return note(_("No test here decides on one arm’s amount. Profit, if measured, is in the table of results."))
     caption = _(
         "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
-        " run, modelled from clicks and opt-outs, in which an opt-out costs what the subscriber would"
+        " run, modelled from clicks, where they have a price, and opt-outs; an opt-out costs what the subscriber would"
         " have brought. Amounts are for all customers of the arm, compared with the control, with 95% intervals"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)

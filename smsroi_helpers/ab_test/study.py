@@ -19,9 +19,10 @@ from smsroi_helpers.ab_test.click_profit import (
     why_not_priced,
 )
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision, adjust_p, decide_experiment
-from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, ArmEffects, compare_segments, measure_effects
+from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, ArmEffect, ArmEffects, compare_segments, measure_effects
 from smsroi_helpers.ab_test.left_alone import PooledSegments, contrast_segments, pool_segments
 from smsroi_helpers.ab_test.pre_period import Reduction, measure_reduction
+from smsroi_helpers.ab_test.priced_difference import measure_with_opt_outs
 from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, outcome_of, rank_customers, read_customers
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.segmentation import resolve
@@ -100,14 +101,16 @@ def analyse(
     """
     found = experiments.check_experiments(shop, clustered=True)
     counted = experiments.count_outcomes(shop, pre_period=pre_period_columns)
-    by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by).label)
+    by_segment = experiments.count_by_segment(
+        shop, resolve(shop, segment_by).label, ("profit", "order_rate", "opt_out_rate")
+    )
     prices = find_prices(shop, yearly_discount)
     every = []
     for experiment, validity in found:
         effects, not_priced = ArmEffects(experiment.control), why_not_priced(experiment, counted, prices)
         own = by_segment[by_segment["experiment_id"] == experiment.name]
         if not validity.broken:
-            effects, not_priced = _measure(experiment, counted, own, prices, not_priced)
+            effects, not_priced = _measure(experiment, validity, counted, own, prices, not_priced)
         decision = decide_experiment(
             experiment, validity, effects, smallest_gain=smallest_gain, opt_out_margin=opt_out_margin,
             subscriber=prices.subscriber.value if prices.subscriber.known else None,
@@ -121,9 +124,13 @@ def analyse(
 
 
 def _measure(
-    experiment: Experiment, counted: pd.DataFrame, by_segment: pd.DataFrame, prices: Prices, not_priced: WhyNotPriced
-) -> tuple[ArmEffects, WhyNotPriced]:
-    """The effects over all customers and by segment, and why profit was not computed from clicks."""
+    experiment: Experiment, validity: Validity, counted: pd.DataFrame, by_segment: pd.DataFrame, prices: Prices,
+    not_priced: WhyNotPriced,
+) -> tuple[ArmEffects, WhyNotPriced]:  # fmt: skip
+    """The effects over all customers and by segment, and why profit was not computed from clicks.
+
+    Where it was not, but opt-outs have a price, profit as measured less that of opt-outs takes its place.
+    """
     segments = [(str(name), cells) for name, cells in by_segment.groupby("segment")]
     parts = [
         measure_effects(experiment, counted),
@@ -138,6 +145,13 @@ def _measure(
     if not not_priced and contradicted(effects, experiment.treated):
         effects = ArmEffects(experiment.control, tuple(row for row in effects if row.metric != CLICK_PROFIT))
         not_priced = "contradicted"
+    priced = prices.subscriber.known and validity.control_treated_too
+    if not_priced not in ("", "kind") and priced:
+        parts = [
+            measure_with_opt_outs(experiment, cells, prices.subscriber.value, name)
+            for name, cells in ((ALL, counted), *segments)
+        ]
+        effects = ArmEffects(experiment.control, effects.rows + tuple(row for part in parts for row in part))
     return adjust_p(experiment, effects), not_priced
 
 
@@ -221,7 +235,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
                 continue
             rows = read_customers(shop, experiment.name, (experiment.control, arm))
             weights = _weights(shop, each, arm)
-            itself = metric == CLICK_PROFIT and weights is None  # an arm with other discounts
+            itself = metric == CLICK_PROFIT and weights is None  # other discounts, or clicks without a price
             outcome = outcome_of(rows, "profit" if itself else metric, weights)
             if outcome is None:
                 continue
@@ -232,7 +246,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
 
 
 def _weights(shop: Shop, each: Evaluated, arm: str) -> Weights | None:
-    if each.decision.metric != CLICK_PROFIT or each.prices is None:
+    if each.decision.metric != CLICK_PROFIT or each.prices is None or each.not_priced:
         return None
     return customer_weights(each.experiment, experiments.count_outcomes(shop), each.prices, arm)
 

@@ -319,25 +319,33 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
             value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),
             test=enumerated(map(experiment_name, prices.click.experiments)),
         ),
-        _("A subscriber is worth {value} in the long run ({test}).").format(
+    ] if answer.from_clicks else [
+        _(
+            "Profit per customer over {time}, {arm} compared with {control}: {difference}. It is the profit measured,"
+            " after discounts and what is known of message costs, less what opt-outs cost in the long run."
+        ).format(**facts),
+    ]  # fmt: skip
+    parts.append(
+        _("The long-run value per subscriber is {value} ({test}).").format(
             value=interval(*prices.subscriber.value, currency), test=experiment_name(prices.subscriber.experiment)
         )
         if prices.subscriber.known
-        else _("What a subscriber is worth is not known, so opt-outs are not priced."),
-    ]  # fmt: skip
+        else _("The long-run value per subscriber is not known, so opt-outs are not priced.")
+    )
     if np.isfinite(prices.subscriber.natural_loss).all():
         parts.append(
             _("Besides opt-outs, responses fall every week, on average over a year by {weekly}.").format(
                 weekly=share_interval(*prices.subscriber.natural_loss)
             )
         )
-    if direct is not None and np.isfinite(answer.limits(direct)).all():
-        parts.append(
-            _("Measured on orders, which takes far more customers to show the same: {difference}.").format(
-                difference=interval(*answer.limits(direct), currency)
-            )
-        )
-    return parts
+    if direct is None or not np.isfinite(answer.limits(direct)).all():
+        return parts
+    measured = (
+        _("Measured on orders, which takes far more customers to show the same: {difference}.")
+        if answer.from_clicks
+        else _("Without opt-outs, as measured on orders: {difference}.")
+    )
+    return [*parts, measured.format(difference=interval(*answer.limits(direct), currency))]
 
 
 def _sold_at_a_loss(answer: ExperimentAnswer) -> str:

@@ -143,9 +143,7 @@ def count_exclusions(study: Study) -> list[tuple[Literal["assigned", "late", "no
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_logs(
-    shop: Shop, channel: str, segment_by: str, practice_weeks: int, log_weeks: int, ending: str = ""
-) -> Logs:
+def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, log_weeks: int, ending: str = "") -> Logs:
     """Read today's practice, and estimate the observational effects in the log.
 
     Args:

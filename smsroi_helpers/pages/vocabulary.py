@@ -111,7 +111,7 @@ def metric_words(metric: str) -> str:
     """Return the name of a metric."""
     return {
         "profit": _("Profit"),
-        "click_profit": _("Profit modelled from clicks"),
+        "click_profit": _("Modelled profit"),
         "revenue": _("Revenue"),
         "orders": _("Orders per customer"),
         "order_rate": _("Share who order"),

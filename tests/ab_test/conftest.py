@@ -21,22 +21,29 @@ def evaluated(simulated_tests):
 
 @pytest.fixture(scope="session")
 def evaluate(made_once, found_once):
-    """Evaluates an experiment of `ONE_FAULT_EACH`, optionally with other decision parameters."""
+    """Evaluates an experiment of `ONE_FAULT_EACH`, optionally with other decision parameters.
 
-    def fill(to):
-        def write(**files):
-            (to / "source").mkdir()
-            for name, text in files.items():
-                (to / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
+    Those with an arm without texts are a source of their own: they price a subscriber, and where opt-outs have a price
+    they are part of the deciding profit, not a guardrail beside it.
+    """
+    untexted = {name for name, test in ONE_FAULT_EACH.items() if min((test.get("messages") or {"": 1.0}).values()) == 0}
+    by_test = {}
+    for part, names in (("untexted", untexted), ("texted", set(ONE_FAULT_EACH) - untexted)):
 
-        write_tests(write, **ONE_FAULT_EACH)
+        def fill(to, names=names):
+            def write(**files):
+                (to / "source").mkdir()
+                for name, text in files.items():
+                    (to / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
 
-    place = made_once("one_fault_each", fill)
-    every = found_once(
-        "one_fault_each-tests",
-        lambda: ab_test.analyse(open_folder(place / "source", place), segment_by="recency"),
-    )
-    by_test = {each.experiment.name: each for each in every}
+            write_tests(write, **{name: test for name, test in ONE_FAULT_EACH.items() if name in names})
+
+        place = made_once(f"one_fault_each-{part}", fill)
+        every = found_once(
+            f"one_fault_each-{part}-tests",
+            lambda place=place: ab_test.analyse(open_folder(place / "source", place), segment_by="recency"),
+        )
+        by_test |= {each.experiment.name: each for each in every}
 
     def run(name, **changes):
         found = by_test[name]
