@@ -36,7 +36,7 @@ def plan_words(plan: WinBackPlan | None, currency: str) -> str:
 def _returned_words(plan: WinBackPlan, currency: str) -> str:
     """Who came back in the weeks just behind: with today's texts, and without any."""
     words = _(
-        "With today’s texts, {share} of the {n} customers who were inactive and subscribed bought between {since} and"
+        "With the texts they got, {share} of the {n} customers who were inactive and subscribed bought between {since} and"
         " {until}, for a profit of {profit} each."
     ).format(
         share=percent(plan.returned, 1), n=number(plan.watched), since=day(plan.since), until=day(plan.until),

@@ -69,6 +69,15 @@ class Evidence:
         """The tests of a kind."""
         return [test for test in self.tests if test.kind == kind]
 
+    @property
+    def tested_creatives(self) -> frozenset[str]:
+        """The creatives that tests of texts drew at random: the planned variant of an arm, or the one of its name."""
+        found: set[str] = set()
+        for test in self.of_kind("content"):
+            planned = test.plan.get("variant", pd.Series(dtype=object)).reindex(list(test.arms))
+            found |= set(planned.fillna(pd.Series(test.arms, planned.index)))
+        return frozenset(found & set(self.creatives))
+
 
 def cube(cells: pd.DataFrame, value: str, sizes: dict[str, int]) -> Floats:
     """Sums of a column as an array with one axis for each key of `sizes`.

@@ -21,7 +21,7 @@ from smsroi_helpers.send_plan.limited_plan import LimitedPlan, Limits, PlanInput
 from smsroi_helpers.send_plan.policy import Economics
 from smsroi_helpers.send_plan.schedule import Calendar, Exploration, Roles, plan_calendar, write_messages
 from smsroi_helpers.send_plan.text_choice import TextChoice, compare_texts
-from smsroi_helpers.send_plan.today import Audience, Today, count_audience, count_today, find_audience
+from smsroi_helpers.send_plan.today import Audience, Today, count_audience, count_today, find_audience, share_untested
 from smsroi_helpers.send_plan.valuation import Candidate, Design, value_candidate
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, Floats, weekly_rate
@@ -76,6 +76,11 @@ class SendPlan:
     def text_choice(self) -> TextChoice | None:
         """What other texts would be worth; None where the plan sends none, or only one was tried."""
         return compare_texts(self.chosen, self.design.doses.tolist(), self.evidence.creatives)
+
+    @functools.cached_property
+    def untested_share(self) -> float:
+        """Of `share_untested`."""
+        return share_untested(self.evidence, self.audience.practice)
 
     def in_role(self, role: str) -> int:
         """Customers of the audience in a role, counted; whom the plan decides for are in the role `plan`."""

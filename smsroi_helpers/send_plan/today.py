@@ -18,13 +18,13 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.experiments import texts_set_by_tests
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody
-from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
+from smsroi_helpers.send_plan.evidence import EXPLORED, NO_TEXT, PURPOSE, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.profile_counts import ProfileCounter
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats
 
-__all__ = ["LEFT_OUT", "Audience", "Today", "count_today", "find_audience"]
+__all__ = ["LEFT_OUT", "Audience", "Today", "count_today", "find_audience", "share_untested"]
 
 LEFT_OUT = ("no_consent", "unreachable", "in_test", "no_hour_allowed")
 """Why customers are not in the plan, in the order in which the reasons are asked."""
@@ -168,6 +168,25 @@ def _half(texts: ir.NumericValue) -> ir.IntegerValue:
 
 
 HALVES = int(MOST_TEXTS / DOSE_STEP) + 1
+
+
+def share_untested(evidence: Evidence, practice: measures.Practice) -> float:
+    """Share (0–1) of today's texts whose creative was never drawn at random, neither by a test nor by exploring.
+
+    Such creatives are compared within their campaigns. 0 where no text names its creative.
+
+    Args:
+        evidence: of `collect_evidence`.
+        practice: of `measures.find_practice`.
+    """
+    if not practice.messages or evidence.creatives == (NO_TEXT,):
+        return 0.0
+    shop = evidence.shop
+    explored = evidence.texts.filter(evidence.texts.kind == EXPLORED).select("variant").distinct()
+    drawn = evidence.tested_creatives | set(shop.count(explored.order_by("variant"))["variant"].dropna())
+    sends = measures.practice_sends(shop, practice)
+    counted = shop.count(sends.group_by("variant").aggregate(n=sends.count()).order_by("variant"))
+    return 1.0 - float(counted.loc[counted["variant"].isin(drawn), "n"].sum()) / float(counted["n"].sum())
 
 
 def count_today(

@@ -176,7 +176,18 @@ def _short_words(plan: SendPlan) -> str:
     words = words.format(
         dose=dose, first=found.first, end=found.end, text=arm_name(found.text), share=percent(found.share, 0)
     )
-    return joined(words, _weekday_words(plan, found.weekdays))
+    return joined(words, _weekday_words(plan, found.weekdays), _untested_words(plan))
+
+
+def _untested_words(plan: SendPlan) -> str:
+    """Which share of today's texts was compared within campaigns only; empty where tests drew all at random."""
+    share = plan.untested_share
+    if not share > 0:
+        return ""
+    return _(
+        "Of today’s messages, {share} have a text that no test compared at random. Such texts are compared within their"
+        " campaigns; that is observational, too."
+    ).format(share=percent(share, 0))
 
 
 def _weekday_words(plan: SendPlan, weekdays: frozenset[int]) -> str:

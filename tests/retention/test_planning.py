@@ -84,7 +84,7 @@ def test_who_comes_back_is_counted_with_texts_and_without(company, read_once):
     assert plan.customers == pytest.approx(needed, abs=1.1)
     words = plan_wording.plan_words(plan, "USD")
     assert "By themselves" not in words
-    assert "With today’s texts" in words
+    assert "With the texts they got" in words
     assert "observational" in words
 
 

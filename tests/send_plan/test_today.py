@@ -8,7 +8,7 @@ import pytest
 
 from smsroi_helpers import measures
 from smsroi_helpers.segmentation import known_people
-from smsroi_helpers.send_plan.today import find_audience
+from smsroi_helpers.send_plan.today import find_audience, share_untested
 
 
 @pytest.fixture(params=["own_plan", "second_plan"])
@@ -61,3 +61,22 @@ def test_rules_on_hours_of_texts_do_not_bind_emails(second_plan):
     assert set(free.places["rules"]) == {""}
     (own,) = find_audience(by_email, plan.types, plan.audience.practice, "9-18").masks
     assert (own[:, 9:18].all(), own[:, :9].any(), own[:, 18:].any()) == (True, False, False)
+
+
+def test_the_share_of_texts_never_drawn_at_random_is_that_of_the_raw_messages(plan):
+    """By the tables as they are: creatives of the arms of content tests, and of messages of customers explored with."""
+    shop, practice = plan.shop, plan.audience.practice
+    arms, experiments = (shop.count(table.order_by("experiment_id")) for table in (shop.arms, shop.experiments))
+    content = set(experiments.loc[experiments["kind"] == "content", "experiment_id"])
+    rows = arms[arms["experiment_id"].isin(content & {test.name for test in plan.evidence.tests})]
+    planned = rows["variant"] if "variant" in rows else rows["arm"]
+    drawn = set(planned.fillna(rows["arm"]))
+    messages = shop.count(shop.messages.select("customer_id", "variant", "plan_id").order_by("customer_id"))
+    if shop.has("plans"):
+        explored = shop.count(
+            shop.plans.filter(shop.plans.role == "explore").select("customer_id", "plan_id").order_by("customer_id")
+        )
+        drawn |= set(messages.merge(explored, on=["customer_id", "plan_id"])["variant"].dropna())
+    sent = shop.count(measures.practice_sends(shop, practice).select("variant").order_by("variant"))["variant"]
+    assert share_untested(plan.evidence, practice) == pytest.approx(1 - sent.isin(drawn).mean())
+    assert plan.untested_share == share_untested(plan.evidence, practice)
