@@ -34,10 +34,10 @@ def plan_words(plan: WinBackPlan | None, currency: str) -> str:
 
 
 def _returned_words(plan: WinBackPlan, currency: str) -> str:
-    """Who came back in the weeks just behind: with today's texts, and without any."""
+    """Who came back in the weeks just behind: with the texts they got, and without any."""
     words = _(
-        "With the texts they got, {share} of the {n} customers who were inactive and subscribed bought between {since} and"
-        " {until}, for a profit of {profit} each."
+        "With the texts they got, {share} of the {n} customers who were inactive and subscribed bought between {since}"
+        " and {until}, for a profit of {profit} each."
     ).format(
         share=percent(plan.returned, 1), n=number(plan.watched), since=day(plan.since), until=day(plan.until),
         profit=money(plan.profit, currency),

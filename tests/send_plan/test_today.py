@@ -71,8 +71,8 @@ def test_the_share_of_texts_never_drawn_at_random_is_that_of_the_raw_messages(pl
     rows = arms[arms["experiment_id"].isin(content & {test.name for test in plan.evidence.tests})]
     planned = rows["variant"] if "variant" in rows else rows["arm"]
     drawn = set(planned.fillna(rows["arm"]))
-    messages = shop.count(shop.messages.select("customer_id", "variant", "plan_id").order_by("customer_id"))
     if shop.has("plans"):
+        messages = shop.count(shop.messages.select("customer_id", "variant", "plan_id").order_by("customer_id"))
         explored = shop.count(
             shop.plans.filter(shop.plans.role == "explore").select("customer_id", "plan_id").order_by("customer_id")
         )
