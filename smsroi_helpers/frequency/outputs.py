@@ -1,5 +1,7 @@
 """The tables that `04_frequency` saves: `frequency_response` and `frequency_policy`."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -74,7 +76,7 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
         [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high,
          "modelled" if np.isfinite(row.profit) else "none", row.outcome,
          row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.cash,
-         row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed, row.overlap,
+         row.cash_low, row.cash_high, _break_even(row), row.try_next, row.subscribed, row.overlap,
          *("modelled" if np.isfinite(number) else "none" for number in (row.gain, row.cash))]
         for row in policy.itertuples()
     ]  # fmt: skip
@@ -82,6 +84,12 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
     if len(policy):
         frame.loc[policy["reason"].isin(NOT_KNOWN).to_numpy(), _OF_ADVICE] = np.nan
     return frame
+
+
+def _break_even(row: Any) -> float:
+    """The week in which a change that costs cash at first and gains in the long run breaks even; NaN for others."""
+    costs = row.cash_by_week is not None and row.reason != "as_today" and row.cash_by_week[0, 0] < 0 < row.gain
+    return float(row.break_even) if costs else float("nan")
 
 
 _OF_ADVICE = [

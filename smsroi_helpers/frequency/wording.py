@@ -80,10 +80,11 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
     if found.leaving:
         changed = _("a week, if changed to {dose}").format(dose=other_words(found.leaving.texts_per_week))
         numbers["number_words"] = changed
-    if found.cash is not None and found.gain is not None:
-        numbers |= dict(zip(("cash", "cash_low", "cash_high"), found.cash.profit, strict=True))
+    cash = found.leaving.cash if found.leaving else found.cash
+    if cash is not None and found.gain is not None:
+        numbers |= dict(zip(("cash", "cash_low", "cash_high"), cash.profit, strict=True))
         numbers |= {
-            "cash_weeks": found.cash.weeks,
+            "cash_weeks": cash.weeks,
             "cash_evidence": found.evidence,
             "break_even_week": late_break_even(found),
         }
@@ -218,13 +219,9 @@ def _leaving_sentence(found: FrequencyDecision, currency: str) -> str:
     leaving = found.leaving
     if leaving is None:
         return ""
-    change = _(
-        "A change to {dose}, the best of the others tested, would bring {gain} a week in the long run, and {cash} of"
-        " cash in the next {weeks} weeks."
-    ).format(
-        dose=other_words(leaving.texts_per_week), gain=interval(*leaving.gain, currency),
-        cash=interval(*leaving.cash.profit, currency), weeks=number(leaving.cash.weeks),
-    )  # fmt: skip
+    change = _("A change to {dose}, the best of the others tested, would bring {gain} a week in the long run.").format(
+        dose=other_words(leaving.texts_per_week), gain=interval(*leaving.gain, currency)
+    )
     shown = (
         _("Whether it gains or loses in the long run is not shown.") if leaving.gain[1] <= 0 <= leaving.gain[2] else ""
     )

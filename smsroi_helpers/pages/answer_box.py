@@ -113,9 +113,11 @@ def cash_words(row: Mapping[str, Any], currency: str, *, min_customers: int = 10
     if not cash.value or (row.get("money") == "cash" and _float(row.get("value")) == _float(row.get("cash"))):
         return ""
     measured = row.get("cash_evidence") == "randomised"
-    words = _("Cash in the {n} weeks of the test, measured: {cash}.") if measured else _(
-        "Cash in the next {n} weeks, {evidence}: {cash}."
-    )  # fmt: skip
+    words = _("Cash in the next {n} weeks, {evidence}: {cash}.")
+    if measured:
+        words = _("Cash in the {n} weeks of the test, measured: {cash}.")
+    elif row.get("outcome") == "dont":
+        words = _("Cash of that change in the next {n} weeks, {evidence}: {cash}.")
     said = words.format(
         n=_weeks(row),
         evidence=evidence_label(str(row.get("cash_evidence"))).lower(),
@@ -124,6 +126,8 @@ def cash_words(row: Mapping[str, Any], currency: str, *, min_customers: int = 10
     value, week = _float(row.get("value")), _float(row.get("break_even_week"))
     if row.get("money") != "long_run" or not value * _float(row.get("cash")) < 0:
         return said
+    if value < 0 and _float(row.get("high")) > 0:
+        return locale.joined(said, _("By these estimates it earns at first and loses in the long run."))
     if value < 0:
         return locale.joined(said, _("It earns at first and loses in the long run, as subscribers opt out."))
     later = _("It costs at first: the cumulative cash breaks even in week {week}.").format(week=locale.number(week))

@@ -175,6 +175,30 @@ def test_cash_is_said_with_its_break_even_week(leaving):
     assert f"breaks even in week {row['break_even']:.0f}" in said
 
 
+def test_what_leaving_would_bring_has_its_cash_beside_it(leaving):
+    """Of a change that is not recommended, the row of `decisions` has both kinds of money, and nothing breaks even."""
+    policy = choose_frequencies(leaving, np.random.default_rng(1), cash_weeks=12)
+    numbers = {"leave_for": 2.0, "leave": -100.0, "leave_low": -600.0, "leave_high": 500.0}
+    numbers |= {"leave_cash": 18_000.0, "leave_cash_low": 3_000.0, "leave_cash_high": 43_000.0}
+    stays = policy.head(1).assign(outcome="stay", reason="as_today", **numbers)
+    (found,) = wording.decide(leaving, stays, "USD", cash_weeks=12)
+    assert (found.value, found.low, found.high) == (-100.0, -600.0, 500.0)
+    assert (found.cash, found.cash_low, found.cash_high, found.cash_weeks) == (18_000.0, 3_000.0, 43_000.0, 12)
+    assert np.isnan(found.break_even_week)
+    assert np.isnan(outputs.policy_table(stays)["break_even_week"]).all()
+    said = cash_words(dataclasses.asdict(found), "USD")
+    assert said.startswith("Cash of that change in the next 12 weeks")
+    assert "By these estimates it earns at first and loses in the long run." in said
+
+
+def test_the_table_has_the_week_of_changes_that_cost_at_first(leaving):
+    policy = choose_frequencies(leaving, np.random.default_rng(1), cash_weeks=2)
+    weeks = outputs.policy_table(policy).set_index("segment")["break_even_week"]
+    for row in policy.itertuples():
+        costs = row.cash_by_week is not None and row.cash_by_week[0, 0] < 0 < row.gain
+        assert weeks[row.segment] == pytest.approx(row.break_even if costs else np.nan, nan_ok=True)
+
+
 def test_changes_by_segment_add_up(leaving):
     policy = choose_frequencies(leaving, np.random.default_rng(1))
     changed = policy[(policy["segment"] != ALL) & (policy["outcome"] == "change")]
