@@ -73,7 +73,9 @@ def list_changes(
     earlier = read_json(run_dir.parent / previous / "manifest.json")
     by_words = _without_topics(before) | _without_topics(decisions)
     previous_rows, current_rows = ({_key(row, by_words): row for row in rows} for rows in (before, decisions))
-    translated = earlier.get("language", manifest.get("language")) != manifest.get("language")
+    # Another language or version says the same in other words.
+    reworded = earlier.get("language", manifest.get("language")) != manifest.get("language")
+    reworded |= _code(earlier, "package") != _code(manifest, "package")
     rows = []
     # Questions that only one of the runs asked are named, not listed: a run of one notebook leaves out the others.
     added = [key for key in current_rows if key[:2] not in {old[:2] for old in previous_rows}]
@@ -83,7 +85,7 @@ def list_changes(
             continue
         was, now = previous_rows.get(key), current_rows.get(key)
         old, new = _summary(was, currency), _summary(now, currency)
-        if old == new or (translated and was and now and _facts(was) == _facts(now)):
+        if old == new or (reworded and was and now and _facts(was) == _facts(now)):
             continue
         # If only the value has changed, the action is not repeated.
         moved = old[0] == new[0]
@@ -131,9 +133,10 @@ def _key(row: Mapping[str, Any], by_words: Collection[str]) -> tuple[str, str, s
 
 
 def _facts(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What a decision says in any language."""
+    """What a decision says in any words: numbers to six digits, since another version may round otherwise."""
     names = ("outcome", "value", "low", "high", "cash", "cash_low", "cash_high", "customers", "evidence", "status")
-    return tuple(row.get(name) for name in names)
+    found = (row.get(name) for name in names)
+    return tuple(float(f"{each:.6g}") if isinstance(each, float) else each for each in found)
 
 
 def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:

@@ -83,13 +83,14 @@ ROW = {
 }  # fmt: skip
 
 
-def changes_of(tmp_path, before, now, language="en"):
+def changes_of(tmp_path, before, now, language="en", package="a"):
     previous = tmp_path / "20260601-000000-aaaaaa"
     (previous / "tables" / "decisions").mkdir(parents=True)
     pd.DataFrame([ROW | one for one in before]).to_parquet(previous / "tables/decisions/06_content.parquet")
     (previous / "manifest.json").write_text(json.dumps(BEFORE | {"language": "en"}))
     run, earlier = tmp_path / "20260608-000000-bbbbbb", [{"run": previous.name, "as_of": "2026-06-01"}]
-    return list_changes(run, BEFORE | {"language": language}, [ROW | one for one in now], earlier)
+    manifest = BEFORE | {"language": language, "code": BEFORE["code"] | {"package": package}}
+    return list_changes(run, manifest, [ROW | one for one in now], earlier)
 
 
 def test_a_question_in_other_words_is_the_same_question(tmp_path):
@@ -112,6 +113,19 @@ def test_another_language_alone_changes_no_answer(tmp_path):
     found = changes_of(tmp_path, before, now, language="zh")
     assert found["others"] == ""
     assert [row["question"] for row in found["rows"]] == ["谁？"]  # whose value differs
+
+
+def test_another_version_that_says_the_same_in_other_words_changes_no_answer(tmp_path):
+    """Under the same code, other words are another answer: what is to be shortened has changed."""
+    before = [{"question": "Which texts?", "action": "Shorten A", "value": 5.0}]
+    for action, value, package, listed in (
+        ("Make A shorter", 5.0000001, "b", []),
+        ("Make A shorter", 5.1, "b", ["Which texts?"]),
+        ("Shorten B", 5.0, "a", ["Which texts?"]),
+    ):
+        place = tmp_path / f"{value}{package}"
+        found = changes_of(place, before, [before[0] | {"action": action, "value": value}], package=package)
+        assert [row["question"] for row in found["rows"]] == listed
 
 
 def test_questions_of_one_run_only_are_named_in_their_own_words(tmp_path):
