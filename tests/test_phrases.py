@@ -47,6 +47,8 @@ PHRASES = {
     "forgone": "lost",
     "falls short": "is below; fails",
     "what texting brings": "incremental profit of texting",
+    "what texts bring": "incremental profit of texting",
+    "what a subscriber is worth": "long-run value per subscriber; the value of a subscriber",
     "Mind:": "Caveat:",
     "stretch": "interval",
     "ledger": "incremental profit by month",

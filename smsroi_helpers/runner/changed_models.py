@@ -67,7 +67,7 @@ def find_caveats(
 
 
 def _caveat(row: Mapping[str, Any], shown: bool, changed: Sequence[ChangedModel]) -> str:
-    """Of an amount that is recommended, or is what texts bring; empty for changes that are not worth making."""
+    """Of an amount that is recommended, or that of texting; empty for changes that are not worth making."""
     matters = row["outcome"] == "do" or row.get("kind") == "worth"
     if not (matters and shown and str(row.get("unit") or "").startswith("money")):
         return ""

@@ -1,6 +1,6 @@
 """Every candidate's plan valued by one and the same response, so that they can be compared.
 
-Each candidate is fitted with a response of its own. What a subscriber is worth depends on how far the response tells
+Each candidate is fitted with a response of its own. The value of a subscriber depends on how far the response tells
 customers apart: readers who click more also stay longer, so the same texts are worth more by a response that sees both
 than by one that sees the average customer. Candidates' own values therefore differ where their plans do not. Here the
 judge is the response of the latent classes, or else that of the most groups; plans learned from one half of the

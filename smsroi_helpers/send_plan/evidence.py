@@ -100,7 +100,7 @@ def collect_evidence(shop: Shop, types: CustomerTypes, practice: measures.Practi
         practice: today's, whose channel is read; customers' types before its weeks are among the codes.
 
     Raises:
-        NotEnoughData: no valid test of frequencies says what texts bring.
+        NotEnoughData: no valid test of frequencies shows the incremental profit of texts.
     """
     channel = practice.channel
     tests = _usable(shop)

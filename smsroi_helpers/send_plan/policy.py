@@ -5,7 +5,7 @@ An action is a number of texts a week, a window of local hours, weekdays and a t
     m = d · (clicks · v · R − cost),   V = m / (1 − (1 − H₀)(1 − h)(1 − c) / (1 + δ))
 
 with H₀ the natural opt-outs, h those that the texts cause, c the loss of readers and δ the weekly discount rate: this
-week's profit less P(opt-out) × what a subscriber is worth under the plan, solved for a policy that goes on. A profile's
+week's profit less P(opt-out) × the value of a subscriber under the plan, solved for a policy that goes on. A profile's
 value is the mean over its classes, and over the rates at which readers are lost: readers differ in c, and it is not
 known exactly. Cash of T weeks is m · Σ_t s^t with s the share that stays. Values are kept by rate of loss (last axis)
 until `Economics` weights them.
