@@ -236,6 +236,18 @@ def null_hours(rng: np.random.Generator) -> list[Verdict]:
     ]
 
 
+def null_gains(rng: np.random.Generator) -> Interval:
+    """Where hours do not differ: the gain, 0 in truth, of the hour named likeliest, of everybody and the segments.
+
+    Named by the same data, it looks better than it is; and where everybody's set leaves hours out by chance, so do the
+    sets of segments.
+    """
+    world, mixing = _world(rng, null=True)
+    answers = best_hours.find_best_hours(_seen(_cells(rng, world, mixing), _NO_PRICE), rng)
+    value, low, high = (np.array(each) for each in zip(*(answer.gain() for answer in answers), strict=True))
+    return Interval(value, low, high, np.zeros(len(answers)), "gain of the likeliest hour")
+
+
 def narrow_peak(rng: np.random.Generator) -> Interval:
     """Rates of all customers by hour with a lunch peak two hours wide, narrower than the curve can follow."""
     world, mixing = _world(rng)
@@ -411,6 +423,13 @@ CLAIMS = [
         "timing",
         "false_alarm",
         null_hours,
+    ),
+    Claim(
+        "timing_null_gains",
+        "gain over today’s hours of the hour named likeliest, in a company whose hours do not differ",
+        "timing",
+        "at_least",
+        null_gains,
     ),
     Claim(
         "timing_weekdays",
