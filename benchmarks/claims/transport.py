@@ -1,9 +1,10 @@
 """Claims on results carried over from a test's members to today's members of each segment.
 
 A member's response and opt-outs depend on a covariate that is known beforehand. Segments are made without it, so that
-one name may hold other members today than in the test; one segment of today has no member then.
+one name may hold other members today than in the test; one segment of today, or three of four, has no member then.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 
@@ -32,12 +33,13 @@ from smsroi_helpers.timing.response_curve import Curves
 
 Floats = NDArray[np.float64]
 CUSTOMERS, WEEKS, CELLS, SEGMENTS = 8_000, 10.0, 8, 4
+FEWER = 3_000
 COST, LOSS = 0.02, 0.01
 HOURS = np.array([9, 12, 15, 18, 21])
 
 
 def _compositions(rng: np.random.Generator, changed: bool) -> tuple[Floats, Floats]:
-    """Shares of the cells in each segment (segments × cells), then and now; the last has no member then."""
+    """Shares of the cells in each segment (segments × cells), then and now."""
     at = np.linspace(-1, 1, CELLS)
     slope = rng.normal(0, 0.8, SEGMENTS)
     moved = slope + (rng.choice([-1.0, 1.0]) * rng.uniform(1.0, 2.0, SEGMENTS) if changed else 0.0)
@@ -45,10 +47,12 @@ def _compositions(rng: np.random.Generator, changed: bool) -> tuple[Floats, Floa
     return then / then.sum(axis=1, keepdims=True), now / now.sum(axis=1, keepdims=True)
 
 
-def _members(rng: np.random.Generator, then: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Segment and cell of every member of the test."""
-    segment = rng.integers(0, SEGMENTS - 1, CUSTOMERS)
-    cell = (rng.random(CUSTOMERS)[:, None] > then.cumsum(axis=1)[segment]).sum(axis=1)
+def _members(
+    rng: np.random.Generator, then: Floats, n: int = CUSTOMERS, lacking: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Segment and cell of every member of the test; the last segments, `lacking` of them, have none."""
+    segment = rng.integers(0, SEGMENTS - lacking, n)
+    cell = (rng.random(n)[:, None] > then.cumsum(axis=1)[segment]).sum(axis=1)
     return segment, np.minimum(cell, CELLS - 1)
 
 
@@ -66,21 +70,25 @@ def _shares(today: pd.DataFrame) -> Floats:
     return np.asarray(wide / wide.sum(axis=1, keepdims=True))
 
 
-def doses(rng: np.random.Generator, *, changed: bool = True, by_name: bool = False) -> Sequence[Outcome]:
+def doses(
+    rng: np.random.Generator, *, changed: bool = True, by_name: bool = False, lacking: int = 1, pooled: bool = False
+) -> Sequence[Outcome]:
     """M and V of each number of texts, for today's members.
 
     Args:
         rng: of the world.
         changed: whether the composition of the segments has changed.
         by_name: whether the results of the test's members are taken for those of today's.
+        lacking: segments without members in the test; with more than one, members respond alike.
+        pooled: whether these segments are pooled with the others as if the members that they borrow were their own.
     """
     then, now = _compositions(rng, changed)
-    segment, cell = _members(rng, then)
-    at = np.linspace(-1, 1, CELLS)
+    n = CUSTOMERS if lacking == 1 else FEWER
+    segment, cell = _members(rng, then, n, lacking)
+    at = np.linspace(-1, 1, CELLS) * (lacking == 1)
     click = rng.uniform(0.04, 0.08) * np.exp(rng.choice([-1.0, 1.0]) * rng.uniform(0.6, 1.0) * at)
     leave = rng.uniform(0.003, 0.006) * np.exp(rng.normal(0, 0.5) * at)
     fatigue, worth, power = rng.uniform(0.1, 0.3), rng.uniform(3.0, 7.0), rng.uniform(0.9, 1.4)
-    n = CUSTOMERS
     arm, group = rng.integers(0, len(DOSES), n), rng.integers(0, GROUPS, n)
     dose = DOSES[arm]
     hazard = 0.001 + leave[cell] * dose**power
@@ -102,6 +110,9 @@ def doses(rng: np.random.Generator, *, changed: bool = True, by_name: bool = Fal
     cells = frame.assign(stage=frame["segment"]).groupby(keys, as_index=False).sum()
     today = _today(now)
     carried = None if by_name else carry_cells(cells, today)
+    if carried is not None and pooled:
+        every = carried.transport.segments.assign(own=True)
+        carried = dataclasses.replace(carried, transport=dataclasses.replace(carried.transport, segments=every))
     fit = fit_response(cells, ARMS, DISCOUNT, rng, loss=NaturalLoss.constant(LOSS), draws=1_000, carried=carried)
     # The truth by cell: m and H are means over members by subscribed weeks, V the mean of the members' values.
     d = DOSES[1:]
@@ -113,16 +124,16 @@ def doses(rng: np.random.Generator, *, changed: bool = True, by_name: bool = Fal
     m, v = (shares @ (profit * lived)) / (shares @ lived), shares @ value
     place = [0, *(1 + int(name[1:]) for name in fit.names[1:])]
     used = [fit.grid_index(each) for each in d]
-    return _told(fit.names, {"m": (fit.profit()[:, used], m[place]), "V": (fit.value()[:, used], v[place])})
+    drawn = {"m": (fit.profit()[:, used], m[place]), "V": (fit.value()[:, used], v[place])}
+    return _told(fit.names, drawn, {f"s{s}" for s in range(SEGMENTS - lacking, SEGMENTS)})
 
 
-def _told(names: Sequence[str], drawn: dict[str, tuple[Floats, Floats]]) -> list[Outcome]:
+def _told(names: Sequence[str], drawn: dict[str, tuple[Floats, Floats]], without: set[str]) -> list[Outcome]:
     found: list[Outcome] = []
-    last = f"s{SEGMENTS - 1}"
     parts = (
         ("everybody", [i for i, name in enumerate(names) if name == ALL]),
-        ("segments", [i for i, name in enumerate(names) if name not in (ALL, last)]),
-        ("a segment without members then", [i for i, name in enumerate(names) if name == last]),
+        ("segments", [i for i, name in enumerate(names) if name != ALL and name not in without]),
+        ("segments without members then", [i for i, name in enumerate(names) if name in without]),
     )
     for what, (draws, truth) in drawn.items():
         low, high = np.quantile(draws, [0.025, 0.975], axis=-1)
@@ -134,8 +145,9 @@ def _told(names: Sequence[str], drawn: dict[str, tuple[Floats, Floats]]) -> list
 
 
 def hours(
-    rng: np.random.Generator, *, changed: bool = True, by_name: bool = False, unseen: int = 0
-) -> Sequence[Outcome]:
+    rng: np.random.Generator, *, changed: bool = True, by_name: bool = False, unseen: int = 0, lacking: int = 1,
+    pooled: bool = False,
+) -> Sequence[Outcome]:  # fmt: skip
     """Clicks per text by hour less their mean over the hours tested, for today's members (logit).
 
     Args:
@@ -143,18 +155,21 @@ def hours(
         changed: whether the composition of the segments has.
         by_name: whether segments are carried over by their name.
         unseen: so many of the cells, the last ones, have no member in the test.
+        lacking: as for `doses`.
+        pooled: as for `doses`.
     """
     then, now = _compositions(rng, changed)
     if unseen:
         then[:, -unseen:] = 0.0
         then /= then.sum(axis=1, keepdims=True)
-    segment, cell = _members(rng, then)
-    level = -2.5 + rng.normal(0, 0.3) * np.linspace(-1, 1, CELLS)
-    peak = 14 + 4 * rng.uniform(0.6, 1.0) * np.linspace(-1, 1, CELLS)
+    n = CUSTOMERS if lacking == 1 else FEWER
+    segment, cell = _members(rng, then, n, lacking)
+    at = np.linspace(-1, 1, CELLS) * (lacking == 1)
+    level = -2.5 + rng.normal(0, 0.3) * at
+    peak = 14 + 4 * rng.uniform(0.6, 1.0) * at
     height = rng.uniform(0.4, 0.7)
     logit = level[:, None] + height * np.cos(2 * np.pi * (HOURS + 0.5 - peak[:, None]) / 24)
     rate = 1 / (1 + np.exp(-logit))
-    n = CUSTOMERS
     arm, group, texts = rng.integers(0, len(HOURS), n), rng.integers(0, GROUPS, n), rng.poisson(12, n)
     clicks = rng.binomial(texts, rate[cell, arm])
     frame = pd.DataFrame({
@@ -172,7 +187,8 @@ def hours(
         members = members.groupby(["segment", "cell"], as_index=False).sum()
         transport = find_transport(members, today)
         own, everybody = carry_over(cells, transport, keys)
-    curves = fit_cells(own.assign(stratum=0), everybody.assign(stratum=0))
+    borrowed = [] if transport is None or pooled else [name for name in transport.names if not transport.own(name)]
+    curves = fit_cells(own.assign(stratum=0), everybody.assign(stratum=0), borrowed)
     shares = _shares(today)
     found: list[Outcome] = []
     if transport is not None:
@@ -211,18 +227,27 @@ def gains(rng: np.random.Generator) -> Sequence[Outcome]:
     return [Interval(estimate, low, high, truth, part="gains")]
 
 
+_BORROWED = "three of four segments without members in a test of 3,000, who respond alike"
 _WORLD = "8,000 members of a test; response depends on a covariate whose distribution in the segments has changed since"
 CLAIMS = [
     Claim("transport_doses", f"profit and long-run value for today's members of each segment; {_WORLD}", "frequency",
           "at_least", doses, n=400),
     Claim("transport_doses_unchanged", "the same where the composition of the segments has not changed", "frequency",
           "at_least", partial(doses, changed=False), n=400),
+    Claim("transport_doses_borrowed", f"the same with {_BORROWED}", "frequency", "at_least",
+          partial(doses, lacking=3), n=400),
+    Claim("transport_doses_pooled", "the same as if the members that they borrow were their own", "nowhere", "at_least",
+          partial(doses, lacking=3, pooled=True), n=200, known_wrong=True),
     Claim("transport_doses_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",
           partial(doses, by_name=True), n=200, known_wrong=True),
     Claim("transport_hours", f"clicks by hour for today's members of each segment; {_WORLD}", "timing", "at_least",
           hours, n=1_000),
     Claim("transport_hours_unseen", "the same where a quarter of the covariate's range had no member in the test",
           "timing", "at_least", partial(hours, unseen=2), n=1_000),
+    Claim("transport_hours_borrowed", f"the same with {_BORROWED}", "timing", "at_least",
+          partial(hours, lacking=3), n=1_000),
+    Claim("transport_hours_pooled", "the same as if the members that they borrow were their own", "nowhere", "at_least",
+          partial(hours, lacking=3, pooled=True), n=400, known_wrong=True),
     Claim("transport_gains", "a gain of hours for today's members, of whom 10–100 % are like the test's", "timing",
           "at_least", gains, n=1_000),
     Claim("transport_hours_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",

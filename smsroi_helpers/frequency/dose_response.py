@@ -243,14 +243,23 @@ def fit_response(
     spare = float(np.average(arms[0].variance * arms[0].n, weights=arms[0].n))
     arms += [_arms_of(own[own["segment"] == name], tested, strata=False, spare=spare) for name in enough]
     grid = np.unique(np.concatenate([_GRID, tested]))
-    profit = draw_profit(arms, tested, grid, rng, draws)
-    parts = [arms[:1], arms[1:]] if enough else [arms]
-    hazard = np.concatenate([_draw_hazards(part, untexted, tested, grid, rng, draws) for part in parts])
+    # Segments without enough members in the test borrow the others': pooled, the same customers would count twice.
+    borrowed = set() if carried is None else {name for name in enough if not carried.transport.own(name)}
+    pooled = [place for place, name in enumerate(names) if name not in borrowed]
+    alone = [[place] for place, name in enumerate(names) if name in borrowed]
+    profit = draw_profit([arms[place] for place in pooled], tested, grid, rng, draws)
+    gross = np.empty((len(names), len(grid), draws))
+    gross[pooled] = profit.gross
+    for place in alone:
+        gross[place] = draw_profit([arms[0], arms[place[0]]], tested, grid, rng, draws).gross[1:]
+    hazard = np.empty_like(gross)
+    for places in ([0], pooled[1:], *alone):
+        if places:
+            hazard[places] = _draw_hazards([arms[at] for at in places], untexted, tested, grid, rng, draws)
     members = draw_opt_out_spread(rows, rng, draws)
     lifetime = Lifetime(members, np.stack([loss.draw(name, draws, rng) for name in names]), discount)
     cost = np.array([_cost_rate(each, tested) for each in arms])
     customers = np.array([each.n for each in arms])
-    gross = profit.gross
     if carried is not None:
         customers = np.array([carried.customers(name, doses, tested) for name in names])
         gross, hazard = _widen(gross, hazard, [carried.transport.overlap(name) for name in names], rng)

@@ -108,7 +108,7 @@ class Answer:
     """hour, until (tried, and allowed somewhere), rate, low, high; allowed_share (the share of today's sends that go to
     places which allow the window); set_of_best; gain, gain_low, gain_high (clicks per message, compared with today's
     schedule, of sending at this window where it is allowed and at the best allowed one elsewhere; limits are
-    simultaneous over all of these windows)."""
+    simultaneous over all windows in the set of the best)."""
     places: pd.DataFrame
     """Recipients with the same rules, the largest group first: rules, share, counted, hour, until, weekdays, gain,
     gain_low, gain_high, of `places.gains_of_places`; their gains add up to that of the most likely best window."""
@@ -126,6 +126,8 @@ class Answer:
     """For the hypothesis that no window is better than today's schedule by more than the smallest gain."""
     adjusted_p: float = float("nan")
     """Adjusted for all segments: see `find_best_hours`."""
+    all_windows_p: float = float("nan")
+    """As p_value, over all windows."""
     hours_differ_p: float = float("nan")
     """For no difference between hours over all customers."""
     smallest_gain: float = 0.0
@@ -200,7 +202,7 @@ def find_best_hours(
             found.append(answer)
     if not found:
         return []
-    adjusted = adjust_in_sequence([each.p_value for each in found])
+    adjusted = adjust_in_sequence([each.p_value for each in found], [each.all_windows_p for each in found])
     differ_p = hours_differ_p(response)
     return [
         dataclasses.replace(each, adjusted_p=float(p), hours_differ_p=differ_p, click=timing.click)
@@ -208,19 +210,18 @@ def find_best_hours(
     ]
 
 
-def adjust_in_sequence(p_values: Sequence[float]) -> Floats:
+def adjust_in_sequence(p_values: Sequence[float], alone: Sequence[float]) -> Floats:
     """Adjusted p-values of all customers, who come first, and of the segments: see `find_best_hours`.
 
-    A segment is asked after all customers, and on its own, for what is left of the error.
-
     Args:
-        p_values: over all candidates, that of all customers first.
+        p_values: in the sequence.
+        alone: those of the segments tested on their own.
     """
     adjusted = np.array(p_values, float)
-    own = adjust(adjusted[1:], "holm")
-    adjusted[1:] = np.minimum(np.maximum(own, adjusted[0]) / _SEQUENCE, own / (1 - _SEQUENCE))
-    adjusted[0] = adjusted[0] / _SEQUENCE
-    return np.minimum(adjusted, 1.0)
+    adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
+    adjusted = np.minimum(adjusted / _SEQUENCE, 1.0)
+    adjusted[1:] = np.minimum(adjusted[1:], adjust(alone[1:], "holm") / (1 - _SEQUENCE))
+    return adjusted
 
 
 def _answer(
@@ -250,8 +251,8 @@ def _answer(
     policies, window_of_place = send_policies(practice.masks, practice.shares.sum(axis=1), rate)
     among = is_allowed.copy()
     among[is_allowed] = chosen
-    # Which windows may be the best is known from the same data: limits hold for all windows, whichever is chosen.
-    gain, low, high, p_value = compare_with_today(rate, of_rates, today, is_allowed, smallest, rng, policies=policies)
+    gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng, policies=policies)
+    p_of_all = compare_with_today(rate, of_rates, today, is_allowed, smallest, rng, policies=policies)[-1]
     best = int(np.where(among, rate, -np.inf).argmax())
     advised = policies[best] - today
     error = float(np.sqrt(max(advised @ of_rates @ advised, 0.0)))
@@ -273,7 +274,9 @@ def _answer(
         customers=response.customers(segment),
         clicks=float(curves.events[curves.index(segment)]),
         messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(practice.untried)),
-        p_value=p_value,
+        # All customers are tested first in the sequence: their p-value must hold whichever window is chosen.
+        p_value=p_of_all if everybody is None else p_value,
+        all_windows_p=p_of_all,
         smallest_gain=smallest,
     )
 

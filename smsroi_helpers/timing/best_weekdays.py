@@ -59,14 +59,16 @@ class WeekdayAnswer:
     """weekday (0 = Monday; those allowed somewhere), rate, low, high; allowed_share (the share of today's sends that go
     to places which allow the weekday at their hour); set_of_best; gain, gain_low, gain_high (clicks per message,
     compared with today's weekdays, of sending on this one where it is allowed and on the best allowed one elsewhere;
-    limits are simultaneous over all weekdays allowed)."""
+    limits are simultaneous over the set of the best)."""
     today: Floats
     """(7,): each weekday's share of today's sends at hours that are allowed where they arrive."""
     customers: int
     clicks: float
     messages_per_week: float
     p_value: float
-    """For the hypothesis that no weekday is better than today's by more than the smallest gain."""
+    """For the hypothesis that no weekday in the set is better than today's by more than the smallest gain."""
+    all_days_p: float
+    """The same over all weekdays."""
     adjusted_p: float = float("nan")
     """Adjusted for all segments as the hours are."""
     days_differ_p: float = float("nan")
@@ -139,7 +141,9 @@ def find_best_weekdays(
     ]  # fmt: skip
     if not found or found[0].segment != ALL:
         return []
-    adjusted = adjust_in_sequence([each.p_value for each in found])
+    adjusted = adjust_in_sequence(
+        [found[0].all_days_p, *(each.p_value for each in found[1:])], [each.all_days_p for each in found]
+    )
     return [dataclasses.replace(each, adjusted_p=float(p)) for each, p in zip(found, adjusted, strict=True)]
 
 
@@ -173,7 +177,8 @@ def _answer(
         chosen[candidates] = best_set(logits[candidates], joint[np.ix_(candidates, candidates)], rng, df=DF).chosen
     today = sent.sum(axis=0)
     policies, _ = send_policies(masks, sent.sum(axis=1), rate)
-    gain, low, high, p = compare_with_today(rate, covariance, today, candidates, smallest, rng, policies=policies)
+    gain, low, high, p = compare_with_today(rate, covariance, today, chosen, smallest, rng, policies=policies)
+    p_of_all = compare_with_today(rate, covariance, today, candidates, smallest, rng, policies=policies)[-1]
     half_width = t_quantile() * np.sqrt(np.diag(response.logits(segment, _columns(curves, at))[1]))
     days = pd.DataFrame({
         "weekday": np.arange(7), "rate": rate, "low": expit(logits - half_width), "high": expit(logits + half_width),
@@ -189,6 +194,7 @@ def _answer(
         clicks=float(curves.events[at]),
         messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(untried)),
         p_value=p,
+        all_days_p=p_of_all,
         days_differ_p=differ_p[segment],
         smallest_gain=smallest,
     )

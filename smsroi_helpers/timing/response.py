@@ -1,6 +1,7 @@
 """The response rate over the week, estimated from an experiment's arms or from observational data."""
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,7 +43,7 @@ from smsroi_helpers.timing.counts import (
     count_test_people,
     log_scores,
 )
-from smsroi_helpers.timing.response_curve import Curves, fit_curves, group_scores
+from smsroi_helpers.timing.response_curve import Curves, fit_curves, group_scores, join_curves
 
 __all__ = [
     "ALL",
@@ -121,15 +122,25 @@ def _pool_segments(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(segment=ALL)
 
 
-def fit_cells(cells: pd.DataFrame, everybody: pd.DataFrame | None = None) -> tuple[Curves, Curves]:
+def fit_cells(
+    cells: pd.DataFrame, everybody: pd.DataFrame | None = None, borrowed: Collection[str] = ()
+) -> tuple[Curves, Curves]:
     """The curves of the segments and of all customers, from cells that carry the group of customers.
 
     Args:
         cells: of the segments.
         everybody: of all customers; None where they are the sum of `cells`.
+        borrowed: segments whose cells are those of the others' members, weighted: each has a curve of its own, since
+            pooled with the others it would count the same customers twice.
     """
     names = list(dict.fromkeys(cells["segment"]))
-    by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
+    own = [name for name in names if name not in borrowed]
+    parts = [part for part in (own, *([name] for name in names if name in borrowed)) if part]
+    rows = [cells[cells["segment"].isin(part)] for part in parts]
+    fitted = [
+        fit_curves(each, group_scores(each, "clicks", "messages", part)) for part, each in zip(parts, rows, strict=True)
+    ]
+    by_segment = join_curves(fitted, names)
     pooled = _pool_segments(cells if everybody is None else everybody)
     return by_segment, fit_curves(pooled, group_scores(pooled, "clicks", "messages", [ALL]))
 
@@ -214,7 +225,8 @@ def carry_response(
     carried, weighted = carry_over(cells, transport, [*_KEYS, "stratum"])
     carried = _ordered(carried, segment_by)
     between = fit_cells(cells.assign(segment=cells["cell"].map(group_cells(members))))[0].between
-    by_segment, everybody = widened(*fit_cells(carried, weighted), transport, between)
+    borrowed = [name for name in transport.names if not transport.own(name)]
+    by_segment, everybody = widened(*fit_cells(carried, weighted, borrowed), transport, between)
     return dataclasses.replace(
         response, by_segment=by_segment, everybody=everybody, transport=transport, weighted=weighted
     )

@@ -12,7 +12,7 @@ dispersions, because a customer who gets messages at one hour may get them on al
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ __all__ = [
     "Scores",
     "fit_curves",
     "group_scores",
+    "join_curves",
 ]
 
 _FEWEST_CLICKS = 100
@@ -154,6 +155,22 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
         _levels(rows, pooled.mean, fit.alpha, centre), level_variance, dispersion,
         pooled.common, pooled.between,
     )  # fmt: skip
+
+
+def join_curves(parts: Sequence[Curves], names: Sequence[str]) -> Curves:
+    """The curves of several fits in the order of `names`; the common curve and the variance around it are the first's.
+
+    Args:
+        parts: one or more, of different segments.
+        names: of all their segments.
+    """
+    at = [name for part in parts for name in part.segments]
+    order = [at.index(name) for name in names]
+    by_segment = (
+        "events", "trials", "mean", "covariance", "centre", "level", "level_variance", "dispersion",
+    )  # fmt: skip
+    columns = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in by_segment}
+    return replace(parts[0], segments=tuple(names), **columns)
 
 
 @dataclass

@@ -93,7 +93,7 @@ def test_segments_are_tested_after_all_customers_or_on_their_own():
         found[strength] = {each.segment: each for each in answers}
         everybody, *halves = answers
         assert everybody.outcome != "move"
-        alone = 2 * min(each.p_value for each in halves) / 0.2
+        alone = 2 * min(each.all_windows_p for each in halves) / 0.2
         after = max(everybody.p_value, 2 * min(each.p_value for each in halves)) / 0.8
         assert min(each.adjusted_p for each in halves) == pytest.approx(min(alone, after, 1.0))
     assert {found[0.02][name].outcome for name in "ab"} == {"open"}
