@@ -1,5 +1,7 @@
 """The dose–response: a known truth recovered, identities, and where arms are used unmodelled."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency import dose_response
 from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.carried import carry_cells
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
 from tests.frequency.samples import DOSES, cells_of, responsive
@@ -126,3 +129,33 @@ def test_whom_the_test_does_not_cover_may_be_of_one_kind_in_all_segments():
         assert np.corrcoef(off[:2])[0, 1] == pytest.approx(1.0)
         assert off[0].std() == pytest.approx(2.5 * off[1].std())
     assert abs(np.corrcoef(profit[0, 1], opt_outs[0, 1])[0, 1]) < 4 / np.sqrt(4_000)
+
+
+def test_a_segment_that_borrows_members_adds_nothing_to_the_others():
+    """Profit and opt-outs of a, b and c are those without it; pooled, it would make their errors smaller."""
+    people = responsive(np.random.default_rng(82), 6_000, segments=("a", "b", "c"))
+    cells = cells_of(people).assign(cell=0)
+    today = pd.DataFrame({"segment": list("abc"), "cell": 0, "n": 1_000})
+    spread = {}
+    for name, now in (
+        ("without", today), ("borrows", pd.concat([today, today.tail(1).assign(segment="d")])),
+    ):  # fmt: skip
+        carried = carry_cells(cells, now)
+        assert [carried.transport.own(each) for each in carried.transport.names] == [
+            each != "d" for each in now["segment"]
+        ]
+        spread[name] = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), carried=carried)
+    without, borrows = spread["without"], spread["borrows"]
+    assert borrows.names == (*without.names, "d")
+    assert borrows.gross[:4] == pytest.approx(
+        without.gross, rel=0.01, abs=0.002
+    )  # its share of everybody moves a scale
+    assert borrows.hazard[:4, 1:].mean(axis=-1) == pytest.approx(without.hazard[:, 1:].mean(axis=-1), rel=0.03)
+    assert borrows.hazard[:4, 1:].std(axis=-1) == pytest.approx(without.hazard[:, 1:].std(axis=-1), rel=0.1)
+    # Its own members are everybody: its profit is known as well as theirs, and no better.
+    at = borrows.grid_index(2.0)
+    assert borrows.gross[4, at].std() == pytest.approx(borrows.gross[0, at].std(), rel=0.1)
+    every = carried.transport.segments.assign(own=True)
+    as_own = dataclasses.replace(carried, transport=dataclasses.replace(carried.transport, segments=every))
+    pooled = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), carried=as_own)
+    assert pooled.gross[1:4, at].std() < 0.9 * borrows.gross[1:4, at].std()

@@ -12,6 +12,7 @@ from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.response import (
+    fit_cells,
     hours_differ_p,
     mean_rate,
     observational_gap,
@@ -106,3 +107,23 @@ def test_what_all_hours_share_does_not_widen_them():
     one, other = (rate_by_hour_at_level(Known(own + level), "all") for level in (0.0, 4.0))
     assert np.allclose(one[["low", "high"]], other[["low", "high"]])
     assert mean_rate(Known(own + 4.0), "all")[2] > 0.5 > mean_rate(Known(own), "all")[2]
+
+
+def test_a_segment_that_borrows_members_adds_nothing_to_the_others():
+    """The curves of a and b are those without it, wherever it stands; its own is that of its cells alone."""
+    cells = cells_of(np.random.default_rng(9), lambda hour, name: wave(hour), 600, ("a", "b"))
+    lent = cells.groupby([name for name in cells if name not in ("segment", "messages", "clicks")], as_index=False)
+    lent = lent[["messages", "clicks"]].sum().assign(segment="c")
+    without, _everybody = fit_cells(cells)
+    alone, _everybody = fit_cells(lent)
+    for parts in ((cells, lent), (lent, cells)):
+        curves, _everybody = fit_cells(pd.concat(parts, ignore_index=True), cells, ["c"])
+        assert curves.segments == tuple(dict.fromkeys(pd.concat(parts)["segment"]))
+        for name, of in (("a", without), ("b", without), ("c", alone)):
+            for column in ("mean", "covariance", "centre", "level", "level_variance", "dispersion", "events", "trials"):
+                got, wanted = getattr(curves, column)[curves.index(name)], getattr(of, column)[of.index(name)]
+                assert np.array_equal(got, wanted), (name, column)
+        assert np.array_equal(curves.common, without.common)
+    # Pooled, it would make the errors of the others smaller.
+    pooled, _everybody = fit_cells(pd.concat([cells, lent], ignore_index=True), cells)
+    assert np.trace(pooled.covariance[0]) < 0.8 * np.trace(without.covariance[0])
