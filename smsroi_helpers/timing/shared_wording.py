@@ -67,14 +67,17 @@ def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[
         for one, own in zip(words, found, strict=True)
     ]
     own = found[1:]
+    undecided = len([one for one in own if one.outcome != "do"])
     why = _(
         "All customers together decide this; {n} of the {segments} segments alone do not. In {following} of them,"
         " the segment’s own texts neither show nor rule out a worthwhile gain; they follow the answer for all."
-    ).format(
-        n=number(len([one for one in own if one.outcome != "do"])),
-        segments=number(len(own)),
-        following=number(following),
     )
+    if undecided == len(own):
+        why = _(
+            "All customers together decide this; no segment alone does. In {following} of the {segments}, the segment’s"
+            " own texts neither show nor rule out a worthwhile gain; they follow the answer for all."
+        )
+    why = why.format(n=number(undecided), segments=number(len(own)), following=number(following))
     return [replace(said[0], text=joined(said[0].text, why, _kept_sentence(found[0], own))), *said[1:]]
 
 

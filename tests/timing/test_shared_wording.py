@@ -71,6 +71,12 @@ def test_segments_that_do_not_decide_alone_follow_all_customers():
     assert two.action == "act on s2"
 
 
+def test_where_no_segment_decides_alone_it_says_so():
+    found = decided("better_hour", "undecided", "undecided", "not_covered")
+    whole = reconcile(found, in_words(found))[0]
+    assert "no segment alone does. In 2 of the 3, the segment’s own texts" in whole.text
+
+
 @pytest.mark.parametrize(
     ("low", "adjusted_p", "why"),
     [
