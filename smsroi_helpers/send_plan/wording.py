@@ -350,7 +350,10 @@ def text_words(plan: SendPlan, currency: str) -> str:
         texts=enumerated(_("“{text}”").format(text=arm_name(each.text)) for each in found.as_good)
     )
     price = _("So a wrong choice costs at most {most} per customer (95%).").format(most=_most_lost(found, currency))
-    return joined(why, as_good, other, price)
+    lists = _(
+        "The page on texts compares the profit of one text with today’s mixture, by segment; so it can name others."
+    )
+    return joined(why, as_good, other, price, lists)
 
 
 def _compact(found: Estimate, currency: str) -> str:
