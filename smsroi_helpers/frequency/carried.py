@@ -36,13 +36,16 @@ def without_covariates(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.drop(columns="cell").groupby(list(_KEYS), as_index=False, sort=True).sum()
 
 
-def carry_cells(cells: pd.DataFrame, now: pd.DataFrame, by: str = "segment") -> Carried | None:
+def carry_cells(
+    cells: pd.DataFrame, now: pd.DataFrame, by: str = "segment", fewest_in_arm: int = 0
+) -> Carried | None:  # fmt: skip
     """Weight the test's cells by today's subscribers.
 
     Args:
         cells: of `counts.count_arms`, with covariates.
         now: segment, cell, n of today's subscribers.
         by: `segment` or `stage`, the groups of `now`.
+        fewest_in_arm: a group with fewer members in an arm borrows those of all groups.
 
     Returns:
         the weighted cells; None where nobody is subscribed or nobody consented.
@@ -52,7 +55,8 @@ def carry_cells(cells: pd.DataFrame, now: pd.DataFrame, by: str = "segment") -> 
         return None
     rows = rows.assign(**{by: rows[by].astype(str)})
     then = rows.groupby([by, "cell"], as_index=False)["n"].sum().rename(columns={by: "segment"})
-    transport = find_transport(then, now)
+    sizes = rows.pivot_table(index=by, columns="arm", values="n", aggfunc="sum", fill_value=0).min(axis=1)
+    transport = find_transport(then, now, [str(name) for name in sizes.index[sizes < fewest_in_arm]])
     own, everybody = carry_over(rows, transport, [key for key in _KEYS if key != by], by)
     used = transport.weights[["segment", "member_segment", "cell"]]
     used = rows[[by, "cell", "arm", "n"]].merge(used.rename(columns={"segment": "_now"}),

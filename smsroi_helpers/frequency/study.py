@@ -16,7 +16,7 @@ from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried, carry_cells, without_covariates
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response
+from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM, DoseResponseFit, fit_response
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.frequency.recent_counts import count_recent
@@ -230,7 +230,8 @@ def analyse(
     lately = count_recent(shop, logs.practice, segment_by, cuts, latest) if now_known else none
     for by, grouping in (("segment", segment_by), ("stage", "lifecycle_stage")):
         segmentation = resolve(shop, grouping, cuts=cuts)
-        carried[by] = carry_cells(by_covariates, count_subscribers(shop, segmentation, covariates), by)
+        members_today = count_subscribers(shop, segmentation, covariates)
+        carried[by] = carry_cells(by_covariates, members_today, by, FEWEST_IN_ARM)
         now = count_subscribers(shop, segmentation, latest)
         recent[by] = carry_recent(lately, now, by)
 

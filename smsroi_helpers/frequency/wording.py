@@ -189,7 +189,7 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
             )
         case "few_in_segment":
             return _(
-                "An arm of the test has fewer than {n} customers of this group, so no frequency is estimated."
+                "In an arm of the test fewer than {n} customers are like this group’s, so no frequency is estimated."
             ).format(n=number(FEWEST_IN_ARM))
         case "opt_outs_unknown":
             return _(

@@ -17,6 +17,7 @@ members exceed that by is not covered. There the response is taken to be that of
 around 1 whose logarithm has standard deviation `SPREAD`: with a share u not covered, 1 + u · (e^z − 1).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,7 @@ class Transport:
         return bool(self.segments.set_index("segment").loc[segment, "own"])
 
 
-def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
+def find_transport(then: pd.DataFrame, now: pd.DataFrame, lacking: Collection[str] = ()) -> Transport:
     """Find the weights that make a test's members like today's members of each segment.
 
     A segment without members today keeps the weights 1: there is nobody to carry its results to.
@@ -81,6 +82,8 @@ def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
     Args:
         then: segment, cell, n of the test's members when assigned; cells sort so that neighbours are alike.
         now: the same of today's members.
+        lacking: segments whose own members are too few for what is asked, such as in one of the arms; like those with
+            fewer than `FEWEST` members they borrow those of all segments.
 
     Raises:
         ValueError: the test has no members.
@@ -104,7 +107,7 @@ def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
     for name in names:
         target = now.loc[now["segment"] == name].set_index("cell")["n"]
         inside = (then["segment"] == name).to_numpy()
-        own = bool(then.loc[inside, "n"].sum() >= FEWEST)
+        own = name not in lacking and bool(then.loc[inside, "n"].sum() >= FEWEST)
         pool = inside if own or not len(target) else np.ones(len(then), bool)
         weight = np.zeros(len(then))
         weight[pool], overlap = (

@@ -11,7 +11,7 @@ from smsroi_helpers.frequency import dose_response
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import carry_cells
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import fit_response
+from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM, fit_response
 from tests.frequency.samples import DOSES, cells_of, responsive
 
 
@@ -159,3 +159,18 @@ def test_a_segment_that_borrows_members_adds_nothing_to_the_others():
     as_own = dataclasses.replace(carried, transport=dataclasses.replace(carried.transport, segments=every))
     pooled = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), carried=as_own)
     assert pooled.gross[1:4, at].std() < 0.9 * borrows.gross[1:4, at].std()
+
+
+def test_a_segment_with_a_small_arm_borrows_members_too():
+    """Of c, one arm has 12 customers: it gets the estimate of all members, weighted; without borrowing it has none."""
+    people = responsive(np.random.default_rng(83), 6_000, segments=("a", "b", "c"))
+    of_arm = people.index[(people["segment"] == "c") & (people["arm"] == "four")]
+    cells = cells_of(people.drop(of_arm[12:])).assign(cell=0)
+    today = pd.DataFrame({"segment": list("abc"), "cell": 0, "n": 1_000})
+    for fewest, names in ((0, (ALL, "a", "b")), (FEWEST_IN_ARM, (ALL, "a", "b", "c"))):
+        carried = carry_cells(cells, today, fewest_in_arm=fewest)
+        assert carried.transport.own("c") == (fewest == 0)
+        assert carried.transport.own("a")
+        fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), carried=carried)
+        assert fit.names == names
+    assert fit.customers[3].sum() == cells["n"].sum()
