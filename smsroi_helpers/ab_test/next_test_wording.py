@@ -52,7 +52,7 @@ def _compare_again(answer: ExperimentAnswer, currency: str) -> str:
     if step.kind == "too_small" and np.isfinite(answer.decision.detectable):
         return _(
             "Take one of {arms}, and test something new against it: the {n} customers of this test would have shown a"
-            " difference of {least} with 80% power, and the one seen is too small for a larger test of these."
+            " difference of {least} with 80% power. The one seen is too small for a larger test of these."
         ).format(**facts, n=number(count_assigned(experiment)), least=_detectable_words(answer, currency))
     if step.kind not in ("repeat_with_more", "more_needed", "run_until"):
         return ""

@@ -73,9 +73,9 @@ def _dates(found: Audience) -> str:
 def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
     parts = [
         _(
-            "What the next test would detect with 80% power, on all {n} customers who can be texted after {day},"
-            " arms of one size, read once at its end (every day: about half as much again), from what they bought in as"
-            " many weeks up to then"
+            "What the next test would detect with 80% power, on all {n} customers who can be texted after {day}, from"
+            " what they bought in as many weeks up to then. Arms are of one size and read once, at the end; read"
+            " every day, it detects about half as much again"
         ).format(n=number(found.customers), day=day(found.last_day) if found.last_day else "")
     ]
     cheap = plan.iloc[0]

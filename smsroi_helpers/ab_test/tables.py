@@ -435,9 +435,9 @@ def peeking_note(found: FalseAlarms) -> Html:
     """
     return note(
         _(
-            "Why two intervals: of simulated tests in which nothing differs, looking every day for {days} days calls"
-            " {naive} significant by the usual interval, {ours} by the one used here while a test runs (at most {alpha}"
-            " is what it promises, for however long one looks)."
+            "Why two intervals: in simulated tests nothing differs, and somebody looks every day for {days} days. The"
+            " usual interval calls {naive} of them significant, the one used here while a test runs {ours}. It"
+            " promises at most {alpha}, for however long one looks."
         ).format(
             days=number(found.days),
             naive=percent(found.fixed),

@@ -278,9 +278,9 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
         }
     )
     caption = _(
-        "What profit over {weeks} weeks would gain if of a hundred customers one more stayed to the end, and if each"
-        " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
-        " would bring it about"
+        "What profit over {weeks} weeks would gain in two cases: of a hundred customers one more stays to the end; or"
+        " each orders once more a year while a customer (95% intervals: parameters). A what-if: nothing here says"
+        " what would bring it about"
     ).format(weeks=number(forecast.horizon_weeks))
     caption = joined(sentence(caption), _model_right_words())
     if not points_add_up(gains):

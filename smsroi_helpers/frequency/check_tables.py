@@ -182,10 +182,10 @@ def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
         for row in share_levels(found).itertuples()
     ]
     caption = _(
-        "Subscribers outside experiments by their texts from {dates}, against the frequency advised for"
-        " their segment (half a text a week more or less is about right), and what being off it costs a"
-        " week, opt-outs priced in. The gain of a recommended change is another sum: it is of all subscribers, and"
-        " counts too what is lost where four texts in four weeks come three in one and none in the next"
+        "Subscribers outside experiments by their texts from {dates}, against the frequency advised for their"
+        " segment, and what being off it costs a week, opt-outs priced in. Half a text a week more or less is about"
+        " right. The gain of a recommended change is another sum. It is of all subscribers, and also counts the loss"
+        " where four texts in four weeks come three in one and none in the next"
     ).format(dates=practice_dates(study.logs.practice))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 

@@ -102,12 +102,11 @@ def _level_words(study: Study) -> str:
     if level is None:
         return ""
     clicks, opt_outs = _(
-        "From {first} to {last}, the weeks of today, they clicked {times} times (95% interval {low} to {high}) as often"
-        " per text as the test predicts for them at that frequency: the profit of texts below is at today’s level."
+        "From {first} to {last}, the weeks of today, they clicked {times} times (95% interval {low} to {high}) as"
+        " often per text as the test predicts. The profit of texts below is at today’s level."
     ), _(
         "From {first} to {last}, the weeks of today, they opted out {times} times (95% interval {low} to {high}) as"
-        " often as the test predicts for them at that frequency: the opt-outs caused by texts below are at today’s"
-        " level."
+        " often as the test predicts. The opt-outs caused by texts below are at today’s level."
     )  # fmt: skip
     weeks = study.logs.practice
     words = []
@@ -318,11 +317,12 @@ def rule_note(study: Study) -> Html:
         joined(
             _(
                 "The rule: the tested frequency with the highest long-run profit is chosen. A smaller one is chosen"
-                " instead if it is not distinguishable from the best (multiple comparisons with the best, 95%), if its"
-                " estimate is lower by at most {share} or by the smallest gain worth having, and if it is as good with"
-                " a probability of at least {chance}. So a tie goes to fewer texts, and a clear best is not overruled."
+                " instead on three conditions. It is not distinguishable from the best (multiple comparisons with the"
+                " best, 95%). Its estimate is lower by at most {share}, or by the smallest gain worth having. It is"
+                " as good with a probability of at least {chance}. So a tie goes to fewer texts, and a clear best is"
+                " not overruled."
                 " A change is recommended where the whole interval of its long-run gain is above the smallest gain"
-                " worth having, and more than {others} of the subscribers are not sent that number evenly already."
+                " worth having. More than {others} of the subscribers must not be sent that number evenly already."
             ).format(share=percent(TIE_SHARE), chance=percent(TIE_CHANCE), others=percent(OTHERS)),
             opt_out_sentence(study),
         )

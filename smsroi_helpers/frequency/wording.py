@@ -297,9 +297,9 @@ def _horizons_sentence(found: Horizons | None, currency: str) -> str:
     h_short, h_long = (percent(x, 1) for x in found.opt_outs)
     v_short, v_long = (money(x, currency) for x in found.value)
     return _(
-        "In a week of the test {short} brought more per subscriber ({m_short} against {m_long}), but texts then make"
-        " {h_short} of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by"
-        " text any more: the long-run value per subscriber is {v_short} at"
+        "In a week of the test {short} brought more per subscriber ({m_short} against {m_long}). But texts then make"
+        " {h_short} of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing"
+        " by text any more. The long-run value per subscriber is {v_short} at"
         " {short}, {v_long} at {long}."
     ).format(
         short=short, long=long, m_short=m_short, m_long=m_long, h_short=h_short, h_long=h_long, v_short=v_short,
@@ -349,9 +349,8 @@ def _caveat(found: FrequencyDecision, study: Study) -> str:
             case "long_run_modelled":
                 sentences.append(
                     _(
-                        "Long-run value is modelled, not observed. It assumes that response and opt-out rates stay"
-                        " as they were in the test’s weeks, and that today’s frequencies work as they would have in the"
-                        " test."
+                        "Long-run value is modelled, not observed. It assumes that response and opt-out rates stay as"
+                        " in the test’s weeks, and that today’s frequencies work as they would have in the test."
                     )
                 )
             case "loss_unknown" | "loss_not_identified":
