@@ -26,6 +26,7 @@ from smsroi_helpers.locale.english import EnglishMessage, has_plurals
 __all__ = [
     "_",
     "available_languages",
+    "capitalised",
     "country",
     "day",
     "ended",
@@ -134,13 +135,22 @@ def heading_parts(block: str) -> tuple[str, str]:
     return (match[1] or "", match[2]) if match else ("", block)
 
 
+def capitalised(text: str) -> str:
+    """Return the text with its first letter as a capital, unless that is a symbol before Chinese.
+
+    >>> capitalised("a test"), capitalised("p 值")
+    ('A test', 'p 值')
+    """
+    return text if re.match(r"[a-z] [\u4e00-\u9fff]", text) else text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """Return the text as a sentence: with a capital, and a full stop unless it ends with a punctuation mark.
 
     >>> sentence("go on"), sentence("Is it whole?")
     ('Go on.', 'Is it whole?')
     """
-    text = text[:1].upper() + text[1:]
+    text = capitalised(text)
     return text if re.search(r"[.!?。！？…]\s*$", text) else _("{sentence}.").format(sentence=text)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pandas as pd
 
 from smsroi_helpers.contract import groups_customers
-from smsroi_helpers.locale import _, country, day, language
+from smsroi_helpers.locale import _, capitalised, country, day, language
 from smsroi_helpers.pages.style import PALETTE
 
 _Item = TypeVar("_Item")
@@ -107,7 +107,7 @@ def experiment_title(experiment: str) -> str:
     ('Hour test', 'spring')
     """
     name = experiment_name(experiment)
-    return name if name == experiment else name[:1].upper() + name[1:]
+    return name if name == experiment else capitalised(name)
 
 
 def experiment_words(experiment: str) -> str:

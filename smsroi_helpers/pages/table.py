@@ -207,7 +207,7 @@ def _heading(name: str, *, ranged: bool) -> str:
     """Return the heading of a column: its translation, else its name with blanks; of intervals, it says so."""
     translated = locale.translated(name)
     words = name.replace("_", " ").strip() if translated == name else translated
-    words = words[:1].upper() + words[1:]
+    words = locale.capitalised(words)
     return _("{heading} (95% interval)").format(heading=words) if ranged and "95%" not in words else words
 
 

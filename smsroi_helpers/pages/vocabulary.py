@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from smsroi_helpers.locale import _, day, listed, money_range, number, percent, rounded_digits
+from smsroi_helpers.locale import _, capitalised, day, listed, money_range, number, percent, rounded_digits
 from smsroi_helpers.pages.names import arm_name
 
 __all__ = [
@@ -196,7 +196,7 @@ def cost_unknown_words() -> str:
 
 def sentence_case(words: str) -> str:
     """Return the text with its first letter as a capital."""
-    return words[:1].upper() + words[1:]
+    return capitalised(words)
 
 
 def compact_words(value: float, low: float, high: float, currency: str = "", *, most_digits: int | None = None) -> str:

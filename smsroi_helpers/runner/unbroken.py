@@ -10,7 +10,7 @@ _NOT_A_YEAR = rf"(?<!\d)(?<!(?:{_MONTHS}) )(?<!(?:{_MONTHS}) \d, )(?<!(?:{_MONTH
 _STOPS = "[，。；：、！？）”]*"
 """What no line begins with: a browser may break a line between an element that does not break and such a mark."""
 _TOGETHER = re.compile(
-    rf"(?:\d{{1,2}}:\d\d–\d{{1,2}}:\d\d|\d{{4}}年\d{{1,2}}月(?:\d{{1,2}}日)?"
+    rf"(?:\d{{1,2}}:\d\d(?:–| ?(?:to|至) ?)\d{{1,2}}:\d\d|\d+% 置信区间|\d{{4}}年\d{{1,2}}月(?:\d{{1,2}}日)?"
     rf"|{_NOT_A_YEAR}{_NUMBER} ?(?:to|至) ?{_NUMBER}"
     r"|[−+-]?\u2060?(?:[A-Z]{0,3}[$€£¥])?\d[\d,.]*[万亿]"
     r"|[(（]p (?:[=<≥>]|&lt;|&gt;|值) ?[\d.]+[)）]"
@@ -33,6 +33,8 @@ def keep_together(page: str) -> str:
     '<p>At <span class="together">16:00–17:00</span> <code>1 to 2</code></p>'
     >>> keep_together("<p>2026年6月1日，US$5.5万</p>")
     '<p><span class="together">2026年6月1日，</span><span class="together">US$5.5万</span></p>'
+    >>> keep_together("<p>8:00 至 20:00，95% 置信区间</p>")
+    '<p><span class="together">8:00 至 20:00，</span><span class="together">95% 置信区间</span></p>'
     """
     page = _RANGE_STOPS.sub(r"\1\2</span>", page)
     written, at = [], 0
