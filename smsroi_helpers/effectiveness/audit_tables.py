@@ -120,10 +120,10 @@ def _source(check: str, rules: list[str]) -> str:
 
 
 def campaigns_table(audit: Audit | None) -> Html:
-    """The campaigns with the most texts against each rule."""
+    """The campaigns with texts against each rule, those to act on first: with the most in the last days."""
     if audit is None or not len(audit.campaigns):
         return note(_("No campaign has a text that breaks a rule."))
-    largest = audit.campaigns.sort_values("texts", ascending=False, kind="stable").head(_MOST_CAMPAIGNS)
+    largest = audit.campaigns.sort_values(["recent", "texts"], ascending=False, kind="stable").head(_MOST_CAMPAIGNS)
     rows = [
         {
             _("Campaign"): redact(shortened(campaign_name(str(row.campaign_id)))),
@@ -134,6 +134,6 @@ def campaigns_table(audit: Audit | None) -> Html:
         }
         for row in largest.itertuples()
     ]
-    caption = _("Campaigns with the most texts that break a rule; {n} of {all} shown")
-    shown = caption.format(n=number(len(rows)), all=number(len(audit.campaigns)))
+    caption = _("Campaigns with texts that break a rule, the most in the last {days} days first; {n} of {all} shown")
+    shown = caption.format(days=number(RECENT_DAYS), n=number(len(rows)), all=number(len(audit.campaigns)))
     return table(pd.DataFrame(rows), caption=shown, digits=0, fold=True)

@@ -1,5 +1,8 @@
 """Past texts against the rules, counted by hand on small sources."""
 
+import datetime as dt
+from dataclasses import replace
+
 import pandas as pd
 
 from smsroi_helpers import effectiveness
@@ -121,3 +124,14 @@ def test_the_hours_of_texts_are_no_rule_on_letters(make_source, open_source):
     assert not len(found.places)
     assert "these are rules on texts, not on channel mail" in audit_tables.checks_table(found).markup
     assert "No rule was broken" in audit_tables.places_table(found).markup
+
+
+def test_campaigns_to_act_on_come_first(make_source, open_source):
+    """Twenty old campaigns with many breaches do not hide the one whose texts break a rule now."""
+    found = audit_rules(shop_of(make_source, open_source))
+    row = {"check": "closed_hours", "customers": 30, "first": dt.date(2024, 1, 1), "last": dt.date(2024, 1, 2)}
+    old = [row | {"campaign_id": f"old{i:02}", "texts": 1_000 + i, "recent": 0} for i in range(20)]
+    now = row | {"campaign_id": "spring", "texts": 3, "recent": 2}
+    page = audit_tables.campaigns_table(replace(found, campaigns=pd.DataFrame([*old, now]))).markup
+    assert page.index("spring") < page.index("old19")
+    assert "the most in the last 28 days first" in page
