@@ -38,7 +38,13 @@ def _returned_words(plan: WinBackPlan, currency: str) -> str:
     words = _(
         "With the texts they got, {share} of the {n} customers who were inactive and subscribed bought between {since}"
         " and {until}, for a profit of {profit} each."
-    ).format(
+    )
+    if plan.untexted == plan.watched:
+        words = _(
+            "Without any text, {share} of the {n} inactive customers bought between {since} and {until}, for a profit"
+            " of {profit} each."
+        )
+    words = words.format(
         share=percent(plan.returned, 1), n=number(plan.watched), since=day(plan.since), until=day(plan.until),
         profit=money(plan.profit, currency),
     )  # fmt: skip

@@ -86,6 +86,9 @@ def test_who_comes_back_is_counted_with_texts_and_without(company, read_once):
     assert "By themselves" not in words
     assert "With the texts they got" in words
     assert "observational" in words
+    alone = plan_wording.plan_words(dataclasses.replace(plan, untexted=plan.watched), "USD")
+    assert "Without any text, " in alone
+    assert "texts they got" not in alone
 
 
 def test_inactive_customers_whom_no_list_has_are_counted_apart(company, read_once):
